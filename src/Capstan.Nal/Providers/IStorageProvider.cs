@@ -1,0 +1,47 @@
+using Capstan.Nal.Paths;
+
+namespace Capstan.Nal.Providers;
+
+/// <summary>Speaks one kind of storage. Opens connections when the arbiter says so, and never on its own.</summary>
+public interface IStorageProvider
+{
+    /// <summary>The provider's name in a classic NAL path: <c>LOCAL</c>, <c>MSWNET</c>, <c>NWBIND</c>.</summary>
+    string Name { get; }
+
+    /// <summary>What a server counts: the canonical <c>host:port</c>, lower case. Null when the storage counts nobody (LOCAL needs no slot).</summary>
+    string? ServerOf(NalPath path);
+
+    /// <summary>Opens one connection. The caller owns it.</summary>
+    /// <exception cref="NalException">With <see cref="NalError.Connect"/>, <see cref="NalError.Authenticate"/> or <see cref="NalError.ServerFull"/>.</exception>
+    ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken);
+}
+
+/// <param name="Path">A path on the server.</param>
+/// <param name="Account">The connection account; null where the storage has none (LOCAL).</param>
+/// <param name="PreviousSession">A ghost's session to end at logon; null for none.</param>
+public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, ulong? PreviousSession);
+
+/// <summary>Credentials that the site hands to clients for reaching a CAP. They open storage and give no other right.</summary>
+public sealed record ConnectionAccount(string Name, Secret Password);
+
+/// <summary>A secret that no log, debugger display or interpolation prints.</summary>
+public sealed class Secret(string value)
+{
+    /// <summary>The text itself: only where a protocol needs it.</summary>
+    public string Reveal() => value;
+    public override string ToString() => "(secret)";
+}
+
+/// <summary>An authenticated session with one server under one account: what a server counts and licenses.</summary>
+public interface IStorageConnection
+{
+    /// <summary>The server's session id, for the journal; null where there is none.</summary>
+    ulong? SessionId { get; }
+
+    /// <summary>A store rooted at <paramref name="path"/>, which must be on this connection's server.</summary>
+    /// <exception cref="NalException"><see cref="NalError.NotFound"/> when the root is not there, <see cref="NalError.AccessDenied"/>.</exception>
+    ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken);
+
+    /// <summary>Ends the session and waits for the server's answer. True only when the close was confirmed.</summary>
+    ValueTask<bool> CloseAsync(CancellationToken cancellationToken);
+}

@@ -1,0 +1,29 @@
+namespace Capstan.Protocol;
+
+/// <summary>Where things lie on a CAP, relative to its root (docs/protocol.md). Both sides use these names and no others.</summary>
+public static class Layout
+{
+    public const string Readme = "README.txt";
+    public const string Metadata = "metadata";
+    public const string Targets = "targets";
+    public const string Receipts = "receipts";
+    public const string Inbox = "inbox";
+
+    /// <summary>Target paths (before the hash prefix of consistent snapshots).</summary>
+    public const string SiteDescriptionTarget = "site/site.json";
+    public const string CapListTarget = "site/cap-list.json";
+
+    public static string PolicyTarget(DeviceId device) => $"policy/{device}.json";
+
+    public static string ReceiptsFile(string bin) => $"{Receipts}/{bin}";
+
+    public static string InboxDirectory(string bin) => $"{Inbox}/{bin}";
+
+    /// <summary><c>inbox/&lt;bin&gt;/&lt;device&gt;-&lt;seq&gt;-&lt;length&gt;-&lt;sha256&gt;.jwe</c>; the name is a hint, never trusted.</summary>
+    public static string Upload(DeviceId device, long sequence, ReadOnlySpan<byte> sealedUpload) =>
+        $"{Inbox}/{device.Bin}/{device}-{sequence}-{sealedUpload.Length}-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(sealedUpload))}.jwe";
+
+    /// <summary>All 256 bins.</summary>
+    public static IEnumerable<string> Bins =>
+        Enumerable.Range(0, 256).Select(n => n.ToString("x2", System.Globalization.CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,21 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Capstan.Protocol.V1;
+
+/// <summary>Serializers of all documents: camelCase, nulls omitted, unknown members ignored (a newer minor version may add some).</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
+[JsonSerializable(typeof(SiteDescription))]
+[JsonSerializable(typeof(CapList))]
+[JsonSerializable(typeof(Policy))]
+[JsonSerializable(typeof(PolicySecrets))]
+[JsonSerializable(typeof(Receipts))]
+[JsonSerializable(typeof(EnrolmentToken))]
+[JsonSerializable(typeof(Upload))]
+[JsonSerializable(typeof(ConfigurationRequest))]
+[JsonSerializable(typeof(Heartbeat))]
+[JsonSerializable(typeof(StatusMessage))]
+[JsonSerializable(typeof(HardwareInventory))]
+[JsonSerializable(typeof(SoftwareInventory))]
+public sealed partial class DocumentsJson : JsonSerializerContext;

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using Capstan.Protocol.Jose;
+
+namespace Capstan.Protocol.V1;
+
+/// <summary>One record of a device: everything of one cycle. Signed by the device (JWS), then sealed to the site (JWE).</summary>
+public sealed record Upload
+{
+    public int Version { get; init; } = 1;
+    public required string SiteCode { get; init; }
+    public required long Epoch { get; init; }
+    /// <summary>RFC 7638 thumbprint of the sealing key that this is meant for.</summary>
+    public required string Recipient { get; init; }
+    public required string DeviceId { get; init; }
+    /// <summary>From 1, without gaps.</summary>
+    public required long Sequence { get; init; }
+    /// <summary>Hash of the previous record's JWS, lower-case hexadecimal; 64 zeros before the first.</summary>
+    public required string Previous { get; init; }
+    /// <summary>Unix milliseconds by the device's clock: shown, never used to decide.</summary>
+    public required long CreatedAt { get; init; }
+    /// <summary>Random, made at installation: tells a clone from the original.</summary>
+    public required string InstallNonce { get; init; }
+    public required IReadOnlyList<UploadItem> Items { get; init; }
+
+    public const string NoPrevious = "0000000000000000000000000000000000000000000000000000000000000000";
+}
+
+/// <param name="Kind">One of <see cref="ItemKind"/>.</param>
+/// <param name="Body">The document of that kind.</param>
+public sealed record UploadItem(string Kind, JsonElement Body);
+
+public static class ItemKind
+{
+    public const string ConfigurationRequest = "configuration-request";
+    public const string Heartbeat = "heartbeat";
+    public const string HardwareInventory = "hardware-inventory";
+    public const string SoftwareInventory = "software-inventory";
+    public const string Status = "status";
+}
+
+/// <summary>Asks the site to make this machine its client (CCR).</summary>
+public sealed record ConfigurationRequest
+{
+    public int Version { get; init; } = 1;
+    public required string TokenId { get; init; }
+    public required string TokenSecret { get; init; }
+    public required Jwk SigningKey { get; init; }
+    public required Jwk SealingKey { get; init; }
+    /// <summary>Self-reported: shown, never used to decide.</summary>
+    public required string HostName { get; init; }
+    public required string OperatingSystem { get; init; }
+    public required string ClientVersion { get; init; }
+}
+
+/// <summary>Discovery data record (DDR).</summary>
+public sealed record Heartbeat
+{
+    public int Version { get; init; } = 1;
+    public required string HostName { get; init; }
+    public required string OperatingSystem { get; init; }
+    public required string ClientVersion { get; init; }
+    /// <summary>Version of the policy target in force; 0 for none.</summary>
+    public required long PolicyVersion { get; init; }
+    public required IReadOnlyList<string> Addresses { get; init; }
+    public required IReadOnlyList<ComponentState> Components { get; init; }
+}
+
+/// <param name="Name">For example <c>hardware-inventory</c>.</param>
+/// <param name="State"><c>ok</c>, <c>failed</c>, <c>not-implemented</c>.</param>
+/// <param name="Detail">One line; null when ok.</param>
+public sealed record ComponentState(string Name, string State, string? Detail);
+
+/// <summary>A status message. Codes and their meaning: docs/events.md.</summary>
+public sealed record StatusMessage
+{
+    public int Version { get; init; } = 1;
+    /// <summary><c>error</c>, <c>warning</c> or <c>information</c>.</summary>
+    public required string Severity { get; init; }
+    /// <summary>For example <c>policy_invalid</c>.</summary>
+    public required string Code { get; init; }
+    public required string Component { get; init; }
+    /// <summary>One line: cause, limit, reading, next step.</summary>
+    public required string Text { get; init; }
+    /// <summary>Unix milliseconds by the device's clock.</summary>
+    public required long ReportedAt { get; init; }
+    /// <summary>How often it happened since it was last reported; at least 1.</summary>
+    public int Count { get; init; } = 1;
+}

@@ -1,0 +1,77 @@
+using System.Text.Json.Serialization;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Site.Api;
+
+// The documents of /api/v1, shared by the endpoints, the console and the CLI. Stable: members are added, never renamed. See docs/cli.md.
+
+/// <summary>A page of a list; <see cref="Next"/> is the cursor of the next page, null on the last one.</summary>
+public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
+
+/// <summary>GET /api/v1/clients[?state=&amp;filter=&amp;cursor=&amp;limit=]</summary>
+/// <param name="State"><c>pending</c>, <c>approved</c> or <c>retired</c>.</param>
+/// <param name="Fingerprint">First characters of the device id, as <c>capstan-client status</c> prints them.</param>
+/// <param name="LastSeen">When the site ingested the last record; null before the first.</param>
+/// <param name="Sequence">Last record ingested.</param>
+/// <param name="PolicyVersion">As the client last reported it.</param>
+public sealed record ClientSummary(string DeviceId, string HostName, string State, string Fingerprint, string? OperatingSystem, string? Model,
+    long? MemoryBytes, int? PackageCount, string? ClientVersion, long? PolicyVersion, long Sequence, DateTimeOffset RequestedAt,
+    DateTimeOffset? ApprovedAt, DateTimeOffset? LastSeen);
+
+/// <summary>GET /api/v1/clients/{id}</summary>
+public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IReadOnlyList<string> Addresses, IReadOnlyList<ComponentState> Components,
+    HardwareInventory? Hardware, DateTimeOffset? HardwareAt, SoftwareInventory? Software, DateTimeOffset? SoftwareAt);
+
+/// <summary>GET /api/v1/status[?client=&amp;severity=&amp;cursor=&amp;limit=]; from clients and from the site itself (client null).</summary>
+public sealed record StatusRow(long Id, string? DeviceId, string? HostName, string Severity, string Code, string Component, string Text,
+    DateTimeOffset ReportedAt, DateTimeOffset ReceivedAt, int Count);
+
+/// <summary>GET /api/v1/quarantine: uploads that were refused, each with its reason.</summary>
+public sealed record QuarantineRow(long Id, string Cap, string FileName, string Reason, string Detail, long LengthBytes, DateTimeOffset At);
+
+/// <summary>GET /api/v1/caps</summary>
+/// <param name="LastError">One line with cause and next step; null when the last pass succeeded.</param>
+public sealed record CapRow(string Path, string? Licensing, int Headroom, string State, DateTimeOffset? LastPublished, long PublishedVersion,
+    DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError);
+
+/// <summary>POST /api/v1/caps</summary>
+public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0);
+
+/// <summary>POST /api/v1/caps/check?path=…: what the account of the clients can and cannot do there.</summary>
+public sealed record CapCheck(string Path, bool Ok, IReadOnlyList<CapCheckLine> Lines);
+
+/// <param name="State"><c>ok</c>, <c>warning</c> or <c>failed</c>.</param>
+public sealed record CapCheckLine(string Name, string State, string Detail);
+
+/// <summary>POST /api/v1/tokens</summary>
+public sealed record TokenRequest(int Uses = 1, int ExpiresInSeconds = 604_800, string? Label = null);
+
+/// <param name="Token">The text for <c>capstan-client install --token</c>: shown once, a secret.</param>
+public sealed record TokenCreated(string TokenId, string Token, DateTimeOffset ExpiresAt, int Uses);
+
+/// <summary>GET /api/v1/overview: what the first page shows.</summary>
+public sealed record Overview(string SiteCode, int Clients, int Pending, int SeenInDay, int SeenInWeek, int Quarantined,
+    IReadOnlyList<CapRow> Caps, IReadOnlyList<StatusRow> Recent, IReadOnlyList<HealthCondition> Conditions);
+
+/// <summary>GET /api/v1/health; one cause, one line.</summary>
+/// <param name="Severity"><c>error</c>, <c>warning</c>.</param>
+/// <param name="NextStep">What to do, in one sentence.</param>
+public sealed record HealthCondition(string Code, string Severity, string Text, string NextStep);
+
+/// <summary>RFC 9457; <see cref="Code"/> is stable.</summary>
+public sealed record Problem(string Type, string Title, int Status, string Detail, string Code);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(Page<ClientSummary>))]
+[JsonSerializable(typeof(Page<StatusRow>))]
+[JsonSerializable(typeof(Page<QuarantineRow>))]
+[JsonSerializable(typeof(ClientDetail))]
+[JsonSerializable(typeof(IReadOnlyList<CapRow>))]
+[JsonSerializable(typeof(CapAdd))]
+[JsonSerializable(typeof(CapCheck))]
+[JsonSerializable(typeof(TokenRequest))]
+[JsonSerializable(typeof(TokenCreated))]
+[JsonSerializable(typeof(Overview))]
+[JsonSerializable(typeof(IReadOnlyList<HealthCondition>))]
+[JsonSerializable(typeof(Problem))]
+public sealed partial class ApiJson : JsonSerializerContext;

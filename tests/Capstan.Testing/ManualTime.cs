@@ -1,0 +1,98 @@
+namespace Capstan.Testing;
+
+/// <summary>A clock that one driver moves. Timers fire inside <see cref="Advance"/>, in order of their due time.</summary>
+public sealed class ManualTime(DateTimeOffset start) : TimeProvider
+{
+    private readonly Lock _gate = new();
+    private readonly List<ManualTimer> _timers = [];
+    private DateTimeOffset _now = start;
+    private long _monotonicTicks;
+
+    public ManualTime() : this(new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero)) { }
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override DateTimeOffset GetUtcNow() { lock (_gate) return _now; }
+
+    public override long GetTimestamp() { lock (_gate) return _monotonicTicks; }
+
+    /// <summary>Sets the wall clock without moving monotonic time: what an administrator or a dead battery does.</summary>
+    public void Jump(DateTimeOffset wall) { lock (_gate) _now = wall; }
+
+    /// <summary>Lets time pass; due timers fire on the caller's thread.</summary>
+    public void Advance(TimeSpan by)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.Zero);
+        long target;
+        lock (_gate)
+            target = _monotonicTicks + by.Ticks;
+        while (true)
+        {
+            ManualTimer? next;
+            lock (_gate)
+            {
+                next = _timers.Where(timer => timer.Due <= target).MinBy(timer => timer.Due);
+                var stop = next?.Due ?? target;
+                if (stop > _monotonicTicks)
+                {
+                    _now = _now.AddTicks(stop - _monotonicTicks);
+                    _monotonicTicks = stop;
+                }
+                if (next is null)
+                    return;
+                next.Rearm();
+            }
+            next.Fire();
+        }
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new ManualTimer(this, callback, state);
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer
+    {
+        private long _period;
+
+        public long Due { get; private set; }
+
+        public void Rearm()
+        {
+            if (_period > 0)
+                Due += _period;
+            else
+                time._timers.Remove(this);
+        }
+
+        public void Fire() => callback(state);
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            lock (time._gate)
+            {
+                time._timers.Remove(this);
+                if (dueTime == Timeout.InfiniteTimeSpan)
+                    return true;
+                _period = period == Timeout.InfiniteTimeSpan ? 0 : period.Ticks;
+                Due = time._monotonicTicks + dueTime.Ticks;
+                time._timers.Add(this);
+            }
+            return true;
+        }
+
+        public void Dispose()
+        {
+            lock (time._gate)
+                time._timers.Remove(this);
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
