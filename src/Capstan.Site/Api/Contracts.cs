@@ -37,6 +37,10 @@ public sealed record CapRow(string Path, string? Licensing, int Headroom, string
 /// <summary>POST /api/v1/caps</summary>
 public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0);
 
+/// <summary>The answer to POST /api/v1/caps.</summary>
+/// <param name="Recipe">Lines for a person: the share and the rights that the storage must be given.</param>
+public sealed record CapAdded(CapRow Cap, IReadOnlyList<string> Recipe);
+
 /// <summary>POST /api/v1/caps/check?path=…: what the account of the clients can and cannot do there.</summary>
 public sealed record CapCheck(string Path, bool Ok, IReadOnlyList<CapCheckLine> Lines);
 
@@ -48,6 +52,9 @@ public sealed record TokenRequest(int Uses = 1, int ExpiresInSeconds = 604_800, 
 
 /// <param name="Token">The text for <c>capstan-client install --token</c>: shown once, a secret.</param>
 public sealed record TokenCreated(string TokenId, string Token, DateTimeOffset ExpiresAt, int Uses);
+
+/// <summary>GET /api/v1/tokens: without the secrets, which the site does not keep.</summary>
+public sealed record TokenRow(string TokenId, string? Label, int UsesLeft, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt);
 
 /// <summary>GET /api/v1/overview: what the first page shows.</summary>
 public sealed record Overview(string SiteCode, int Clients, int Pending, int SeenInDay, int SeenInWeek, int Quarantined,
@@ -67,7 +74,11 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(Page<QuarantineRow>))]
 [JsonSerializable(typeof(ClientDetail))]
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
+[JsonSerializable(typeof(CapRow))]
 [JsonSerializable(typeof(CapAdd))]
+[JsonSerializable(typeof(CapAdded))]
+[JsonSerializable(typeof(ClientSummary))]
+[JsonSerializable(typeof(IReadOnlyList<TokenRow>))]
 [JsonSerializable(typeof(CapCheck))]
 [JsonSerializable(typeof(TokenRequest))]
 [JsonSerializable(typeof(TokenCreated))]

@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Capstan.Site.Api;
+
+/// <summary>The administrator's side of <c>/api/v1</c>, as the command line and the console use it. Thread-safe.</summary>
+/// <remarks>Every call throws <see cref="ApiException"/> when the site refuses, and <see cref="HttpRequestException"/> when it does not answer.</remarks>
+public sealed class ApiClient(HttpClient http)
+{
+    /// <summary>A client of the site at <paramref name="site"/>, for example <c>http://127.0.0.1:8750</c>. The caller disposes the returned <c>Http</c>.</summary>
+    public static (ApiClient Api, HttpClient Http) Create(Uri site, string token)
+    {
+        var http = new HttpClient { BaseAddress = site };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        return (new ApiClient(http), http);
+    }
+
+    public Task<Overview> OverviewAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/overview", ApiJson.Default.Overview, cancellationToken);
+
+    public Task<IReadOnlyList<HealthCondition>> HealthAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/health", ApiJson.Default.IReadOnlyListHealthCondition, cancellationToken);
+
+    /// <param name="state">One of the states of <see cref="ClientSummary"/>; null for all.</param>
+    /// <param name="filter">Part of host name, id, operating system or model; null for all.</param>
+    /// <param name="sort"><c>host</c> (default), <c>id</c>, <c>seen</c>, <c>state</c>, <c>os</c>, <c>model</c>, <c>memory</c>, <c>packages</c>; a leading <c>-</c> turns it round.</param>
+    /// <param name="cursor"><see cref="Page{T}.Next"/> of the page before; null for the first.</param>
+    /// <param name="limit">1 to 1,000; null for 100.</param>
+    public Task<Page<ClientSummary>> ClientsAsync(string? state, string? filter, string? sort, string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/clients", ("state", state), ("filter", filter), ("sort", sort), ("cursor", cursor), ("limit", Text(limit))),
+            ApiJson.Default.PageClientSummary, cancellationToken);
+
+    /// <param name="id">A whole device id, or a fingerprint or beginning of one that only one client has.</param>
+    public Task<ClientDetail> ClientAsync(string id, CancellationToken cancellationToken) =>
+        GetAsync($"api/v1/clients/{Uri.EscapeDataString(id)}", ApiJson.Default.ClientDetail, cancellationToken);
+
+    public Task<ClientSummary> ApproveAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/approve", null, ApiJson.Default.ClientSummary, cancellationToken);
+
+    public Task<ClientSummary> RetireAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/retire", null, ApiJson.Default.ClientSummary, cancellationToken);
+
+    public Task<Page<StatusRow>> StatusAsync(string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/status", ("client", client), ("severity", severity), ("cursor", cursor), ("limit", Text(limit))),
+            ApiJson.Default.PageStatusRow, cancellationToken);
+
+    public Task<Page<QuarantineRow>> QuarantineAsync(string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/quarantine", ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.PageQuarantineRow, cancellationToken);
+
+    public Task<IReadOnlyList<CapRow>> CapsAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/caps", ApiJson.Default.IReadOnlyListCapRow, cancellationToken);
+
+    public Task<CapAdded> AddCapAsync(CapAdd cap, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/caps", JsonContent.Create(cap, ApiJson.Default.CapAdd), ApiJson.Default.CapAdded, cancellationToken);
+
+    /// <summary>Takes a CAP off the list that clients get. What lies there is left alone.</summary>
+    public async Task RemoveCapAsync(string path, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query("api/v1/caps", ("path", path)), null, cancellationToken)).Dispose();
+
+    public Task<CapCheck> CheckCapAsync(string path, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, Query("api/v1/caps/check", ("path", path)), null, ApiJson.Default.CapCheck, cancellationToken);
+
+    /// <summary>Publishes to every CAP now; the rows say how each went.</summary>
+    public Task<IReadOnlyList<CapRow>> PublishAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/caps/publish", null, ApiJson.Default.IReadOnlyListCapRow, cancellationToken);
+
+    public Task<IReadOnlyList<TokenRow>> TokensAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/tokens", ApiJson.Default.IReadOnlyListTokenRow, cancellationToken);
+
+    public Task<TokenCreated> CreateTokenAsync(TokenRequest request, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/tokens", JsonContent.Create(request, ApiJson.Default.TokenRequest), ApiJson.Default.TokenCreated, cancellationToken);
+
+    private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var response = await RequestAsync(method, path, content, cancellationToken);
+        return await response.Content.ReadFromJsonAsync(type, cancellationToken)
+            ?? throw new ApiException("empty_answer", (int)response.StatusCode, "The site answered without a document.");
+    }
+
+    private async Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative)) { Content = content };
+        var response = await http.SendAsync(request, cancellationToken);
+        if (response.IsSuccessStatusCode)
+            return response;
+        using (response)
+            throw await RefusalAsync(response, cancellationToken);
+    }
+
+    private static async Task<ApiException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var status = (int)response.StatusCode;
+        var text = await response.Content.ReadAsStringAsync(cancellationToken);
+        try
+        {
+            if (JsonSerializer.Deserialize(text, ApiJson.Default.Problem) is { Code: not null } problem)
+                return new ApiException(problem.Code, status, problem.Detail ?? problem.Title);
+        }
+        catch (JsonException cause)
+        {
+            return new ApiException("not_a_site", status, $"The answer (HTTP {status}) is not one of a Capstan site: is something else listening there?", cause);
+        }
+        return new ApiException("not_a_site", status, $"The answer (HTTP {status}) is not one of a Capstan site: is something else listening there?");
+    }
+
+    private static string? Text(int? number) => number?.ToString(CultureInfo.InvariantCulture);
+
+    private static string Query(string path, params ReadOnlySpan<(string Name, string? Value)> parameters)
+    {
+        var separator = '?';
+        foreach (var (name, value) in parameters)
+        {
+            if (value is null)
+                continue;
+            path += $"{separator}{name}={Uri.EscapeDataString(value)}";
+            separator = '&';
+        }
+        return path;
+    }
+}
+
+/// <summary>The site refused a request; the message is one line with cause and next step.</summary>
+public sealed class ApiException(string code, int status, string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>Stable, for example <c>not_found</c>, <c>unauthorized</c>, <c>ambiguous_id</c>.</summary>
+    public string Code { get; } = code;
+
+    /// <summary>The HTTP status.</summary>
+    public int Status { get; } = status;
+}
