@@ -1,0 +1,132 @@
+using System.Reflection;
+using System.Text;
+using Capstan.Site.Api;
+using Capstan.Site.Console.Pages;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Capstan.Site.Console;
+
+/// <summary>The console: pages rendered once by the server from the public REST API, without script and without anything from outside.</summary>
+public static class ConsoleEndpoints
+{
+    private const int RowsPerPage = 100;
+    private const int CsvPage = 1000;
+
+    /// <summary>What the pages are rendered with.</summary>
+    public static IServiceCollection AddConsole(this IServiceCollection services)
+    {
+        services.AddRazorComponents();
+        return services;
+    }
+
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/status</c>, <c>/quarantine</c> and the assets.</summary>
+    /// <param name="app">Services need <see cref="AddConsole"/>.</param>
+    /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
+    /// <param name="time">The clock that relative times start from.</param>
+    public static void MapConsole(this IEndpointRouteBuilder app, Func<ApiClient> api, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(api);
+        ArgumentNullException.ThrowIfNull(time);
+        var console = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(new ConsoleFilter(time));
+        console.MapGet("/", (CancellationToken cancellationToken) => Overview(api(), time, cancellationToken));
+        console.MapGet("/clients", (string? filter, string? state, string? sort, string? cursor, CancellationToken cancellationToken) =>
+            Clients(api(), ClientsView.Of(filter, state, sort, cursor), time, cancellationToken));
+        console.MapGet("/clients.csv", (string? filter, string? state, string? sort, CancellationToken cancellationToken) =>
+            ClientsCsv(api(), ClientsView.Of(filter, state, sort, cursor: null), cancellationToken));
+        console.MapGet("/clients/{id}", (string id, string? software, string? all, CancellationToken cancellationToken) =>
+            Client(api(), id, software, all is not null, time, cancellationToken));
+        console.MapGet("/status", (string? severity, string? cursor, CancellationToken cancellationToken) =>
+            Status(api(), severity, cursor, time, cancellationToken));
+        console.MapGet("/quarantine", (string? cursor, CancellationToken cancellationToken) => Quarantine(api(), cursor, time, cancellationToken));
+        console.MapGet("/assets/console.css", () => Asset("console.css", "text/css; charset=utf-8"));
+        console.MapGet("/assets/icon.svg", () => Asset("icon.svg", "image/svg+xml"));
+    }
+
+    private static async Task<IResult> Overview(ApiClient api, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.OverviewAsync(cancellationToken);
+        return Page<OverviewPage>(new { Data = data, Now = time.GetUtcNow() });
+    }
+
+    private static async Task<IResult> Clients(ApiClient api, ClientsView view, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.ClientsAsync(view.State, view.Filter, view.Sort, view.Cursor, RowsPerPage, cancellationToken);
+        return Page<ClientsPage>(new { Data = data, View = view, Now = time.GetUtcNow() });
+    }
+
+    private static async Task<IResult> ClientsCsv(ApiClient api, ClientsView view, CancellationToken cancellationToken)
+    {
+        // The first page is read before the answer begins, so that a refusal is still a page that says why.
+        var first = await api.ClientsAsync(view.State, view.Filter, view.Sort, cursor: null, CsvPage, cancellationToken);
+        return Results.Stream(async body =>
+        {
+            var writer = new StreamWriter(body, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+            await using (writer)
+            {
+                await writer.WriteAsync(Csv.Line(ClientColumns.Select(object? (column) => column.Name)));
+                for (var page = first; ;)
+                {
+                    foreach (var client in page.Items)
+                        await writer.WriteAsync(Csv.Line(ClientColumns.Select(column => column.Value(client))));
+                    if (page.Next is null)
+                        break;
+                    page = await api.ClientsAsync(view.State, view.Filter, view.Sort, page.Next, CsvPage, cancellationToken);
+                }
+            }
+        }, "text/csv; charset=utf-8", "clients.csv");
+    }
+
+    private static async Task<IResult> Client(ApiClient api, string id, string? software, bool all, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.ClientAsync(id, cancellationToken);
+        var status = await api.StatusAsync(data.Summary.DeviceId, severity: null, cursor: null, RowsPerPage, cancellationToken);
+        return Page<ClientPage>(new
+        {
+            Data = data,
+            Status = status.Items,
+            SoftwareFilter = string.IsNullOrWhiteSpace(software) ? null : software.Trim(),
+            ShowAllSoftware = all,
+            Now = time.GetUtcNow(),
+        });
+    }
+
+    private static async Task<IResult> Status(ApiClient api, string? severity, string? cursor, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var chosen = string.IsNullOrEmpty(severity) ? null : severity;
+        var data = await api.StatusAsync(client: null, chosen, cursor, RowsPerPage, cancellationToken);
+        return Page<StatusPage>(new { Data = data, Severity = chosen, Cursor = cursor, Now = time.GetUtcNow() });
+    }
+
+    private static async Task<IResult> Quarantine(ApiClient api, string? cursor, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.QuarantineAsync(cursor, RowsPerPage, cancellationToken);
+        return Page<QuarantinePage>(new { Data = data, Cursor = cursor, Now = time.GetUtcNow() });
+    }
+
+    /// <summary>The columns of a list of clients as comma-separated values: the members of <see cref="ClientSummary"/>, by their JSON names.</summary>
+    public static IReadOnlyList<(string Name, Func<ClientSummary, object?> Value)> ClientColumns { get; } =
+    [
+        ("deviceId", client => client.DeviceId), ("hostName", client => client.HostName), ("state", client => client.State),
+        ("fingerprint", client => client.Fingerprint), ("operatingSystem", client => client.OperatingSystem), ("model", client => client.Model),
+        ("memoryBytes", client => client.MemoryBytes), ("packageCount", client => client.PackageCount), ("clientVersion", client => client.ClientVersion),
+        ("policyVersion", client => client.PolicyVersion), ("sequence", client => client.Sequence), ("requestedAt", client => client.RequestedAt),
+        ("approvedAt", client => client.ApprovedAt), ("lastSeen", client => client.LastSeen),
+    ];
+
+    internal static RazorComponentResult<T> Page<T>(object parameters, int statusCode = StatusCodes.Status200OK) where T : IComponent =>
+        new(parameters) { StatusCode = statusCode, PreventStreamingRendering = true };
+
+    private static FileContentHttpResult Asset(string name, string contentType)
+    {
+        using var resource = Assembly.GetExecutingAssembly().GetManifestResourceStream("Console/" + name)
+            ?? throw new InvalidOperationException($"The asset {name} is not in this build.");
+        using var content = new MemoryStream();
+        resource.CopyTo(content);
+        return TypedResults.Bytes(content.ToArray(), contentType);
+    }
+}
