@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Capstan.ServerTests.Up;
+
+/// <summary>One run of an executable as its users start it: a child process whose output is kept, which is killed when the test ends.</summary>
+internal sealed class CapstanProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _errors = new();
+
+    private CapstanProcess(Process process) => _process = process;
+
+    public int Id => _process.Id;
+
+    public string Output { get { lock (_output) return _output.ToString(); } }
+
+    public string Errors { get { lock (_errors) return _errors.ToString(); } }
+
+    /// <summary>Starts <c>capstan</c> in <paramref name="directory"/>.</summary>
+    public static CapstanProcess Start(string directory, params string[] arguments) => Start("Capstan.Cli", "capstan", directory, arguments);
+
+    /// <summary>Starts <c>capstan-client</c> in <paramref name="directory"/>.</summary>
+    public static CapstanProcess StartAgent(string directory, params string[] arguments) => Start("Capstan.Agent", "capstan-client", directory, arguments);
+
+    /// <summary>Runs <c>capstan</c> to its end, at most two minutes.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, params string[] arguments)
+    {
+        await using var process = Start(directory, arguments);
+        var code = await process.WaitAsync(TimeSpan.FromMinutes(2));
+        return (code, process.Output, process.Errors);
+    }
+
+    private static CapstanProcess Start(string project, string program, string directory, string[] arguments)
+    {
+        // artifacts/bin/<project>/<configuration>/: the tests run beside what they test.
+        var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        var bin = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", project, configuration, program + ".dll"));
+        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(bin);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.Environment["NO_COLOR"] = "1";
+        var process = new CapstanProcess(new Process { StartInfo = start });
+        process._process.OutputDataReceived += (_, line) => Append(process._output, line.Data);
+        process._process.ErrorDataReceived += (_, line) => Append(process._errors, line.Data);
+        process._process.Start();
+        process._process.BeginOutputReadLine();
+        process._process.BeginErrorReadLine();
+        return process;
+    }
+
+    /// <summary>The exit code.</summary>
+    /// <exception cref="TimeoutException">With everything that the process printed.</exception>
+    public async Task<int> WaitAsync(TimeSpan limit)
+    {
+        using var deadline = new CancellationTokenSource(limit);
+        try
+        {
+            await _process.WaitForExitAsync(deadline.Token);
+            return _process.ExitCode;
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+        {
+            throw new TimeoutException($"{_process.StartInfo.ArgumentList[0]} did not end within {limit}.\n--- output\n{Output}\n--- errors\n{Errors}");
+        }
+    }
+
+    /// <summary>SIGKILL, as a power cut would end it, and waits until it is gone.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync(CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            await KillAsync();
+        _process.Dispose();
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        if (line is null)
+            return;
+        lock (text)
+            text.AppendLine(line);
+    }
+}
