@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Security.Cryptography;
+using Capstan.Protocol.Jose;
 
 namespace Capstan.Protocol;
 
@@ -17,7 +19,7 @@ public readonly record struct DeviceId
         get
         {
             var text = Value;
-            return ((Quintet(text[0]) << 3) | (Quintet(text[1]) >> 2)).ToString("x2", System.Globalization.CultureInfo.InvariantCulture);
+            return ((Quintet(text[0]) << 3) | (Quintet(text[1]) >> 2)).ToString("x2", CultureInfo.InvariantCulture);
         }
     }
 
@@ -26,6 +28,13 @@ public readonly record struct DeviceId
 
     public static DeviceId FromPublicKey(ReadOnlySpan<byte> subjectPublicKeyInfo) =>
         new(Base32.Encode(SHA256.HashData(subjectPublicKeyInfo).AsSpan(0, 20)));
+
+    /// <exception cref="ProtocolException">Not a point on P-256.</exception>
+    public static DeviceId FromKey(Jwk signingKey)
+    {
+        using var key = signingKey.ToSigningKey();
+        return FromPublicKey(key.ExportSubjectPublicKeyInfo());
+    }
 
     public static bool TryParse(string? text, out DeviceId id)
     {

@@ -20,6 +20,20 @@ public sealed record SiteDescription
     public int HeartbeatSeconds { get; init; } = 604_800;
     /// <summary>How often inventory is collected; it is uploaded only when it changed. Default 1 day.</summary>
     public int InventorySeconds { get; init; } = 86_400;
+
+    private const int MaxSeconds = 366 * 86_400;
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Site(SiteCode);
+        problems.Range("epoch", Epoch, 1, long.MaxValue);
+        problems.Key("sealingKey", SealingKey);
+        problems.Key("receiptsKey", ReceiptsKey);
+        problems.Range("cycleSeconds", CycleSeconds, 1, MaxSeconds);
+        problems.Range("heartbeatSeconds", HeartbeatSeconds, 1, MaxSeconds);
+        problems.Range("inventorySeconds", InventorySeconds, 1, MaxSeconds);
+    }
 }
 
 /// <summary>Target <c>site/cap-list.json</c>: the abstract export <c>CAP List for site …</c> with what a polite client must know of each server.</summary>
@@ -28,6 +42,15 @@ public sealed record CapList
     public int Version { get; init; } = 1;
     public required string SiteCode { get; init; }
     public required IReadOnlyList<CapEntry> Caps { get; init; }
+
+    internal const int MaxCaps = 1_000;
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Site(SiteCode);
+        problems.Each("caps", Caps, (member, cap) => cap.Check(member, problems), MaxCaps);
+    }
 }
 
 public sealed record CapEntry
@@ -44,6 +67,19 @@ public sealed record CapEntry
     public double MeanHoldSeconds { get; init; } = 2;
     /// <summary>How often a client looks at the pointer. Default 300 s.</summary>
     public int PollIntervalSeconds { get; init; } = 300;
+
+    internal void Check(string member, Problems problems)
+    {
+        problems.Line($"{member}.path", Path);
+        problems.Require(Licensing is null || IsLicensing(Licensing), $"{member}.licensing", "must be per-server:N or per-seat:N");
+        problems.Range($"{member}.headroom", Headroom, 0, int.MaxValue);
+        problems.Each($"{member}.aliases", Aliases, (alias, name) => problems.Line(alias, name, 255), 64);
+        problems.Require(MeanHoldSeconds is > 0 and <= 86_400, $"{member}.meanHoldSeconds", "must be above 0, at most 86400");
+        problems.Range($"{member}.pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);
+    }
+
+    private static bool IsLicensing(string text) =>
+        text.Split(':') is ["per-server" or "per-seat", var number] && number.Length is > 0 and < 9 && number.All(char.IsAsciiDigit) && number[0] != '0';
 }
 
 /// <summary>Target <c>policy/&lt;device&gt;.json</c>: all that the site tells one device. Readable by every client, except <see cref="Secrets"/>.</summary>
@@ -59,6 +95,18 @@ public sealed record Policy
     public IReadOnlyList<string> Advertisements { get; init; } = [];
     /// <summary>JWE to the device's sealing key holding <see cref="PolicySecrets"/>; null when there are none.</summary>
     public string? Secrets { get; init; }
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Site(SiteCode);
+        problems.Device("deviceId", DeviceId);
+        problems.OneOf("state", State, "approved", "retired");
+        Certificate.Check("certificate", problems);
+        problems.Require(Certificate.DeviceId == DeviceId, "certificate.deviceId", "must be the policy's deviceId");
+        problems.Each("advertisements", Advertisements, (member, id) => problems.Word(member, id));
+        problems.Text("secrets", Secrets, 128 << 10);
+    }
 }
 
 /// <summary>Says that two keys are one device of this site. Authentic because the policy that holds it is.</summary>
@@ -73,15 +121,52 @@ public sealed record DeviceCertificate
     public required long IssuedAt { get; init; }
     /// <summary>Unix seconds. Expiry never blocks uploads: the key is the identity.</summary>
     public required long ExpiresAt { get; init; }
+
+    internal void Check(string member, Problems problems)
+    {
+        problems.Device($"{member}.deviceId", DeviceId);
+        problems.Key($"{member}.signingKey", SigningKey);
+        problems.Key($"{member}.sealingKey", SealingKey);
+        if (SigningKey.Problem() is null)
+            problems.Require(Protocol.DeviceId.FromKey(SigningKey).Value == DeviceId, $"{member}.deviceId", "must be the id of its signingKey");
+        problems.Range($"{member}.ordinal", Ordinal, 0, long.MaxValue);
+        problems.Seconds($"{member}.issuedAt", IssuedAt);
+        problems.Seconds($"{member}.expiresAt", ExpiresAt);
+    }
 }
 
 /// <summary>What is sealed to one device.</summary>
 public sealed record PolicySecrets
 {
+    internal const int MaxAccounts = 64;
+
+    public int Version { get; init; } = 1;
+
+    /// <summary>Connection accounts in the order in which they are tried; at most 64, each name once.</summary>
     public IReadOnlyList<AccountSecret> Accounts { get; init; } = [];
+
+    /// <summary>Names only.</summary>
+    public override string ToString() => $"{nameof(PolicySecrets)} {{ Accounts = {string.Join(", ", Accounts.Select(account => account.Name))} }}";
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Each("accounts", Accounts, (member, account) => account.Check(member, problems), MaxAccounts);
+        problems.Require(Accounts.DistinctBy(account => account?.Name, StringComparer.OrdinalIgnoreCase).Count() == Accounts.Count, "accounts", "must name each account once");
+    }
 }
 
-public sealed record AccountSecret(string Name, string Password);
+public sealed record AccountSecret(string Name, string Password)
+{
+    /// <summary>The name only.</summary>
+    public override string ToString() => $"{nameof(AccountSecret)} {{ Name = {Name}, Password = (hidden) }}";
+
+    internal void Check(string member, Problems problems)
+    {
+        problems.Line($"{member}.name", Name, 256);
+        problems.Text($"{member}.password", Password, 1024);
+    }
+}
 
 /// <summary><c>receipts/&lt;bin&gt;</c>: a JWS by the site's receipts key over this.</summary>
 public sealed record Receipts
@@ -93,10 +178,32 @@ public sealed record Receipts
     public required long Revision { get; init; }
     public required string Bin { get; init; }
     public required IReadOnlyList<Receipt> Devices { get; init; }
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Site(SiteCode);
+        problems.Range("epoch", Epoch, 1, long.MaxValue);
+        problems.Range("revision", Revision, 1, long.MaxValue);
+        problems.Require(Bin.Length == 2 && Bin.All(char.IsAsciiHexDigitLower), "bin", "must be two lower-case hexadecimal digits");
+        problems.Each("devices", Devices, (member, receipt) => receipt.Check(member, Bin, problems));
+        problems.Require(Devices.DistinctBy(receipt => receipt?.DeviceId, StringComparer.Ordinal).Count() == Devices.Count, "devices", "must name each device once");
+    }
 }
 
 /// <param name="DeviceId">Whose.</param>
 /// <param name="Sequence">Last sequence ingested, 0 for none.</param>
 /// <param name="RecordHash">Hash of that record's JWS, lower-case hexadecimal.</param>
 /// <param name="Resync">Kinds that the site wants in full; empty normally.</param>
-public sealed record Receipt(string DeviceId, long Sequence, string RecordHash, IReadOnlyList<string> Resync);
+public sealed record Receipt(string DeviceId, long Sequence, string RecordHash, IReadOnlyList<string> Resync)
+{
+    internal void Check(string member, string bin, Problems problems)
+    {
+        problems.Device($"{member}.deviceId", DeviceId);
+        if (Protocol.DeviceId.TryParse(DeviceId, out var id))
+            problems.Require(id.Bin == bin, $"{member}.deviceId", "belongs to another bin");
+        problems.Range($"{member}.sequence", Sequence, 0, long.MaxValue);
+        problems.Hash($"{member}.recordHash", RecordHash);
+        problems.Each($"{member}.resync", Resync, (kind, word) => problems.Word(kind, word), 64);
+    }
+}

@@ -23,11 +23,36 @@ public sealed record Upload
     public required IReadOnlyList<UploadItem> Items { get; init; }
 
     public const string NoPrevious = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    /// <summary>Most items of one upload.</summary>
+    public const int MaxItems = 256;
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Site(SiteCode);
+        problems.Range("epoch", Epoch, 1, long.MaxValue);
+        problems.Require(Recipient.Length == 43, "recipient", "must be the RFC 7638 thumbprint of the site's sealing key");
+        problems.Device("deviceId", DeviceId);
+        problems.Range("sequence", Sequence, 1, long.MaxValue);
+        problems.Hash("previous", Previous);
+        problems.Milliseconds("createdAt", CreatedAt);
+        problems.Line("installNonce", InstallNonce, 128);
+        problems.Require(Items.Count > 0, "items", "must not be empty");
+        problems.Each("items", Items, (member, item) => item.Check(member, problems), MaxItems);
+    }
 }
 
 /// <param name="Kind">One of <see cref="ItemKind"/>.</param>
 /// <param name="Body">The document of that kind.</param>
-public sealed record UploadItem(string Kind, JsonElement Body);
+public sealed record UploadItem(string Kind, JsonElement Body)
+{
+    internal void Check(string member, Problems problems)
+    {
+        problems.Word($"{member}.kind", Kind);
+        problems.Require(Body.ValueKind == JsonValueKind.Object, $"{member}.body", "must be a JSON object");
+    }
+}
 
 public static class ItemKind
 {
@@ -50,6 +75,21 @@ public sealed record ConfigurationRequest
     public required string HostName { get; init; }
     public required string OperatingSystem { get; init; }
     public required string ClientVersion { get; init; }
+
+    /// <summary>Without the secret.</summary>
+    public override string ToString() => $"{nameof(ConfigurationRequest)} {{ TokenId = {TokenId}, TokenSecret = (hidden), HostName = {HostName} }}";
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Word("tokenId", TokenId);
+        problems.Name("tokenSecret", TokenSecret, 128);
+        problems.Key("signingKey", SigningKey);
+        problems.Key("sealingKey", SealingKey);
+        problems.Text("hostName", HostName);
+        problems.Text("operatingSystem", OperatingSystem);
+        problems.Text("clientVersion", ClientVersion);
+    }
 }
 
 /// <summary>Discovery data record (DDR).</summary>
@@ -63,12 +103,31 @@ public sealed record Heartbeat
     public required long PolicyVersion { get; init; }
     public required IReadOnlyList<string> Addresses { get; init; }
     public required IReadOnlyList<ComponentState> Components { get; init; }
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.Text("hostName", HostName);
+        problems.Text("operatingSystem", OperatingSystem);
+        problems.Text("clientVersion", ClientVersion);
+        problems.Range("policyVersion", PolicyVersion, 0, long.MaxValue);
+        problems.Each("addresses", Addresses, (member, address) => problems.Text(member, address), 1_000);
+        problems.Each("components", Components, (member, component) => component.Check(member, problems), 1_000);
+    }
 }
 
 /// <param name="Name">For example <c>hardware-inventory</c>.</param>
 /// <param name="State"><c>ok</c>, <c>failed</c>, <c>not-implemented</c>.</param>
 /// <param name="Detail">One line; null when ok.</param>
-public sealed record ComponentState(string Name, string State, string? Detail);
+public sealed record ComponentState(string Name, string State, string? Detail)
+{
+    internal void Check(string member, Problems problems)
+    {
+        problems.Word($"{member}.name", Name);
+        problems.Word($"{member}.state", State);
+        problems.Text($"{member}.detail", Detail);
+    }
+}
 
 /// <summary>A status message. Codes and their meaning: docs/events.md.</summary>
 public sealed record StatusMessage
@@ -85,4 +144,15 @@ public sealed record StatusMessage
     public required long ReportedAt { get; init; }
     /// <summary>How often it happened since it was last reported; at least 1.</summary>
     public int Count { get; init; } = 1;
+
+    internal void Check(Problems problems)
+    {
+        problems.Version(Version);
+        problems.OneOf("severity", Severity, "error", "warning", "information");
+        problems.Word("code", Code);
+        problems.Word("component", Component);
+        problems.Text("text", Text);
+        problems.Milliseconds("reportedAt", ReportedAt);
+        problems.Range("count", Count, 1, int.MaxValue);
+    }
 }

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Capstan.Protocol.V1;
+
+/// <summary>Every kind of document of version 1, with its limits (docs/protocol.md lists them).</summary>
+public static class Documents
+{
+    private const int KiB = 1 << 10;
+    private const int MiB = 1 << 20;
+
+    private static readonly JsonSerializerOptions Options = new(DocumentsJson.Default.Options)
+    {
+        TypeInfoResolver = DocumentsJson.Default.WithAddedModifier(AllowOmittedNulls),
+        AllowDuplicateProperties = false,
+        MaxDepth = JsonLimits.MaxDepth,
+    };
+
+    public static DocumentKind<SiteDescription> SiteDescription { get; } =
+        Kind<SiteDescription>("site description", new JsonLimits(64 * KiB, 1_000, 100), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<CapList> CapList { get; } =
+        Kind<CapList>("CAP list", new JsonLimits(MiB, 50_000, V1.CapList.MaxCaps), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Policy> Policy { get; } =
+        Kind<Policy>("policy", new JsonLimits(512 * KiB, 20_000, Problems.MaxList), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<PolicySecrets> PolicySecrets { get; } =
+        Kind<PolicySecrets>("policy secrets", new JsonLimits(64 * KiB, 1_000, V1.PolicySecrets.MaxAccounts), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Receipts> Receipts { get; } =
+        Kind<Receipts>("receipts", new JsonLimits(ReceiptsCodec.MaxBytes, 50_000, Problems.MaxList), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<EnrolmentToken> EnrolmentToken { get; } =
+        Kind<EnrolmentToken>("enrolment token", new JsonLimits(V1.EnrolmentToken.MaxCharacters, 1_000, V1.EnrolmentToken.MaxCaps), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Upload> Upload { get; } =
+        Kind<Upload>("upload", new JsonLimits(UploadCodec.MaxJsonBytes, 2_000_000, V1.Upload.MaxItems), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<ConfigurationRequest> ConfigurationRequest { get; } =
+        Kind<ConfigurationRequest>(ItemKind.ConfigurationRequest, new JsonLimits(64 * KiB, 1_000, 100), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Heartbeat> Heartbeat { get; } =
+        Kind<Heartbeat>(ItemKind.Heartbeat, new JsonLimits(256 * KiB, 20_000, 1_000), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<StatusMessage> StatusMessage { get; } =
+        Kind<StatusMessage>(ItemKind.Status, new JsonLimits(64 * KiB, 1_000, 100), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<HardwareInventory> HardwareInventory { get; } =
+        Kind<HardwareInventory>(ItemKind.HardwareInventory, new JsonLimits(8 * MiB, 500_000, Problems.MaxList), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<SoftwareInventory> SoftwareInventory { get; } =
+        Kind<SoftwareInventory>(ItemKind.SoftwareInventory, new JsonLimits(31 * MiB, 1_500_000, V1.SoftwareInventory.MaxPackages), (document, problems) => document.Check(problems));
+
+    private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
+        new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
+
+    /// <summary>Nulls are omitted when written, so a nullable constructor parameter must not be required when read; all others are.</summary>
+    private static void AllowOmittedNulls(JsonTypeInfo type)
+    {
+        foreach (var property in type.Properties)
+        {
+            if (property.AssociatedParameter is { IsNullable: true } || Nullable.GetUnderlyingType(property.PropertyType) is not null)
+                property.IsRequired = false;
+        }
+    }
+}
