@@ -1,25 +1,224 @@
+using System.Security.Cryptography;
+
 namespace Capstan.Protocol.Tuf;
 
 /// <summary>The complete client workflow of TUF 1.0 section 5 over an <see cref="ITufSource"/>. Not thread-safe: one run at a time.</summary>
-public sealed class TufClient
+/// <remarks>
+/// The shell around <see cref="TrustedMetadata"/>, which decides. Its own part is the order of reads and saves:
+/// a verified root is saved at once (so a revoked key stays revoked whatever comes next; before it, timestamp and snapshot are deleted if their keys changed),
+/// and timestamp, snapshot and targets are saved only when all three are verified, in this order. So a torn CAP changes nothing, and a crash between two saves
+/// leaves a newer timestamp with older companions, which the next run completes.
+/// <para>Trusted metadata in the store that no longer verifies (its keys changed, the disk lied) counts as absent, except the root.</para>
+/// </remarks>
+public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider time)
 {
-    public TufClient(ITufSource source, ITrustStore store, TimeProvider time) => throw new NotSupportedException("not built yet");
+    private TrustedMetadata? _trusted;
 
     /// <summary>Trusts the root with this hash and version, read from the source (enrolment). No effect when a root is trusted already.</summary>
+    /// <param name="rootHash">SHA-256 of the whole file in hexadecimal.</param>
     /// <exception cref="ProtocolException"/>
-    public ValueTask TrustRootAsync(string rootHash, int rootVersion, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public async ValueTask TrustRootAsync(string rootHash, int rootVersion, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(rootHash);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rootVersion, 1);
+        if (await store.LoadAsync(TufRole.Root, cancellationToken) is not null)
+            return;
+        var path = TufRole.File(TufRole.Root, rootVersion);
+        var bytes = await ReadRequiredAsync(path, TufLimits.RootBytes, cancellationToken);
+        if (!string.Equals(Convert.ToHexStringLower(SHA256.HashData(bytes)), rootHash, StringComparison.OrdinalIgnoreCase))
+            throw new ProtocolException(ProtocolError.BadHash, $"{path} is not the root that the enrolment token names; the token is of another site, or the CAP was altered.", path);
+        var root = TrustedMetadata.Begin(bytes, path).Root;
+        if (root.Version != rootVersion)
+            throw new ProtocolException(ProtocolError.Malformed, $"{path} is version {root.Version} of the root.", path);
+        await store.SaveAsync(TufRole.Root, bytes, cancellationToken);
+    }
 
     /// <summary>The idle poll: reads timestamp.json only; runs the complete workflow when it changed or did not verify, or when <paramref name="complete"/> is set.</summary>
-    /// <exception cref="ProtocolException">The trusted metadata stays as it was.</exception>
-    public ValueTask<TufUpdate> RefreshAsync(bool complete, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    /// <returns><see cref="TufState.Stale"/> has precedence over the other states; what is stale was verified and saved all the same.</returns>
+    /// <exception cref="ProtocolException">The trusted metadata stays as it was, except that verified new roots are kept.</exception>
+    public async ValueTask<TufUpdate> RefreshAsync(bool complete, CancellationToken cancellationToken)
+    {
+        var trusted = await LoadAsync(cancellationToken);
+        byte[]? pointer = null;
+        if (!complete)
+        {
+            pointer = await source.ReadAsync(TufRole.TimestampFile, TufLimits.TimestampBytes, cancellationToken);
+            if (trusted.IsComplete && pointer is not null && trusted.Timestamp!.File.Bytes.Span.SequenceEqual(pointer))
+                return Result(trusted, TufState.Unchanged);
+        }
+
+        var newRoot = await WalkRootsAsync(trusted, cancellationToken);
+        // A pointer read before the new root may be older than it.
+        if (pointer is null || newRoot)
+            pointer = await ReadRequiredAsync(TufRole.TimestampFile, TufLimits.TimestampBytes, cancellationToken);
+        var newTimestamp = trusted.AcceptTimestamp(pointer, TufRole.TimestampFile);
+
+        byte[]? snapshot = null;
+        if (!trusted.HasSnapshot)
+        {
+            var listed = trusted.Timestamp!.Snapshot;
+            var path = TufRole.File(TufRole.Snapshot, listed.Version);
+            snapshot = await ReadRequiredAsync(path, Limit(listed, TufLimits.SnapshotBytes), cancellationToken);
+            trusted.AcceptSnapshot(snapshot, path);
+        }
+        byte[]? targets = null;
+        if (trusted.Targets is null && !await TryRestoreAsync(trusted, TufRole.Targets, TufRole.Root, cancellationToken))
+        {
+            var listed = trusted.Listed(TufRole.Targets);
+            var path = TufRole.File(TufRole.Targets, listed.Version);
+            targets = await ReadRequiredAsync(path, Limit(listed, TufLimits.TargetsBytes), cancellationToken);
+            trusted.AcceptTargets(TufRole.Targets, TufRole.Root, targets, path);
+        }
+
+        if (newTimestamp)
+            await store.SaveAsync(TufRole.Timestamp, trusted.Timestamp!.File.Bytes, cancellationToken);
+        if (snapshot is not null)
+            await store.SaveAsync(TufRole.Snapshot, snapshot, cancellationToken);
+        if (targets is not null)
+            await store.SaveAsync(TufRole.Targets, targets, cancellationToken);
+        return Result(trusted, newRoot || newTimestamp || snapshot is not null || targets is not null ? TufState.Updated : TufState.Unchanged);
+    }
 
     /// <summary>A target's verified bytes; null when no trusted role lists it. Delegated roles are read as needed and verified.</summary>
+    /// <remarks>Works on stale metadata too: <see cref="TufUpdate.State"/> and <see cref="TufTarget.IsStale"/> tell the caller, who decides.</remarks>
     /// <param name="targetPath">For example <c>site/site.json</c>.</param>
     /// <param name="maxBytes">Refused above this, before reading.</param>
     /// <exception cref="ProtocolException"/>
-    public ValueTask<TufTarget?> ReadTargetAsync(string targetPath, long maxBytes, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public async ValueTask<TufTarget?> ReadTargetAsync(string targetPath, long maxBytes, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(targetPath);
+        var trusted = _trusted ??= await LoadAsync(cancellationToken);
+        if (!trusted.IsComplete)
+            throw new ProtocolException(ProtocolError.Missing, "There is no complete trusted metadata yet; the next successful poll brings it.", TufRole.TimestampFile);
+        if (await FindAsync(trusted, targetPath, cancellationToken) is not var (role, entry, expires))
+            return null;
+
+        var path = TufRole.TargetFile(targetPath, entry.Sha256);
+        if (entry.Length > maxBytes)
+            throw new ProtocolException(ProtocolError.TooLarge, $"{targetPath} has {entry.Length} bytes; at most {maxBytes} are read.", path);
+        var content = await ReadRequiredAsync(path, entry.Length, cancellationToken);
+        MetadataFile.CheckAgainst(new MetaEntry(role.Version, entry.Length, entry.Sha256), content, path);
+        return new TufTarget(targetPath, content, role.Version, entry.Sha256) { IsStale = trusted.IsStale(expires, time.GetUtcNow()) };
+    }
+
+    /// <summary>TUF 5.6.7: depth first, in the order of trust, each role once, at most <see cref="TufLimits.Delegations"/> of them.</summary>
+    private async ValueTask<(TargetsMetadata Role, TargetEntry Entry, DateTimeOffset Expires)?> FindAsync(
+        TrustedMetadata trusted, string targetPath, CancellationToken cancellationToken)
+    {
+        var visited = new HashSet<string>(StringComparer.Ordinal);
+        var toVisit = new Stack<(string Role, string Delegator, DateTimeOffset Expires)>();
+        toVisit.Push((TufRole.Targets, TufRole.Root, trusted.Expires));
+        while (visited.Count < TufLimits.Delegations && toVisit.TryPop(out var next))
+        {
+            if (!visited.Add(next.Role))
+                continue;
+            var role = await RoleAsync(trusted, next.Role, next.Delegator, cancellationToken);
+            var expires = role.Expires < next.Expires ? role.Expires : next.Expires;
+            if (role.Targets.TryGetValue(targetPath, out var entry))
+                return (role, entry, expires);
+
+            var children = new List<(string Role, string Delegator, DateTimeOffset Expires)>();
+            foreach (var (name, terminating) in role.Delegations?.For(targetPath) ?? [])
+            {
+                children.Add((name, next.Role, expires));
+                if (terminating)
+                {
+                    toVisit.Clear();
+                    break;
+                }
+            }
+            for (var i = children.Count - 1; i >= 0; i--)
+                toVisit.Push(children[i]);
+        }
+        return null;
+    }
+
+    private async ValueTask<TargetsMetadata> RoleAsync(TrustedMetadata trusted, string role, string delegator, CancellationToken cancellationToken)
+    {
+        if (trusted.Accepted(role, delegator) is { } accepted)
+            return accepted;
+        if (await TryRestoreAsync(trusted, role, delegator, cancellationToken))
+            return trusted.Accepted(role, delegator)!;
+        var listed = trusted.Listed(role);
+        var path = TufRole.File(role, listed.Version);
+        var bytes = await ReadRequiredAsync(path, Limit(listed, TufLimits.TargetsBytes), cancellationToken);
+        var verified = trusted.AcceptTargets(role, delegator, bytes, path);
+        await store.SaveAsync(role, bytes, cancellationToken);
+        return verified;
+    }
+
+    /// <summary>TUF 5.3: each next root that is there. Each is saved before the one after it is read.</summary>
+    private async ValueTask<bool> WalkRootsAsync(TrustedMetadata trusted, CancellationToken cancellationToken)
+    {
+        for (var count = 0; count < TufLimits.RootsPerRun; count++)
+        {
+            var path = TufRole.File(TufRole.Root, trusted.Root.Version + 1);
+            if (await source.ReadAsync(path, TufLimits.RootBytes, cancellationToken) is not { } bytes)
+                return count > 0;
+            var rotated = trusted.AcceptRoot(bytes, path);
+            // What was kept from an earlier run belongs to the old keys.
+            _trusted = null;
+            if (rotated)
+            {
+                // Before the root is saved: after a crash in between, the same root is found again and nothing of the old keys is left.
+                await store.DeleteAsync(TufRole.Timestamp, cancellationToken);
+                await store.DeleteAsync(TufRole.Snapshot, cancellationToken);
+            }
+            await store.SaveAsync(TufRole.Root, bytes, cancellationToken);
+        }
+        return true;
+    }
+
+    private async ValueTask<TrustedMetadata> LoadAsync(CancellationToken cancellationToken)
+    {
+        var root = await store.LoadAsync(TufRole.Root, cancellationToken)
+            ?? throw new ProtocolException(ProtocolError.Missing, "No root is trusted yet: this client is not enrolled.", TufRole.File(TufRole.Root, 1));
+        var trusted = TrustedMetadata.Begin(root, "trusted root");
+        if (await store.LoadAsync(TufRole.Timestamp, cancellationToken) is { } timestamp)
+            Restore(() => trusted.AcceptTimestamp(timestamp, "trusted timestamp"));
+        if (await store.LoadAsync(TufRole.Snapshot, cancellationToken) is { } snapshot)
+            Restore(() => trusted.RestoreSnapshot(snapshot, "trusted snapshot"));
+        if (trusted.HasSnapshot)
+            await TryRestoreAsync(trusted, TufRole.Targets, TufRole.Root, cancellationToken);
+        return trusted;
+    }
+
+    /// <summary>Takes a role from the store when it is the very version that the snapshot lists.</summary>
+    private async ValueTask<bool> TryRestoreAsync(TrustedMetadata trusted, string role, string delegator, CancellationToken cancellationToken) =>
+        await store.LoadAsync(role, cancellationToken) is { } bytes && Restore(() => trusted.AcceptTargets(role, delegator, bytes, $"trusted {role}"));
+
+    private static bool Restore(Action accept)
+    {
+        try
+        {
+            accept();
+            return true;
+        }
+        catch (ProtocolException)
+        {
+            // An older version, or one by keys that changed: it is read from the CAP again, which says what is wrong if that fails too.
+            return false;
+        }
+    }
+
+    private TufUpdate Result(TrustedMetadata trusted, TufState state)
+    {
+        _trusted = trusted;
+        var stale = trusted.IsStale(trusted.Expires, time.GetUtcNow());
+        return new TufUpdate(stale ? TufState.Stale : state, trusted.Timestamp!.Version, trusted.SignedAt, trusted.Expires);
+    }
+
+    private async ValueTask<byte[]> ReadRequiredAsync(string path, long maxBytes, CancellationToken cancellationToken) =>
+        await source.ReadAsync(path, maxBytes, cancellationToken)
+        ?? throw new ProtocolException(ProtocolError.Missing, $"{path} is not there, though signed metadata or the format says so.", path);
+
+    private static long Limit(MetaEntry listed, int limit) => Math.Min(listed.Length ?? limit, limit);
 }
 
 /// <param name="Content">Verified against length and hash.</param>
 /// <param name="RoleVersion">Version of the role that lists it: what a client reports as its policy version.</param>
-public sealed record TufTarget(string Path, ReadOnlyMemory<byte> Content, long RoleVersion, string Sha256);
+public sealed record TufTarget(string Path, ReadOnlyMemory<byte> Content, long RoleVersion, string Sha256)
+{
+    /// <summary>One of the roles on the way to this target, delegated ones included, is past its expiry: no new orders are taken from it.</summary>
+    public bool IsStale { get; init; }
+}
