@@ -44,7 +44,8 @@ public sealed record HardwareInventory
     }
 }
 
-/// <param name="Virtualization">For example <c>kvm</c>, <c>microsoft</c>, <c>container</c>; null on bare metal or when unknown.</param>
+/// <param name="Virtualization">In the words of systemd-detect-virt, for example <c>kvm</c>, <c>microsoft</c>, <c>docker</c>; <c>vm-other</c> and
+/// <c>container-other</c> when the kind is not told; null on bare metal or when unknown.</param>
 public sealed record ComputerSystem(string HostName, string? Domain, string? Manufacturer, string? Model, string? SerialNumber, string? Uuid, string? Virtualization)
 {
     internal void Check(string member, Problems problems)
@@ -62,6 +63,9 @@ public sealed record ComputerSystem(string HostName, string? Domain, string? Man
 /// <param name="BootTime">Unix seconds.</param>
 public sealed record OperatingSystemFacts(string Name, string? Version, string? Id, string Kernel, string Architecture, long? BootTime, string? MachineId, string? TimeZone)
 {
+    /// <summary>A value made anew at each boot; unlike <see cref="BootTime"/> it does not move when the clock is set.</summary>
+    public string? BootId { get; init; }
+
     internal void Check(string member, Problems problems)
     {
         problems.Text($"{member}.name", Name);
@@ -71,6 +75,7 @@ public sealed record OperatingSystemFacts(string Name, string? Version, string? 
         problems.Text($"{member}.architecture", Architecture);
         problems.Text($"{member}.machineId", MachineId);
         problems.Text($"{member}.timeZone", TimeZone);
+        problems.Text($"{member}.bootId", BootId);
         problems.Seconds($"{member}.bootTime", BootTime);
     }
 }
@@ -172,18 +177,26 @@ public sealed record Partition(string Name, long SizeBytes, string? Uuid, string
     }
 }
 
+/// <param name="TotalBytes">0 when not asked; <see cref="Note"/> says why.</param>
+/// <param name="FreeBytes">What is available to unprivileged users.</param>
 public sealed record FileSystemFacts(string MountPoint, string Device, string Type, long TotalBytes, long FreeBytes, bool ReadOnly)
 {
+    /// <summary>Why sizes are missing; null when they are not.</summary>
+    public string? Note { get; init; }
+
     internal void Check(string member, Problems problems)
     {
         problems.Text($"{member}.mountPoint", MountPoint);
         problems.Text($"{member}.device", Device);
         problems.Text($"{member}.type", Type);
+        problems.Text($"{member}.note", Note);
         problems.Amount($"{member}.totalBytes", TotalBytes);
         problems.Amount($"{member}.freeBytes", FreeBytes);
     }
 }
 
+/// <param name="Up">Administratively up.</param>
+/// <param name="Addresses">All IPv4 and IPv6 addresses, without prefix length and scope.</param>
 public sealed record NetworkAdapter(string Name, string? Mac, string? Driver, bool Up, int? SpeedMegabits, int Mtu, IReadOnlyList<string> Addresses)
 {
     internal void Check(string member, Problems problems)
@@ -197,6 +210,7 @@ public sealed record NetworkAdapter(string Name, string? Mac, string? Driver, bo
     }
 }
 
+/// <param name="VendorId">Four hexadecimal digits, as in pci.ids and usb.ids.</param>
 public sealed record PciDevice(string Slot, string VendorId, string DeviceId, string Class, string? Vendor, string? Product, string? Driver)
 {
     internal void Check(string member, Problems problems)
@@ -224,6 +238,7 @@ public sealed record UsbDevice(string Path, string VendorId, string ProductId, s
     }
 }
 
+/// <param name="Connected">Connectors with a display, for example <c>HDMI-A-1</c>.</param>
 public sealed record VideoAdapter(string Name, string? Driver, IReadOnlyList<string> Connected)
 {
     internal void Check(string member, Problems problems)
