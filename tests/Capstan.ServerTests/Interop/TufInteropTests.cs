@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Capstan.Protocol;
+using Capstan.Protocol.Tuf;
+
+namespace Capstan.ServerTests.Interop;
+
+/// <summary>Another implementation of TUF judges what we write, and signs what we read: npm tuf-js and @tufjs/models, run by node.</summary>
+public sealed class TufInteropTests : IDisposable
+{
+    private static readonly string[] Roles = ["root", "targets", "snapshot", "timestamp", "site", "packages", "client", "policy"];
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("capstan-tuf-").FullName;
+
+    private string Cap => Path.Combine(_folder, "cap");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Bins of 8 and 10 bits lie below the normal delegation <c>policy</c>: tuf-js must walk both steps.</summary>
+    [Theory]
+    [InlineData(8)]
+    [InlineData(10)]
+    public async Task Tuf_js_verifies_what_we_publish(int binBits)
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        var keys = NewKeys();
+        var repository = TufRepository.Create(keys, now, binBits);
+        repository.SetTarget("site/site.json", Encoding.UTF8.GetBytes("""{"site":"ABC"}"""));
+        for (var i = 0; i < 50; i++)
+            repository.SetTarget($"policy/device-{i}.json", Encoding.UTF8.GetBytes($"policy {i}"));
+        Write(repository.Publish(keys, now, 0));
+
+        // A rotation with a threshold, and a changed policy on top.
+        var next = NewKeys();
+        using var second = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        repository.RotateRoot([keys.ByRole["root"]], [next.ByRole["root"], second], 2, next, now);
+        repository.SetTarget("policy/device-7.json", Encoding.UTF8.GetBytes("policy 7, changed"));
+        Write(repository.Publish(next, now, 0));
+
+        var report = await RunAsync("tuf-verify.mjs", Cap, Path.Combine(_folder, "tuf-js"),
+            "site/site.json", "policy/device-7.json", "policy/device-8.json", "policy/nobody.json");
+
+        Assert.Equal(2, report.GetProperty("rootVersion").GetInt32());
+        var targets = report.GetProperty("targets");
+        Assert.Equal("""{"site":"ABC"}""", targets.GetProperty("site/site.json").GetString());
+        Assert.Equal("policy 7, changed", targets.GetProperty("policy/device-7.json").GetString());
+        Assert.Equal("policy 8", targets.GetProperty("policy/device-8.json").GetString());
+        Assert.Equal(JsonValueKind.Null, targets.GetProperty("policy/nobody.json").ValueKind);
+    }
+
+    [Fact]
+    public async Task Our_client_verifies_what_tufjs_models_sign()
+    {
+        var report = await RunAsync("tuf-sign.mjs", Cap);
+        var client = new TufClient(new FolderSource(Cap), new MemoryTrust(), TimeProvider.System);
+
+        await client.TrustRootAsync(report.GetProperty("rootHash").GetString()!, 1, TestContext.Current.CancellationToken);
+        var update = await client.RefreshAsync(complete: false, TestContext.Current.CancellationToken);
+
+        Assert.Equal((TufState.Updated, 9, DateTimeOffset.UnixEpoch), (update.State, update.TimestampVersion, update.SignedAt));
+        var expected = report.GetProperty("targets").EnumerateObject().ToList();
+        Assert.Equal(43, expected.Count);
+        foreach (var target in expected)
+        {
+            var read = await client.ReadTargetAsync(target.Name, 1000, TestContext.Current.CancellationToken);
+            Assert.Equal(target.Value.GetString(), Encoding.UTF8.GetString(read!.Content.Span));
+        }
+        Assert.Null(await client.ReadTargetAsync("policy/nobody.json", 1000, TestContext.Current.CancellationToken));
+    }
+
+    private static TufKeys NewKeys() => new(Roles.ToDictionary(role => role, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256)));
+
+    private void Write(IEnumerable<TufFile> files)
+    {
+        foreach (var file in files)
+        {
+            var path = Path.Combine(Cap, file.Path);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, file.Content.Span);
+        }
+    }
+
+    /// <summary>What the script prints as its last line. Without node or its packages: a failure when CI=true, else the test is skipped.</summary>
+    private static async Task<JsonElement> RunAsync(string script, params string[] arguments)
+    {
+        var folder = NodeFolder();
+        var missing = !Directory.Exists(Path.Combine(folder, "node_modules", "tuf-js")) ? $"run `npm ci` in {folder}" : null;
+        var start = new ProcessStartInfo("node") { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(script);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        using var process = new Process { StartInfo = start };
+        try
+        {
+            if (missing is null)
+                process.Start();
+        }
+        catch (System.ComponentModel.Win32Exception exception)
+        {
+            missing = $"install Node.js ({exception.Message})";
+        }
+        if (missing is not null)
+        {
+            Assert.SkipUnless(string.Equals(Environment.GetEnvironmentVariable("CI"), "true", StringComparison.Ordinal), $"needs tuf-js: {missing}");
+            Assert.Fail($"needs tuf-js: {missing}");
+        }
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
+            var errors = process.StandardError.ReadToEndAsync(deadline.Token);
+            await process.WaitForExitAsync(deadline.Token);
+            Assert.True(process.ExitCode == 0, $"{script} ended with {process.ExitCode}\n--- output\n{await output}\n--- errors\n{await errors}");
+            return JsonDocument.Parse(await output).RootElement;
+        }
+        finally
+        {
+            if (!process.HasExited)
+                process.Kill(entireProcessTree: true);
+        }
+    }
+
+    private static string NodeFolder()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "Capstan.slnx")))
+                return Path.Combine(folder.FullName, "tests", "node");
+        }
+        throw new DirectoryNotFoundException($"There is no Capstan.slnx above {AppContext.BaseDirectory}.");
+    }
+
+    private sealed class FolderSource(string folder) : ITufSource
+    {
+        public async ValueTask<byte[]?> ReadAsync(string path, long maxBytes, CancellationToken cancellationToken)
+        {
+            var file = Path.Combine(folder, path);
+            if (!File.Exists(file))
+                return null;
+            if (new FileInfo(file).Length > maxBytes)
+                throw new ProtocolException(ProtocolError.TooLarge, $"{path} has more than {maxBytes} bytes.", path);
+            return await File.ReadAllBytesAsync(file, cancellationToken);
+        }
+    }
+
+    private sealed class MemoryTrust : ITrustStore
+    {
+        private readonly Dictionary<string, byte[]> _files = new(StringComparer.Ordinal);
+
+        public ValueTask<byte[]?> LoadAsync(string role, CancellationToken cancellationToken) => ValueTask.FromResult(_files.GetValueOrDefault(role));
+
+        public ValueTask SaveAsync(string role, ReadOnlyMemory<byte> metadata, CancellationToken cancellationToken)
+        {
+            _files[role] = metadata.ToArray();
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask DeleteAsync(string role, CancellationToken cancellationToken)
+        {
+            _files.Remove(role);
+            return ValueTask.CompletedTask;
+        }
+    }
+}
