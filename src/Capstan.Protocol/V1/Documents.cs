@@ -11,7 +11,7 @@ public static class Documents
 
     private static readonly JsonSerializerOptions Options = new(DocumentsJson.Default.Options)
     {
-        TypeInfoResolver = DocumentsJson.Default.WithAddedModifier(AllowOmittedNulls),
+        TypeInfoResolver = DocumentsJson.Default.WithAddedModifier(RequireAllButNullable),
         AllowDuplicateProperties = false,
         MaxDepth = JsonLimits.MaxDepth,
     };
@@ -55,13 +55,11 @@ public static class Documents
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
 
-    /// <summary>Nulls are omitted when written, so a nullable constructor parameter must not be required when read; all others are.</summary>
-    private static void AllowOmittedNulls(JsonTypeInfo type)
+    /// <summary>The one rule of presence: what may be null may be omitted, everything else must be there.</summary>
+    /// <remarks>The generator would give an omitted init-only member the type's zero, not its initializer: an interval of 0 s, a list of null.</remarks>
+    private static void RequireAllButNullable(JsonTypeInfo type)
     {
         foreach (var property in type.Properties)
-        {
-            if (property.AssociatedParameter is { IsNullable: true } || Nullable.GetUnderlyingType(property.PropertyType) is not null)
-                property.IsRequired = false;
-        }
+            property.IsRequired = property.PropertyType.IsValueType ? Nullable.GetUnderlyingType(property.PropertyType) is null : !property.IsSetNullable;
     }
 }

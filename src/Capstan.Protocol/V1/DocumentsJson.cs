@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Capstan.Protocol.V1;
 
 /// <summary>Serializers of all documents: camelCase, nulls omitted, unknown members ignored (a newer minor version may add some).</summary>
-/// <remarks>Writing and reading go through <see cref="Documents"/>, which adds the limits; used alone, this context refuses omitted constructor parameters.</remarks>
+/// <remarks>Writing and reading go through <see cref="Documents"/>, which adds the limits and the rule of presence; reading with this context alone knows neither.</remarks>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(SiteDescription))]
