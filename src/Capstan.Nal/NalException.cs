@@ -73,4 +73,7 @@ public sealed class NalException : Exception
     public uint? Code { get; }
     public bool IsTransient { get; }
     public Completion Completion { get; }
+
+    /// <summary>What was tried on the way, when a lease could not be had; null for an operation on a store.</summary>
+    public Arbiter.NalTrace? Trace { get; init; }
 }

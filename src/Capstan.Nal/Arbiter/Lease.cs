@@ -7,7 +7,8 @@ namespace Capstan.Nal.Arbiter;
 /// <summary>Why somebody wants a connection: shown in the journal, in <c>nal connections</c> and in traces.</summary>
 /// <param name="Component">Who: <c>CCIM</c>, <c>APM</c>, <c>Loader</c>, <c>Publisher</c>, <c>nal</c>.</param>
 /// <param name="KeepWarm">Asks that the connection stays open between leases (counts as persistence).</param>
-/// <param name="Wait">How long the request may wait for a slot, opening included; default 30 s, 0 to 10 min.</param>
+/// <param name="Wait">How long the request may wait for a slot, opening included; default 30 s, 0 to 10 min. At 0 the request does not queue,
+/// and the opening alone has the default.</param>
 public sealed record LeasePurpose(string Component, bool KeepWarm = false, TimeSpan? Wait = null);
 
 /// <summary>The right to use a connection. Disposing it gives it back; the last one given back closes the connection by the idle rule.</summary>
@@ -61,7 +62,8 @@ public readonly struct LeaseResult
 /// <param name="Requested">The path that was asked for.</param>
 /// <param name="Candidates">In the order in which they were tried.</param>
 /// <param name="Waited">Time from the request to the outcome.</param>
-public sealed record NalTrace(string Requested, IReadOnlyList<NalTraceCandidate> Candidates, TimeSpan Waited);
+/// <param name="NextTry">When to try again; null when the request succeeded, or when trying again changes nothing.</param>
+public sealed record NalTrace(string Requested, IReadOnlyList<NalTraceCandidate> Candidates, TimeSpan Waited, DateTimeOffset? NextTry = null);
 
 /// <param name="Path">The candidate.</param>
 /// <param name="Why">Why it stands at this place of the order.</param>

@@ -1,0 +1,188 @@
+using System.Globalization;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Nal.Selection;
+
+namespace Capstan.Nal.Arbiter;
+
+public sealed partial class ConnectionArbiter
+{
+    /// <summary>One request on its way through the candidates. Not thread-safe; used once.</summary>
+    private sealed class Acquisition(ConnectionArbiter arbiter, NalPath requested, LeasePurpose purpose, TimeSpan wait)
+    {
+        private readonly TimeSpan _started = arbiter.Now;
+        private readonly TimeSpan _deadline = arbiter.Now + (wait > TimeSpan.Zero ? wait : DefaultWait);
+        private readonly List<Trial> _trials = [];
+
+        public async Task<LeaseResult> RunAsync(CancellationToken cancellationToken)
+        {
+            Resolve();
+            // With alternatives a busy server is passed over first: a free equal is better than a place in a queue.
+            var patient = wait > TimeSpan.Zero;
+            foreach (var trial in _trials)
+            {
+                if (await TryAsync(trial, mayQueue: patient && _trials.Count == 1, cancellationToken) is { } lease)
+                    return new LeaseResult(lease);
+            }
+            if (patient && _trials.Count > 1 && _trials.Find(trial => trial.Refusal?.Kind == RefusalKind.Busy) is { } busy
+                && await TryAsync(busy, mayQueue: true, cancellationToken) is { } late)
+            {
+                return new LeaseResult(late);
+            }
+            return _trials.Exists(trial => trial.Outcome.Length > 0 && trial.IsCapacity) ? new LeaseResult(Refuse()) : throw Fail();
+        }
+
+        private void Resolve()
+        {
+            try
+            {
+                _trials.AddRange(arbiter.Rank(arbiter._exports.Resolve(requested)).Select(ranked => new Trial(ranked)));
+            }
+            catch (NalException unresolved)
+            {
+                throw new NalException(unresolved.Error, unresolved.Message, unresolved.Path, Completion.NotSent, unresolved.IsTransient) { Trace = Trace(nextTry: null) };
+            }
+        }
+
+        private async Task<Lease?> TryAsync(Trial trial, bool mayQueue, CancellationToken cancellationToken)
+        {
+            var path = trial.Ranked.Path;
+            if (!arbiter._providers.TryGetValue(path.Provider, out var provider))
+            {
+                trial.Set(NalError.Resolve, $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
+                return null;
+            }
+            var key = KeyOf(provider, path);
+            var request = arbiter.NextRequest();
+            var outcome = await arbiter.HoldAsync(request, key, path, purpose, mayQueue, _deadline, cancellationToken);
+            if (outcome.Refused is { } refused)
+            {
+                trial.Set(refused, RefusalText(refused, key.Show));
+                return null;
+            }
+            if (outcome.Failed is { } failed)
+            {
+                trial.Set(failed);
+                return null;
+            }
+            return await OpenAsync(trial, request, key, path, cancellationToken);
+        }
+
+        private async Task<Lease?> OpenAsync(Trial trial, long request, ConnectionKey key, NalPath path, CancellationToken cancellationToken)
+        {
+            var kept = false;
+            try
+            {
+                var store = await arbiter.OpenStoreAsync(request, key, path, cancellationToken);
+                kept = true;
+                trial.SetUsed();
+                arbiter.LeaseGranted(path, purpose.Component, request);
+                return new Lease(path, store, Trace(nextTry: null), async () =>
+                {
+                    await arbiter.GiveBackAsync(request);
+                    arbiter.LeaseReturned(path, purpose.Component, request);
+                });
+            }
+            catch (NalException failure)
+            {
+                trial.Set(failure);
+                return null;
+            }
+            finally
+            {
+                if (!kept)
+                    await arbiter.GiveBackAsync(request);
+            }
+        }
+
+        private Refusal Refuse()
+        {
+            DateTimeOffset nextTry;
+            lock (arbiter._gate)
+                nextTry = arbiter._time.GetUtcNow() + (arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble()));
+            var reason = string.Create(CultureInfo.InvariantCulture, $"{Subject} not accessible: {Causes()}; next try {nextTry:HH:mm:ss}");
+            arbiter.Refused(purpose.Component, reason);
+            return new Refusal(reason, nextTry, Trace(nextTry));
+        }
+
+        private NalException Fail()
+        {
+            var errors = _trials.Select(trial => trial.Error).Distinct().ToArray();
+            var first = _trials[0].Cause;
+            var message = $"{Subject} not accessible: {Causes()}";
+            arbiter.NotAccessible(purpose.Component, message);
+            return new NalException(errors is [{ } one] ? one : NalError.Resolve, message, requested.ToString(),
+                _trials.Count == 1 && first is not null ? first.Completion : Completion.NotSent,
+                _trials.Exists(trial => trial.IsTransient),
+                _trials.Count == 1 ? first?.Server : null, _trials.Count == 1 ? first?.Code : null, first)
+            {
+                Trace = Trace(nextTry: null),
+            };
+        }
+
+        private string Subject => requested.IsExport ? $"abstract export {requested}" : requested.ToString();
+
+        private string Causes() => requested.IsExport
+            ? string.Join("; ", _trials.Select(trial => $"{trial.Ranked.Path}: {trial.Outcome}"))
+            : _trials[0].Outcome;
+
+        private NalTrace Trace(DateTimeOffset? nextTry) => new(requested.ToString(),
+            _trials.Select(trial => new NalTraceCandidate(trial.Ranked.Path.ToString(), trial.Ranked.Why, [],
+                trial.Outcome.Length > 0 ? trial.Outcome : "not tried", trial.Error)).ToArray(),
+            arbiter.Now - _started, nextTry);
+
+        private static string RefusalText(ArbiterAction.Refuse refused, string server)
+        {
+            var reading = refused.Reading;
+            var holders = reading.Holders.Count == 0 ? "none in use" : $"held by {string.Join(", ", reading.Holders)}";
+            var slots = string.Create(CultureInfo.InvariantCulture, $"{reading.Used} of {reading.Limit} {holders}, {reading.Waiting} waiting");
+            var waited = string.Create(CultureInfo.InvariantCulture, $"waited {reading.Waited.TotalSeconds:F1} s");
+            return refused.Kind switch
+            {
+                RefusalKind.Busy => $"no slot on {server} is free ({slots})",
+                RefusalKind.QueueFull => $"the queue for a slot on {server} is full ({slots})",
+                RefusalKind.WaitedForSlot => $"{waited} for a slot on {server} ({slots})",
+                _ => $"{waited} for an answer of {server}; it goes on being tried",
+            };
+        }
+    }
+
+    /// <summary>One candidate and what became of it.</summary>
+    private sealed class Trial(RankedPath ranked)
+    {
+        public RankedPath Ranked => ranked;
+        public string Outcome { get; private set; } = "";
+        public NalError? Error { get; private set; }
+        public NalException? Cause { get; private set; }
+        public ArbiterAction.Refuse? Refusal { get; private set; }
+
+        /// <summary>Busy here or full there: a matter of time, not an error. A server that does not answer is not known to be full.</summary>
+        public bool IsCapacity => Error is NalError.WaitForSlot or NalError.ServerFull;
+
+        public bool IsTransient => Cause?.IsTransient ?? Refusal is not null;
+
+        public void SetUsed()
+        {
+            Outcome = "used";
+            Error = null;
+        }
+
+        public void Set(NalError error, string outcome)
+        {
+            Error = error;
+            Outcome = outcome;
+        }
+
+        public void Set(NalException cause)
+        {
+            Cause = cause;
+            Set(cause.Error, cause.Message);
+        }
+
+        public void Set(ArbiterAction.Refuse refusal, string outcome)
+        {
+            Refusal = refusal;
+            Set(refusal.Kind == RefusalKind.WaitedForAnswer ? NalError.Connect : NalError.WaitForSlot, outcome);
+        }
+    }
+}

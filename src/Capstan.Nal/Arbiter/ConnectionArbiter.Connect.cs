@@ -1,0 +1,188 @@
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+
+namespace Capstan.Nal.Arbiter;
+
+public sealed partial class ConnectionArbiter
+{
+    /// <summary>A store on a connection that the request now holds, or why not.</summary>
+    private async Task<Outcome> HoldAsync(long request, ConnectionKey key, NalPath path, LeasePurpose purpose, bool mayQueue, TimeSpan deadline,
+        CancellationToken cancellationToken)
+    {
+        var pending = new Pending(path);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isStopping, this);
+            _pending.Add(request, pending);
+            _ = Perform(_core.Request(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now));
+        }
+        while (true)
+        {
+            try
+            {
+                var left = deadline - Now;
+                return await pending.Outcome.Task.WaitAsync(left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1), _time, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                lock (_gate)
+                    _ = Perform(_core.Tick(Now));
+            }
+            catch (OperationCanceledException)
+            {
+                // The request may have become a lease in the meantime: giving it back covers both.
+                await GiveBackAsync(request);
+                throw;
+            }
+        }
+    }
+
+    private long NextRequest() => Interlocked.Increment(ref _lastRequest);
+
+    /// <summary>Opens the store of a lease. The caller gives the lease back when this fails.</summary>
+    private async Task<LeasedStore> OpenStoreAsync(long request, ConnectionKey key, NalPath path, CancellationToken cancellationToken)
+    {
+        IStorageConnection connection;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isStopping, this);
+            connection = _connections[key];
+        }
+        var store = new LeasedStore(await connection.OpenAsync(path, cancellationToken), path);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isStopping, this);
+            _stores.Add(request, store);
+        }
+        return store;
+    }
+
+    private async ValueTask GiveBackAsync(long request)
+    {
+        Task closing;
+        lock (_gate)
+        {
+            if (_stores.Remove(request, out var store))
+                store.End();
+            _pending.Remove(request);
+            closing = Perform(_core.Release(request, Now));
+        }
+        await closing;
+    }
+
+    /// <summary>Does what the core decided. Called under the lock: it starts work and completes waits, and waits for nothing itself.</summary>
+    /// <returns>Completes when the connections that had to be closed are closed.</returns>
+    private Task Perform(List<ArbiterAction> actions)
+    {
+        List<Task>? closings = null;
+        foreach (var action in actions)
+        {
+            switch (action)
+            {
+                case ArbiterAction.Connect connect:
+                    // The path is read here: the request may be abandoned while the attempt goes on.
+                    var path = _pending[connect.Request].Path;
+                    _ = Start(() => ConnectAsync(connect.Key, path));
+                    break;
+                case ArbiterAction.Close close:
+                    (closings ??= []).Add(Start(() => CloseAsync(close.Key)));
+                    break;
+                case ArbiterAction.Grant grant:
+                    Take(grant.Request)?.SetResult(default);
+                    break;
+                case ArbiterAction.Refuse refuse:
+                    Take(refuse.Request)?.SetResult(new Outcome(refuse, null));
+                    break;
+                case ArbiterAction.Fail fail:
+                    // Without a cause it is the arbiter that stops.
+                    if (_causes.TryGetValue(fail.Key, out var cause))
+                        Take(fail.Request)?.SetResult(new Outcome(null, cause));
+                    else
+                        Take(fail.Request)?.SetException(new ObjectDisposedException(nameof(ConnectionArbiter)));
+                    break;
+            }
+        }
+        return closings is null ? Task.CompletedTask : Task.WhenAll(closings);
+    }
+
+    private TaskCompletionSource<Outcome>? Take(long request) => _pending.Remove(request, out var pending) ? pending.Outcome : null;
+
+    /// <summary>Starts work that <see cref="DisposeAsync"/> waits for. Called under the lock.</summary>
+    private Task Start(Func<Task> work)
+    {
+        var number = ++_lastWork;
+        var task = Task.Run(async () =>
+        {
+            try
+            {
+                await work();
+            }
+            finally
+            {
+                lock (_gate)
+                    _running.Remove(number);
+            }
+        }, CancellationToken.None);
+        _running.Add(number, task);
+        return task;
+    }
+
+    private async Task ConnectAsync(ConnectionKey key, NalPath path)
+    {
+        var started = Now;
+        NalException cause;
+        try
+        {
+            var connection = await _providers[key.Provider].ConnectAsync(new ConnectRequest(path, Account: null, PreviousSession: null), _stopping.Token);
+            ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);
+            lock (_gate)
+            {
+                _connections.Add(key, connection);
+                _ = Perform(_core.Connected(key, Now));
+            }
+            return;
+        }
+        catch (NalException failure)
+        {
+            cause = failure;
+        }
+        catch (Exception surprise)
+        {
+            // Whatever a provider throws must end the attempt for everybody who waits for it.
+            cause = new NalException(NalError.Connect, $"connecting to {key.Show} ended: {surprise.Message}", path.ToString(), Completion.Unknown,
+                isTransient: true, key.Server, inner: surprise);
+        }
+        if (!_stopping.IsCancellationRequested)
+            ConnectFailed(key.Show, cause.Error, (Now - started).TotalMilliseconds, cause);
+        lock (_gate)
+        {
+            _causes[key] = cause;
+            _ = Perform(_core.ConnectFailed(key, Now));
+            _causes.Remove(key);
+        }
+    }
+
+    private async Task CloseAsync(ConnectionKey key)
+    {
+        IStorageConnection connection;
+        lock (_gate)
+        {
+            _connections.Remove(key, out var held);
+            connection = held!;
+        }
+        try
+        {
+            if (await connection.CloseAsync(CancellationToken.None))
+                ConnectionClosed(key.Show);
+            else
+                CloseNotConfirmed(key.Show, cause: null);
+        }
+        catch (Exception failure)
+        {
+            // The slot must come free whatever the provider throws; what the server still counts is what the warning says.
+            CloseNotConfirmed(key.Show, failure);
+        }
+        lock (_gate)
+            _ = Perform(_core.Closed(key, Now));
+    }
+}

@@ -1,0 +1,32 @@
+using Capstan.Nal.Paths;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Nal.Arbiter;
+
+public sealed partial class ConnectionArbiter
+{
+    [LoggerMessage(EventId = 1201, EventName = nameof(ConnectFailed), Level = LogLevel.Warning, Message = "Connecting to {Server} failed with {Error} after {ElapsedMs:F0} ms")]
+    private partial void ConnectFailed(string server, NalError error, double elapsedMs, Exception cause);
+
+    [LoggerMessage(EventId = 1202, EventName = nameof(ConnectionOpened), Level = LogLevel.Debug, Message = "Connection to {Server} opened in {ElapsedMs:F0} ms")]
+    private partial void ConnectionOpened(string server, double elapsedMs);
+
+    [LoggerMessage(EventId = 1203, EventName = nameof(ConnectionClosed), Level = LogLevel.Debug, Message = "Connection to {Server} closed")]
+    private partial void ConnectionClosed(string server);
+
+    [LoggerMessage(EventId = 1204, EventName = nameof(CloseNotConfirmed), Level = LogLevel.Warning,
+        Message = "{Server} did not confirm the close of a connection: it may count it until its own time limit")]
+    private partial void CloseNotConfirmed(string server, Exception? cause);
+
+    [LoggerMessage(EventId = 1205, EventName = nameof(LeaseGranted), Level = LogLevel.Trace, Message = "Lease {Lease} on {Path} granted to {Component}")]
+    private partial void LeaseGranted(NalPath path, string component, long lease);
+
+    [LoggerMessage(EventId = 1206, EventName = nameof(LeaseReturned), Level = LogLevel.Trace, Message = "Lease {Lease} on {Path} returned by {Component}")]
+    private partial void LeaseReturned(NalPath path, string component, long lease);
+
+    [LoggerMessage(EventId = 1207, EventName = nameof(Refused), Level = LogLevel.Information, Message = "{Component} - {Reason}")]
+    private partial void Refused(string component, string reason);
+
+    [LoggerMessage(EventId = 1208, EventName = nameof(NotAccessible), Level = LogLevel.Warning, Message = "{Component} - {Reason}")]
+    private partial void NotAccessible(string component, string reason);
+}
