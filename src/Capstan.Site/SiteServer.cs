@@ -1,32 +1,157 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Providers;
+using Capstan.Nal.Providers.Local;
+using Capstan.Site.Api;
+using Capstan.Site.Load;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site;
 
 /// <summary>A site: its directory, keys and store; makes the web application that <c>site run</c> and <c>up</c> host.</summary>
-/// <remarks>Directory: <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>api-token</c> (0600), <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>site.json</c>, <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>quarantine/</c>, <c>api-token</c> (0600), <c>lock</c>.</remarks>
 public sealed class SiteServer : IAsyncDisposable
 {
-    /// <summary>Makes a new site. Refused when the directory holds one already.</summary>
+    private readonly SiteOptions _options;
+    private readonly SiteContext _site;
+    private readonly DirectoryLock _lock;
+    private readonly ConnectionArbiter _arbiter;
+    private readonly ILoggerFactory _loggers;
+    private readonly TaskCompletionSource<Uri> _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private SiteServer(SiteOptions options, SiteContext site, DirectoryLock directoryLock, ConnectionArbiter arbiter, string apiToken, ILoggerFactory loggers)
+    {
+        _options = options;
+        _site = site;
+        _lock = directoryLock;
+        _arbiter = arbiter;
+        _loggers = loggers;
+        ApiToken = apiToken;
+    }
+
+    /// <summary>Makes a new site. Refused when the directory holds one already; an interrupted attempt is finished.</summary>
     /// <exception cref="SiteException">With cause and next step.</exception>
-    public static Task InitializeAsync(string directory, string siteCode, TimeProvider time, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public static async Task InitializeAsync(string directory, string siteCode, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        if (SiteCodes.Fault(siteCode) is { } fault)
+            throw new SiteException($"{fault}.", "bad_site_code");
+        var home = new SiteDirectory(directory);
+        home.Create();
+        using var taken = Lock(home);
+        SiteKeys.Create(home);
+        home.WriteNewApiToken();
+        await using var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
+        home.WriteIdentity(new SiteIdentity(1, siteCode, Epoch: 1, Times.Of(time.GetUtcNow())));
+    }
 
     /// <summary>Opens a site: takes the directory's lock, migrates the store, loads the keys.</summary>
     /// <exception cref="SiteException">Not a site, in use by another process, or of a newer version.</exception>
-    public static Task<SiteServer> OpenAsync(SiteOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public static Task<SiteServer> OpenAsync(SiteOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
+        OpenAsync(options, [new LocalProvider(time)], time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), loggers, cancellationToken);
 
-    public string SiteCode => throw new NotSupportedException("not built yet");
+    /// <summary>As the public form, with given storage and chance.</summary>
+    internal static async Task<SiteServer> OpenAsync(SiteOptions options, IEnumerable<IStorageProvider> providers, TimeProvider time, Random random,
+        ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var home = new SiteDirectory(options.Directory);
+        var identity = home.ReadIdentity();
+        var taken = Lock(home);
+        SiteKeys? keys = null;
+        try
+        {
+            keys = SiteKeys.Load(home);
+            var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
+            return new SiteServer(options, new SiteContext(identity, home, keys, database, time, random), taken,
+                new ConnectionArbiter(providers, new ArbiterOptions(), time, random, loggers), home.ReadApiToken(), loggers);
+        }
+        catch
+        {
+            keys?.Dispose();
+            taken.Dispose();
+            throw;
+        }
+    }
 
-    /// <summary>Where the server listens once <see cref="RunAsync"/> has started, for example <c>http://127.0.0.1:8750</c>.</summary>
-    public Task<Uri> Listening => throw new NotSupportedException("not built yet");
+    public string SiteCode => _site.Site.SiteCode;
+
+    /// <summary>Where the server listens once <see cref="RunAsync"/> has started, for example <c>http://127.0.0.1:8750</c>. Fails when it could not start.</summary>
+    public Task<Uri> Listening => _listening.Task;
 
     /// <summary>The bearer token of the REST API.</summary>
-    public string ApiToken => throw new NotSupportedException("not built yet");
+    public string ApiToken { get; }
 
     /// <summary>Serves API and console, drains inboxes and publishes until cancelled; then finishes what it has begun.</summary>
     /// <exception cref="SiteException">The port is in use, or the address is not a loopback address.</exception>
-    public Task RunAsync(CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ServeAsync(cancellationToken);
+        }
+        catch (Exception cause)
+        {
+            _listening.TrySetException(cause);
+            // Whoever does not ask for the address need not look at its failure: RunAsync tells it.
+            _ = _listening.Task.Exception;
+            throw;
+        }
+    }
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException("not built yet");
+    public async ValueTask DisposeAsync()
+    {
+        _listening.TrySetCanceled();
+        await _arbiter.DisposeAsync();
+        await _site.Database.DisposeAsync();
+        _site.Keys.Dispose();
+        _lock.Dispose();
+    }
+
+    private async Task ServeAsync(CancellationToken cancellationToken)
+    {
+        var address = SiteHost.CheckAddress(_options.Listen);
+        await using var app = SiteHost.Build(_site, _arbiter, new ApiToken(ApiToken), address, () => _listening.Task, _loggers);
+        var publisher = app.Services.GetRequiredService<Publisher>();
+        var loader = app.Services.GetRequiredService<InboxLoader>();
+        await publisher.StartAsync(cancellationToken);
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch (IOException cause) when (cause.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException or SocketException)
+        {
+            throw new SiteException($"{address} is in use by another program. Choose another port with --port (0 takes a free one), or stop that program.", "port_in_use", cause);
+        }
+        var listening = new Uri(app.Urls.First());
+        var logger = _loggers.CreateLogger<SiteServer>();
+        SiteLog.Started(logger, SiteCode, listening.ToString());
+        _listening.TrySetResult(listening);
+
+        var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
+        await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken));
+        await app.StopAsync(CancellationToken.None);
+        SiteLog.Stopped(logger, SiteCode);
+    }
+
+    private static DirectoryLock Lock(SiteDirectory home)
+    {
+        try
+        {
+            return DirectoryLock.TryTake(home.Root, out var holder)
+                ?? throw new SiteException($"{home.Root} is in use by {holder}. Stop that process, or use it: one site, one process.", "site_in_use");
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new SiteException($"{home.Root} cannot be locked: {cause.Message} Run as the site's owner.", "directory_unusable", cause);
+        }
+    }
 }
 
 public sealed class SiteOptions

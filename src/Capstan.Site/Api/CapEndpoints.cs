@@ -1,0 +1,47 @@
+using Capstan.Nal.Paths;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Capstan.Site.Api;
+
+/// <summary><c>/api/v1/caps</c>.</summary>
+internal static class CapEndpoints
+{
+    public static void MapCaps(this IEndpointRouteBuilder api)
+    {
+        api.MapGet("/caps", async (CapStore caps, CancellationToken cancellationToken) => await RowsAsync(caps, cancellationToken)).Produces<IReadOnlyList<CapRow>>();
+        api.MapPost("/caps", AddAsync).Produces<CapAdded>(201).Produces<Problem>(400).Produces<Problem>(409);
+        api.MapDelete("/caps", RemoveAsync).Produces(204).Produces<Problem>(404);
+        api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>();
+        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, CancellationToken cancellationToken) =>
+        {
+            await publisher.PublishNowAsync(cancellationToken);
+            return await RowsAsync(caps, cancellationToken);
+        }).Produces<IReadOnlyList<CapRow>>();
+    }
+
+    private static async Task<IResult> RowsAsync(CapStore caps, CancellationToken cancellationToken) =>
+        Results.Json([.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow())], ApiJson.Default.IReadOnlyListCapRow);
+
+    private static async Task<IResult> AddAsync(CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)
+    {
+        if (!NalPath.TryParse(cap.Path, out var path, out var error))
+            return Problems.Invalid($"The path '{cap.Path}' is not a NAL path: at column {error.Column}, expected {error.Expected}. For a folder: LOCAL:\\\\srv\\cap\\ or file:///srv/cap/.");
+        if (Licensing.Fault(cap.Licensing, cap.Headroom) is { } fault)
+            return Problems.Invalid(fault);
+        return Results.Json(await administration.AddAsync(path, cap, cancellationToken), ApiJson.Default.CapAdded, statusCode: StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> RemoveAsync(CapAdministration administration, string path, CancellationToken cancellationToken) =>
+        NalPath.TryParse(path, out var parsed, out _) && await administration.RemoveAsync(parsed, cancellationToken)
+            ? Results.NoContent()
+            : Problems.NotFound($"'{path}' is not on the list of client access points; `capstan cap list` shows them.");
+
+    private static async Task<IResult> CheckAsync(CapChecker checker, string path, CancellationToken cancellationToken) =>
+        NalPath.TryParse(path, out var parsed, out var error)
+            ? Results.Json(await checker.CheckAsync(parsed, cancellationToken), ApiJson.Default.CapCheck)
+            : Problems.Invalid($"The path is not a NAL path: at column {error.Column}, expected {error.Expected}.");
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text.Json;
+using Capstan.Protocol.V1;
+using Capstan.Site.Load;
+using Capstan.Site.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Capstan.Site.Api;
+
+/// <summary><c>/api/v1/clients</c>.</summary>
+internal static class ClientEndpoints
+{
+    public static void MapClients(this IEndpointRouteBuilder api)
+    {
+        api.MapGet("/clients", ListAsync).Produces<Page<ClientSummary>>();
+        api.MapGet("/clients/{id}", DetailAsync).Produces<ClientDetail>().Produces<Problem>(404);
+        api.MapPost("/clients/{id}/approve", ApproveAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
+        api.MapPost("/clients/{id}/retire", RetireAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
+    }
+
+    private static async Task<IResult> ListAsync(DeviceStore devices, string? state, string? filter, string? sort, string? cursor, int? limit, CancellationToken cancellationToken)
+    {
+        if (state is not (null or "" or DeviceState.Pending or DeviceState.Approved or DeviceState.Retired))
+            return Problems.Invalid("state must be pending, approved or retired.");
+        if (sort?.TrimStart('-') is not (null or "" or "host" or "id" or "seen" or "state" or "os" or "model" or "memory" or "packages"))
+            return Problems.Invalid("sort must be host, id, seen, state, os, model, memory or packages, with a leading '-' to turn it round.");
+        if (Paging.Read(limit, cursor) is not { } page)
+            return Paging.Refuse();
+        var offset = (int)Math.Min(page.Cursor ?? 0, int.MaxValue - Paging.MaxLimit - 1);
+        var rows = await devices.ListAsync(string.IsNullOrEmpty(state) ? null : state, filter, sort, offset, page.Limit + 1, cancellationToken);
+        return Results.Json(rows.Count > page.Limit
+            ? new Page<ClientSummary>([.. rows.Take(page.Limit)], (offset + page.Limit).ToString(CultureInfo.InvariantCulture))
+            : new Page<ClientSummary>(rows, null), ApiJson.Default.PageClientSummary);
+    }
+
+    private static Task<IResult> DetailAsync(DeviceStore devices, InventoryStore inventory, string id, CancellationToken cancellationToken) =>
+        WithDeviceAsync(devices, id, async deviceId =>
+        {
+            var (summary, row) = (await devices.DetailAsync(deviceId, cancellationToken))!.Value;
+            var hardware = await inventory.HardwareAsync(row.Number, cancellationToken);
+            var software = await inventory.SoftwareAsync(row.Number, cancellationToken);
+            return Results.Json(new ClientDetail(summary, row.TokenLabel,
+                JsonSerializer.Deserialize(row.Addresses, StoreJson.Default.IReadOnlyListString) ?? [],
+                JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
+                hardware is { } h ? JsonSerializer.Deserialize(h.Document, DocumentsJson.Default.HardwareInventory) : null, Times.At(hardware?.ReceivedAt),
+                software?.Software, software?.At), ApiJson.Default.ClientDetail);
+        }, cancellationToken);
+
+    private static Task<IResult> ApproveAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
+        WithDeviceAsync(devices, id, async deviceId =>
+        {
+            if (!await enrolment.ApproveAsync(deviceId, cancellationToken))
+                return Problems.Of(StatusCodes.Status409Conflict, "not_pending", "The client is approved or retired already; only a pending one can be approved.");
+            return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
+        }, cancellationToken);
+
+    private static Task<IResult> RetireAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
+        WithDeviceAsync(devices, id, async deviceId =>
+        {
+            if (!await enrolment.RetireAsync(deviceId, cancellationToken))
+                return Problems.Of(StatusCodes.Status409Conflict, "already_retired", "The client is retired already.");
+            return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
+        }, cancellationToken);
+
+    /// <summary>Finds the one device whose id begins with <paramref name="id"/>; a fingerprint's hyphen does not count.</summary>
+    private static async Task<IResult> WithDeviceAsync(DeviceStore devices, string id, Func<string, Task<IResult>> action, CancellationToken cancellationToken)
+    {
+        var prefix = id.Replace("-", "", StringComparison.Ordinal);
+        if (prefix.Length is < 4 or > 32)
+            return Problems.Invalid("Give a client's id, its fingerprint (abcd-efgh), or at least the first 4 characters of its id.");
+        var matches = await devices.MatchIdsAsync(prefix, cancellationToken);
+        return matches.Count switch
+        {
+            0 => Problems.NotFound($"No client has an id that begins with '{prefix}'. `capstan client list` shows all."),
+            1 => await action(matches[0]),
+            _ => Problems.Of(StatusCodes.Status409Conflict, "ambiguous_id", $"More than one client's id begins with '{prefix}': give more of it."),
+        };
+    }
+}

@@ -1,0 +1,86 @@
+using System.Data.Common;
+using System.Text.Json;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Load;
+
+/// <summary>Registers, approves and retires devices. The key is the identity: host names and addresses decide nothing.</summary>
+internal sealed class Enrolment(SiteContext site, Publisher publisher)
+{
+    /// <summary>Devices that may wait for an approval; further requests stay in the inbox.</summary>
+    public const int MaxPending = 1_000;
+
+    /// <summary>Registers the device when it is new, and approves it when the token is good.</summary>
+    /// <returns>False when too many devices wait already.</returns>
+    public static async Task<bool> RequestAsync(DbTransaction transaction, DeviceId id, string installNonce, ConfigurationRequest request, DateTimeOffset now)
+    {
+        var device = await DeviceStore.FindAsync(transaction, id.Value);
+        if (device is null)
+        {
+            if (await DeviceStore.CountPendingAsync(transaction) >= MaxPending)
+                return false;
+            await DeviceStore.InsertAsync(transaction, new NewDevice(id, request.SigningKey.Thumbprint(),
+                JsonSerializer.Serialize(request.SigningKey, StoreJson.Default.Jwk), JsonSerializer.Serialize(request.SealingKey, StoreJson.Default.Jwk),
+                installNonce, request.HostName, request.OperatingSystem, request.ClientVersion), now);
+            device = await DeviceStore.FindAsync(transaction, id.Value);
+        }
+        if (device is not { State: DeviceState.Pending })
+            return true;
+
+        var (accepted, label) = await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
+        if (accepted)
+            await DeviceStore.ApproveAsync(transaction, id.Value, label, now, Publisher.CertificateTerm);
+        await StatusStore.AddAsync(transaction, device.Number, Message(accepted ? "information" : "warning", accepted ? "client_approved" : "client_pending",
+            accepted
+                ? $"{request.HostName} ({id.Fingerprint}) is a client now: its token was good."
+                : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but its token is unknown, spent or expired. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
+            now), now);
+        return true;
+    }
+
+    /// <summary>Approves by hand. False when the device is not pending.</summary>
+    public async Task<bool> ApproveAsync(string deviceId, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        var done = await site.Database.WriteAsync(async transaction =>
+        {
+            if (!await DeviceStore.ApproveAsync(transaction, deviceId, null, now, Publisher.CertificateTerm))
+                return false;
+            var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_approved", "Approved by an administrator.", now), now);
+            return true;
+        }, cancellationToken);
+        if (done)
+            publisher.Changed(PublishUrgency.Enrolment);
+        return done;
+    }
+
+    /// <summary>Retires a device for good; its data stays. False when it is retired already.</summary>
+    public async Task<bool> RetireAsync(string deviceId, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        var done = await site.Database.WriteAsync(async transaction =>
+        {
+            if (!await DeviceStore.RetireAsync(transaction, deviceId))
+                return false;
+            var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_retired", "Retired by an administrator.", now), now);
+            return true;
+        }, cancellationToken);
+        if (done)
+            publisher.Changed(PublishUrgency.Enrolment);
+        return done;
+    }
+
+    private static StatusMessage Message(string severity, string code, string text, DateTimeOffset now) => new()
+    {
+        Severity = severity,
+        Code = code,
+        Component = "enrolment",
+        Text = text,
+        ReportedAt = Times.Of(now),
+    };
+}

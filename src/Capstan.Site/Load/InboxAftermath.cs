@@ -1,0 +1,121 @@
+using System.Collections.Concurrent;
+using Capstan.Nal;
+using Capstan.Nal.Providers;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site.Load;
+
+/// <summary>What follows the storing of a group: copies to quarantine, deletions, receipts, news for the publisher.</summary>
+internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, ReceiptWriter receipts, CapStore caps, InboxHealth health, Publisher publisher,
+    ILogger<InboxAftermath> logger) : IDisposable
+{
+    private readonly SemaphoreSlim _quarantine = new(1, 1);
+
+    public async Task SettleAsync(IStore store, string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, TimeSpan lookAgain,
+        CancellationToken cancellationToken)
+    {
+        await QuarantineAsync(cap, results, now, cancellationToken);
+        await RememberAsync(cap, memory, results, now, lookAgain, cancellationToken);
+        await DeleteAsync(store, cap, memory, results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone), cancellationToken);
+
+        var devices = results.Where(result => result.Applied is not null).Select(result => result.Applied!.Value).ToHashSet();
+        memory.Advanced(devices.Select(device => device.Value).ToHashSet(StringComparer.Ordinal));
+        await receipts.MarkAsync(devices.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
+        if (results.Any(result => result.Enrolled))
+            publisher.Changed(PublishUrgency.Enrolment);
+    }
+
+    /// <summary>The end of a pass: receipts on this CAP, and its row.</summary>
+    public async Task FinishAsync(IStore store, string cap, InboxMemory memory, int inboxCount, CancellationToken cancellationToken)
+    {
+        await receipts.WriteAsync(store, cap, cancellationToken);
+        health.Set(cap, new InboxFacts(memory.OldestWaiting, memory.UndeletableCount));
+        await caps.DrainedAsync(cap, Math.Max(0, inboxCount), site.Time.GetUtcNow(), cancellationToken);
+    }
+
+    public void Dispose() => _quarantine.Dispose();
+
+    /// <summary>Copy first, row second, deletion on the CAP last: interrupted between, the same file comes again to the same row.</summary>
+    private async Task QuarantineAsync(string cap, IReadOnlyList<IngestResult> results, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var refused = results.Where(result => result.Disposition == Disposition.Quarantine).ToList();
+        if (refused.Count == 0)
+            return;
+        await _quarantine.WaitAsync(cancellationToken);
+        try
+        {
+            var kept = refused.Select(result => (Result: result, Copy: result.Candidate.Content is { } content ? folder.Keep(content) : ((string KeptAs, IReadOnlyList<string> Dropped)?)null)).ToList();
+            var dropped = kept.SelectMany(entry => entry.Copy?.Dropped ?? []).ToList();
+            await site.Database.WriteAsync(async transaction =>
+            {
+                foreach (var (result, copy) in kept)
+                    await QuarantineStore.AddAsync(transaction, cap, result.Candidate.File.FileName, result.Reason!, result.Detail, result.Candidate.File.LengthBytes, copy?.KeptAs, now);
+                foreach (var name in dropped)
+                    await QuarantineStore.DroppedAsync(transaction, name);
+                await QuarantineStore.PruneAsync(transaction);
+                if (dropped.Count > 0)
+                    await SettingStore.AddAsync(transaction, SettingStore.QuarantineDropped, dropped.Count);
+            }, cancellationToken);
+            foreach (var result in refused)
+                LoadLog.Quarantined(logger, result.Candidate.File.FileName, cap, result.Reason!, result.Detail);
+            if (dropped.Count > 0)
+                LoadLog.QuarantineDropped(logger, dropped.Count);
+        }
+        finally
+        {
+            _quarantine.Release();
+        }
+    }
+
+    private async Task RememberAsync(string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, TimeSpan lookAgain, CancellationToken cancellationToken)
+    {
+        var added = new List<string>();
+        var settled = new List<string>();
+        foreach (var result in results)
+        {
+            var name = result.Candidate.File.FileName;
+            var device = (result.Candidate as Candidate.Verified)?.Upload.DeviceId;
+            // An unfinished file may be whole in a moment: only a gap is worth waiting longer for.
+            if (result.Disposition != Disposition.Wait)
+            {
+                if (memory.Settled(name))
+                    settled.Add(name);
+            }
+            else if (memory.Wait(name, device, now, device is null ? now : now + lookAgain))
+                added.Add(name);
+        }
+        if (added.Count + settled.Count == 0)
+            return;
+        await site.Database.WriteAsync(async transaction =>
+        {
+            foreach (var name in added)
+                await WaitingStore.AddAsync(transaction, cap, name, now);
+            foreach (var name in settled)
+                await WaitingStore.RemoveAsync(transaction, cap, name);
+        }, cancellationToken);
+    }
+
+    /// <summary>A file that cannot be deleted blocks nothing: the ledger knows that it is done with.</summary>
+    private async Task DeleteAsync(IStore store, string cap, InboxMemory memory, IEnumerable<IngestResult> done, CancellationToken cancellationToken)
+    {
+        var failed = new ConcurrentBag<(string Name, NalException Cause)>();
+        await Parallel.ForEachAsync(done, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken }, async (result, token) =>
+        {
+            try
+            {
+                await store.DeleteAsync(result.Candidate.File.Path, token);
+            }
+            catch (NalException cause)
+            {
+                failed.Add((result.Candidate.File.FileName, cause));
+            }
+        });
+        foreach (var (name, cause) in failed)
+        {
+            memory.CannotDelete(name);
+            LoadLog.DeleteFailed(logger, name, cap, cause.Message, cause);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site.Load;
+
+/// <summary>Drains the inboxes of all CAPs: read and verify on every core, store in groups, then delete.</summary>
+/// <remarks>Killed anywhere, nothing is lost and nothing counts twice: a file is deleted only after its record, or its copy in quarantine, is durable.</remarks>
+internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore caps, CapSync sync, InboxPass pass, ILogger<InboxLoader> logger)
+{
+    private static readonly TimeSpan RemoteInterval = TimeSpan.FromSeconds(60);
+
+    private readonly Dictionary<string, TimeSpan> _due = new(StringComparer.Ordinal);
+
+    /// <param name="interval">Between two looks at an empty inbox; null for 2 s on LOCAL and 60 s elsewhere.</param>
+    public Task RunAsync(TimeSpan? interval, CancellationToken cancellationToken)
+    {
+        var shortest = interval ?? TimeSpan.FromSeconds(2);
+        return new Cycle("loader", site, logger).RunAsync(async () =>
+        {
+            var more = await RunOnceAsync(interval, cancellationToken);
+            if (!more)
+                await Task.Delay(shortest, site.Time, cancellationToken);
+        }, cancellationToken);
+    }
+
+    /// <summary>One pass over every CAP that is due.</summary>
+    /// <returns>True when some inbox holds more than one pass takes.</returns>
+    public async Task<bool> RunOnceAsync(TimeSpan? interval, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetElapsedTime(0);
+        var due = (await caps.ListAsync(cancellationToken))
+            .Where(cap => !(cap.NextTry > site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
+        var more = await Task.WhenAll(due.Select(cap => DrainAsync(cap, cancellationToken)));
+        foreach (var (cap, again) in due.Zip(more))
+            _due[cap.Path] = again ? now : now + (interval ?? (NalPath.Parse(cap.Path).LocalDirectory is null ? RemoteInterval : TimeSpan.Zero));
+        return more.Any(again => again);
+    }
+
+    private async Task<bool> DrainAsync(CapState cap, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await access.UseAsync(NalPath.Parse(cap.Path), "Loader", store => pass.RunAsync(store, cap.Path, cancellationToken), cancellationToken);
+        }
+        catch (NalException cause)
+        {
+            await sync.FailedAsync(cap, CapSync.Draining, cause, cancellationToken);
+            return false;
+        }
+    }
+}

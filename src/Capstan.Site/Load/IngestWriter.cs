@@ -1,0 +1,192 @@
+using System.Data.Common;
+using System.Text.Json;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Load;
+
+/// <summary>What became of one file.</summary>
+internal enum Disposition
+{
+    /// <summary>Done with: delete it.</summary>
+    Delete = 1,
+    /// <summary>Leave it.</summary>
+    Wait = 2,
+    /// <summary>Keep a copy in quarantine, then delete it.</summary>
+    Quarantine = 3,
+}
+
+/// <param name="Reason">Stable code; null for <see cref="Disposition.Delete"/>.</param>
+/// <param name="Applied">The device whose record was stored; null for none.</param>
+internal sealed record IngestResult(Candidate Candidate, Disposition Disposition, string? Reason = null, string Detail = "", DeviceId? Applied = null, bool Enrolled = false);
+
+/// <summary>Stores verified records: one transaction for many, each in its own savepoint, so that a bad one blocks no other.</summary>
+internal sealed class IngestWriter(SiteContext site, UploadReader reader, InventoryStore inventory, PackageCatalog packages)
+{
+    private const string Savepoint = "record";
+    private static readonly IReadOnlyList<string> Everything = [ItemKind.Heartbeat, ItemKind.HardwareInventory, ItemKind.SoftwareInventory];
+
+    /// <param name="waited">Since when a file has been seen, by its name.</param>
+    public Task<IReadOnlyList<IngestResult>> CommitAsync(IEnumerable<Candidate> candidates, Func<string, TimeSpan> waited, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        return site.Database.WriteAsync<IReadOnlyList<IngestResult>>(async transaction =>
+        {
+            var results = new List<IngestResult>();
+            try
+            {
+                foreach (var candidate in candidates)
+                    results.Add(await OneAsync(transaction, candidate, waited(candidate.File.FileName), now));
+                return results;
+            }
+            catch
+            {
+                packages.Forget();
+                throw;
+            }
+        }, cancellationToken);
+    }
+
+    private async Task<IngestResult> OneAsync(DbTransaction transaction, Candidate candidate, TimeSpan waited, DateTimeOffset now)
+    {
+        switch (candidate)
+        {
+            case Candidate.Gone:
+                return new(candidate, Disposition.Delete);
+            case Candidate.Refused refused:
+                return new(candidate, Disposition.Quarantine, refused.Reason, refused.Detail);
+            case Candidate.NotYet notYet:
+                return waited >= IngestDecision.ShortLimit
+                    ? new(candidate, Disposition.Quarantine, "unfinished", notYet.Detail)
+                    : new(candidate, Disposition.Wait, "unfinished", notYet.Detail);
+        }
+        try
+        {
+            return candidate is Candidate.UnknownSigner unknown
+                ? await UnknownAsync(transaction, unknown, waited, now)
+                : await RecordAsync(transaction, (Candidate.Verified)candidate, waited, now);
+        }
+        catch (ProtocolException cause)
+        {
+            return new(candidate, Disposition.Quarantine, UploadReader.Reason(cause.Error), cause.Message);
+        }
+    }
+
+    private async Task<IngestResult> UnknownAsync(DbTransaction transaction, Candidate.UnknownSigner unknown, TimeSpan waited, DateTimeOffset now)
+    {
+        if (await DeviceStore.FindByKeyAsync(transaction, Protocol.Jose.Jws.PeekKeyId(unknown.Record)) is not { } device)
+            return new(unknown, Disposition.Quarantine, IngestDecision.UnknownDevice, "no device with this key has asked to become a client");
+        var upload = reader.Verify(unknown.Record, device.SigningKey);
+        return await RecordAsync(transaction, new Candidate.Verified(unknown.File, unknown.Content, upload, UploadCodec.RecordHash(unknown.Record)), waited, now);
+    }
+
+    private async Task<IngestResult> RecordAsync(DbTransaction transaction, Candidate.Verified record, TimeSpan waited, DateTimeOffset now)
+    {
+        var upload = record.Upload;
+        if (upload.Epoch != site.Site.Epoch)
+            return new(record, Disposition.Quarantine, "wrong_epoch", $"signed for epoch {upload.Epoch}; the site is in epoch {site.Site.Epoch}");
+        var device = await DeviceStore.FindAsync(transaction, upload.DeviceId);
+        var known = device is not null && upload.Sequence <= device.Sequence ? await LedgerStore.FindAsync(transaction, device.Number, upload.Sequence) : null;
+        var decision = IngestDecision.Of(
+            new ChainFacts(device?.State, device?.Sequence ?? 0, device?.RecordHash ?? Upload.NoPrevious, known?.RecordHash,
+                string.Equals(known?.Outcome, LedgerStore.Refused, StringComparison.Ordinal)),
+            new RecordFacts(upload.Sequence, record.RecordHash, upload.Previous, Request(upload) is not null, waited));
+        var place = $"sequence {upload.Sequence} of {upload.DeviceId}, whose last one is {device?.Sequence ?? 0}";
+        switch (decision.Action)
+        {
+            case IngestAction.Duplicate:
+                // A receipt may have been lost: it is written again.
+                return new(record, Disposition.Delete, Applied: Id(upload));
+            case IngestAction.Wait:
+                return new(record, Disposition.Wait, decision.Reason, place);
+            case IngestAction.Quarantine:
+                return new(record, Disposition.Quarantine, decision.Reason, place);
+        }
+
+        await transaction.SaveAsync(Savepoint);
+        try
+        {
+            if (!await ApplyAsync(transaction, record, decision.Action == IngestAction.ApplyAfterGap, now))
+            {
+                await transaction.RollbackAsync(Savepoint);
+                return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices wait for approval already");
+            }
+            await transaction.ReleaseAsync(Savepoint);
+            return new(record, Disposition.Delete, Applied: Id(upload), Enrolled: Request(upload) is not null);
+        }
+        catch (Exception cause) when (cause is ProtocolException || (cause is DbException data && Dialect.IsBadData(data)))
+        {
+            await transaction.RollbackAsync(Savepoint);
+            packages.Forget();
+            if (device is not null)
+            {
+                // Its place in the chain is taken, so that the records after it do not wait for it.
+                await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Refused, now);
+                await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), now);
+            }
+            return new(record, Disposition.Quarantine, cause is ProtocolException protocol ? UploadReader.Reason(protocol.Error) : "bad_data", cause.Message, Id(upload));
+        }
+    }
+
+    private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, bool afterGap, DateTimeOffset now)
+    {
+        var upload = record.Upload;
+        if (Request(upload) is { } request && !await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
+            return false;
+        var device = await DeviceStore.FindAsync(transaction, upload.DeviceId)
+            ?? throw new ProtocolException(ProtocolError.WrongBinding, "the record is of a device that is not registered");
+        await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Applied, now);
+        foreach (var item in upload.Items)
+            await ItemAsync(transaction, device.Number, item, now);
+
+        var wishes = afterGap ? Everything : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
+        var open = wishes.Where(kind => !upload.Items.Any(item => string.Equals(item.Kind, kind, StringComparison.Ordinal))).ToList();
+        await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(open), now);
+        return true;
+    }
+
+    private async Task ItemAsync(DbTransaction transaction, long number, UploadItem item, DateTimeOffset now)
+    {
+        switch (item.Kind)
+        {
+            case ItemKind.ConfigurationRequest:
+                break;
+            case ItemKind.Heartbeat:
+                var heartbeat = Documents.Heartbeat.Decode(item);
+                await DeviceStore.ApplyHeartbeatAsync(transaction, number, heartbeat, Text(heartbeat.Addresses),
+                    JsonSerializer.Serialize(heartbeat.Components, StoreJson.Default.IReadOnlyListComponentState));
+                break;
+            case ItemKind.HardwareInventory:
+                await InventoryStore.SaveHardwareAsync(transaction, number, Documents.HardwareInventory.Decode(item), item.Body.GetRawText(), now);
+                break;
+            case ItemKind.SoftwareInventory:
+                await inventory.SaveSoftwareAsync(transaction, number, Documents.SoftwareInventory.Decode(item), now);
+                break;
+            case ItemKind.Status:
+                await StatusStore.AddAsync(transaction, number, Documents.StatusMessage.Decode(item), now);
+                break;
+            default:
+                await StatusStore.AddAsync(transaction, number, new StatusMessage
+                {
+                    Severity = "warning",
+                    Code = "unknown_item_kind",
+                    Component = "loader",
+                    Text = $"The client sent an item of kind '{item.Kind}', which this site does not know and left out: upgrade the site.",
+                    ReportedAt = Times.Of(now),
+                }, now);
+                break;
+        }
+    }
+
+    private static ConfigurationRequest? Request(Upload upload) =>
+        upload.Items.FirstOrDefault(item => string.Equals(item.Kind, ItemKind.ConfigurationRequest, StringComparison.Ordinal)) is { } item
+            ? Documents.ConfigurationRequest.Decode(item)
+            : null;
+
+    private static string Text(IReadOnlyList<string> list) => JsonSerializer.Serialize(list, StoreJson.Default.IReadOnlyListString);
+
+    private static DeviceId Id(Upload upload) => DeviceId.TryParse(upload.DeviceId, out var id)
+        ? id
+        : throw new ProtocolException(ProtocolError.Malformed, "the device id is not one");
+}

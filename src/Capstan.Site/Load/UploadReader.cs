@@ -1,0 +1,78 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Capstan.Nal;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Protocol.Jose;
+using Capstan.Protocol.V1;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Load;
+
+/// <summary>Reads, opens and verifies files of an inbox: all that needs no ledger. Thread-safe; runs on every core.</summary>
+internal sealed class UploadReader(SiteContext site, DeviceStore devices)
+{
+    private readonly string _recipient = site.Keys.SealingKey.Thumbprint();
+    private readonly ConcurrentDictionary<string, Jwk> _keys = new(StringComparer.Ordinal);
+
+    public async Task<Candidate> ReadAsync(IStore store, InboxFile file, CancellationToken cancellationToken)
+    {
+        if (file.LengthBytes > UploadCodec.MaxSealedBytes)
+            return new Candidate.Refused(file, null, "too_large", $"{file.LengthBytes} bytes; the limit is {UploadCodec.MaxSealedBytes}");
+        byte[]? content;
+        try
+        {
+            content = await store.ReadAllAsync(file.Path, UploadCodec.MaxSealedBytes, cancellationToken);
+        }
+        catch (NalException cause) when (cause.Error is not (NalError.Connect or NalError.ServerFull or NalError.Authenticate))
+        {
+            // One file that cannot be read (rights, a bad sector) is that file's matter.
+            return new Candidate.NotYet(file, null, $"cannot be read: {cause.Message}");
+        }
+        if (content is null)
+            return new Candidate.Gone(file);
+        if (file.FileName.StartsWith(CapChecker.Prefix, StringComparison.Ordinal))
+            return new Candidate.NotYet(file, content, "a file of `capstan cap check` that it could not delete");
+        if (file.Name is not { } name)
+            return new Candidate.Refused(file, content, "not_an_upload", "the name is not one of an upload");
+        // Compact serialization is text: a NUL at the end is room that was reserved and not filled yet.
+        if (content.Length < name.LengthBytes || content is [.., 0])
+            return new Candidate.NotYet(file, content, $"{content.Length} bytes of {name.LengthBytes}");
+        return await OpenAsync(file, content, cancellationToken);
+    }
+
+    /// <summary>Verifies a record whose signer was not known when it was read.</summary>
+    /// <exception cref="ProtocolException"/>
+    public Upload Verify(string record, string signingKey) => UploadCodec.Verify(record, ParseKey(signingKey), site.Site.SiteCode, _recipient);
+
+    private async Task<Candidate> OpenAsync(InboxFile file, byte[] content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var record = UploadCodec.Open(content, site.Keys.Sealing);
+            var key = await KeyAsync(Jws.PeekKeyId(record), cancellationToken);
+            if (key is null && Jws.PeekEmbeddedKey(record) is null)
+                return new Candidate.UnknownSigner(file, content, record);
+            return new Candidate.Verified(file, content, UploadCodec.Verify(record, key, site.Site.SiteCode, _recipient), UploadCodec.RecordHash(record));
+        }
+        catch (ProtocolException cause)
+        {
+            return new Candidate.Refused(file, content, Reason(cause.Error), cause.Message);
+        }
+    }
+
+    private async Task<Jwk?> KeyAsync(string keyId, CancellationToken cancellationToken)
+    {
+        if (_keys.TryGetValue(keyId, out var known))
+            return known;
+        if (await devices.ByKeyAsync(keyId, cancellationToken) is not { } device)
+            return null;
+        return _keys.GetOrAdd(keyId, ParseKey(device.SigningKey));
+    }
+
+    private static Jwk ParseKey(string json) => JsonSerializer.Deserialize(json, StoreJson.Default.Jwk)!;
+
+    /// <summary>The stable reason for a refusal, for example <c>cannot_open</c>.</summary>
+    public static string Reason(ProtocolError error) => JsonNamingPolicy.SnakeCaseLower.ConvertName(error.ToString());
+}

@@ -1,0 +1,109 @@
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Site.Api;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Tries on a CAP what clients may do and what they must not be able to do, with the account that this process has there.</summary>
+/// <remarks>Leaves nothing behind where deleting works; where it does not, one file of the form <c>capstan-check-…</c> in inbox/00, which the loader takes to quarantine after a day.</remarks>
+internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAccess access)
+{
+    /// <summary>Beginning of the names of test files: the loader leaves them alone for a day.</summary>
+    public const string Prefix = "capstan-check-";
+
+    public async Task<CapCheck> CheckAsync(NalPath path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var lines = await access.UseAsync(path, "check", store => LinesAsync(store, path, cancellationToken), cancellationToken);
+            return new CapCheck(path.ToString(), lines.All(line => line.State != "failed"), lines);
+        }
+        catch (NalException cause)
+        {
+            return new CapCheck(path.ToString(), false, [new CapCheckLine("open", "failed", cause.Message)]);
+        }
+    }
+
+    private async Task<IReadOnlyList<CapCheckLine>> LinesAsync(IStore store, NalPath path, CancellationToken cancellationToken)
+    {
+        var lines = new List<CapCheckLine> { new("open", "ok", "The storage can be reached.") };
+        lines.Add(await MetadataAsync(store, cancellationToken));
+
+        var name = $"{Prefix}{Guid.NewGuid():n}";
+        var probe = StorePath.Parse($"{Layout.InboxDirectory("00")}/{name}");
+        var renamed = StorePath.Parse($"{Layout.InboxDirectory("00")}/{name}-renamed");
+        lines.Add(await MustAsync("create in inbox", "Clients can drop uploads.", async () =>
+        {
+            if (!await store.CreateAsync(probe, new MemoryStream([1]), cancellationToken))
+                throw new NalException(NalError.Conflict, "A file of a new random name was said to exist already.");
+        }));
+        lines.Add(await MustNotAsync("list inbox", path, async () =>
+        {
+            await foreach (var _ in store.ListAsync(probe.Parent, cancellationToken))
+                return true;
+            return false;
+        }));
+        lines.Add(await MustNotAsync("rename in inbox", path, async () =>
+        {
+            await store.RenameAsync(probe, renamed, cancellationToken);
+            return true;
+        }));
+        lines.Add(await MustNotAsync("delete in inbox", path, async () =>
+            await store.DeleteAsync(renamed, cancellationToken) | await store.DeleteAsync(probe, cancellationToken)));
+        var foreign = StorePath.Parse($"{Layout.Metadata}/{name}");
+        lines.Add(await MustNotAsync("write metadata", path, async () =>
+        {
+            var created = await store.CreateAsync(foreign, new MemoryStream([1]), cancellationToken);
+            await store.DeleteAsync(foreign, cancellationToken);
+            return created;
+        }));
+        return lines;
+    }
+
+    private async Task<CapCheckLine> MetadataAsync(IStore store, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var root = await publisher.RootAsync(cancellationToken);
+            var version = await CapTrust.VersionAsync(store, root.Hash, root.Version, site.Time, cancellationToken);
+            return new CapCheckLine("metadata", "ok", $"Metadata verifies; version {version}.");
+        }
+        catch (ProtocolException cause)
+        {
+            return new CapCheckLine("metadata", "failed", $"{cause.Message} Publish again with `capstan cap publish`.");
+        }
+    }
+
+    private static async Task<CapCheckLine> MustAsync(string name, string good, Func<Task> attempt)
+    {
+        try
+        {
+            await attempt();
+            return new CapCheckLine(name, "ok", good);
+        }
+        catch (NalException cause)
+        {
+            return new CapCheckLine(name, "failed", cause.Message);
+        }
+    }
+
+    private static async Task<CapCheckLine> MustNotAsync(string name, NalPath path, Func<Task<bool>> attempt)
+    {
+        try
+        {
+            return await attempt()
+                ? new CapCheckLine(name, "warning", $"This account can do it; an account of clients must not. Recipe: {string.Join(" ; ", CapText.Recipe(path))}")
+                : new CapCheckLine(name, "ok", "Had no effect.");
+        }
+        catch (NalException cause) when (cause.Error == NalError.AccessDenied)
+        {
+            return new CapCheckLine(name, "ok", "Refused, as it must be.");
+        }
+        catch (NalException cause)
+        {
+            return new CapCheckLine(name, "failed", cause.Message);
+        }
+    }
+}

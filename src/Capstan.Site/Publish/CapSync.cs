@@ -1,0 +1,111 @@
+using System.Collections.Concurrent;
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Site.Load;
+using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Keeps one CAP after another at the published state; a failing one has its cause and next try in its row and stops no other.</summary>
+internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writer, CapStore caps, ReceiptWriter receipts, ILogger<CapSync> logger)
+{
+    /// <summary>Failures of this work are cleared by the loader, all others by the publisher.</summary>
+    public const string Draining = "Draining the inbox";
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
+
+    /// <summary>CAPs whose every file was looked at since the start, and the version that they show.</summary>
+    private readonly ConcurrentDictionary<string, long> _shown = new(StringComparer.Ordinal);
+
+    /// <summary>Looks at the CAP and writes what it lacks.</summary>
+    /// <param name="complete">Compares every file, and does not wait for the next try.</param>
+    /// <returns>The version that the CAP verifiably showed before, when it was not ours; null otherwise.</returns>
+    public async Task<long?> RunAsync(CapState cap, (string Hash, int Version) root, long version, bool complete, CancellationToken cancellationToken)
+    {
+        if (!complete && cap.NextTry > site.NowMilliseconds)
+            return null;
+        try
+        {
+            return await access.UseOrMakeAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
+            {
+                var known = _shown.TryGetValue(cap.Path, out var shown);
+                var current = await writer.IsCurrentAsync(store, cancellationToken);
+                if (current && known && shown == version && !complete)
+                {
+                    if ((cap.LastError is not null && !cap.ErrorCode!.StartsWith("inbox.", StringComparison.Ordinal)) || cap.PublishedVersion != version)
+                        await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
+                    return (long?)null;
+                }
+                await writer.RefuseForeignAsync(store, cap.Path, cancellationToken);
+                var seen = current || known ? null : await SeenAsync(store, cap.Path, root, cancellationToken);
+                if (seen >= version)
+                    return seen;
+                var files = await writer.WriteAsync(store, complete, cancellationToken);
+                if (!known || !current && shown == version)
+                    await receipts.MarkAllAsync(cap.Path, cancellationToken);
+                _shown[cap.Path] = version;
+                await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
+                SiteLog.CapWritten(logger, cap.Path, version, files);
+                return null;
+            }, () => SiteLog.CapRootMade(logger, cap.Path), cancellationToken);
+        }
+        catch (Exception cause) when (cause is NalException or SiteException)
+        {
+            await FailedAsync(cap, "Publishing", cause, cancellationToken);
+            return null;
+        }
+    }
+
+    /// <summary>Removes superseded files everywhere. False when some CAP could not be reached: they are kept on the list for the next time.</summary>
+    public async Task<bool> DeleteAsync(IReadOnlyList<string> paths, IReadOnlyList<CapState> all, CancellationToken cancellationToken)
+    {
+        var done = true;
+        foreach (var cap in all)
+        {
+            try
+            {
+                await access.UseAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
+                {
+                    foreach (var path in paths)
+                        await store.DeleteAsync(StorePath.Parse(path), cancellationToken);
+                    return true;
+                }, cancellationToken);
+            }
+            catch (NalException cause)
+            {
+                await FailedAsync(cap, "Removing superseded files", cause, cancellationToken);
+                done = false;
+            }
+        }
+        return done;
+    }
+
+    /// <summary>Records a failure with its cause in one line and the time of the next try.</summary>
+    public async Task FailedAsync(CapState cap, string work, Exception cause, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        var next = now + Cycle.Backoff(cap.Failures + 1, FirstRetry, LongestRetry, site.Random);
+        var code = (string.Equals(work, Draining, StringComparison.Ordinal) ? "inbox." : "") + (cause is NalException nal ? nal.Error.ToString() : ((SiteException)cause).Code);
+        await caps.FailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken);
+        SiteLog.CapFailed(logger, work, cap.Path, cause.Message, next, cause);
+    }
+
+    private async Task<long?> SeenAsync(IStore store, string cap, (string Hash, int Version) root, CancellationToken cancellationToken)
+    {
+        if (await store.StatAsync(StorePath.Parse(CapWriter.Pointer), cancellationToken) is null)
+            return null;
+        try
+        {
+            return await CapTrust.VersionAsync(store, root.Hash, root.Version, site.Time, cancellationToken);
+        }
+        catch (ProtocolException cause)
+        {
+            SiteLog.CapUnverified(logger, cap, cause.Message);
+            return null;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using Capstan.Nal;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Brings one CAP to the published state: directories, immutable files, and the pointer last.</summary>
+/// <remarks>Interrupted anywhere, the CAP shows its old version, or a torn pointer; the next run repairs it.</remarks>
+internal sealed class CapWriter(PublishStore published)
+{
+    public const string Pointer = "metadata/timestamp.json";
+    private const string FirstRoot = "metadata/1.root.json";
+    private const long MaxPointerBytes = 1 << 16;
+    private const long MaxRootBytes = 1 << 20;
+
+    /// <summary>True when the CAP's pointer is byte for byte the published one.</summary>
+    public async Task<bool> IsCurrentAsync(IStore store, CancellationToken cancellationToken)
+    {
+        var ours = await published.ContentAsync(Pointer, cancellationToken);
+        return ours is not null && await ReadAsync(store, Pointer, MaxPointerBytes, cancellationToken) is { } theirs && theirs.AsSpan().SequenceEqual(ours);
+    }
+
+    /// <summary>Refuses a CAP on which another site has published. A torn first root of our own is no other site.</summary>
+    /// <exception cref="SiteException"><c>foreign_cap</c></exception>
+    public async Task RefuseForeignAsync(IStore store, string cap, CancellationToken cancellationToken)
+    {
+        var ours = await published.ContentAsync(FirstRoot, cancellationToken);
+        var theirs = await ReadAsync(store, FirstRoot, MaxRootBytes, cancellationToken);
+        if (ours is not null && theirs is not null && !ours.AsSpan().StartsWith(theirs))
+            throw new SiteException($"Another site has published on {cap} (its metadata/1.root.json is not ours), so nothing was written. Choose another folder; or, if that site is gone for good, empty this one and run `capstan cap publish`.",
+                "foreign_cap");
+    }
+
+    /// <summary>Writes what is missing or has another length; with <paramref name="compare"/>, also what has other content.</summary>
+    /// <returns>Files written.</returns>
+    public async Task<int> WriteAsync(IStore store, bool compare, CancellationToken cancellationToken)
+    {
+        await EnsureLayoutAsync(store, cancellationToken);
+        var written = 0;
+        foreach (var (path, length, isPointer) in await published.CurrentAsync(cancellationToken))
+        {
+            var target = StorePath.Parse(path);
+            if (isPointer == 0 && await store.StatAsync(target, cancellationToken) is { } entry && entry.LengthBytes == length
+                && !(compare && await DiffersAsync(store, target, length, cancellationToken)))
+                continue;
+            var content = await published.ContentAsync(path, cancellationToken)
+                ?? throw new InvalidOperationException($"The published file {path} was superseded while it was being written.");
+            if (isPointer != 0)
+                await store.ReplaceAsync(target, content, cancellationToken);
+            else if (!await store.CreateAsync(target, new MemoryStream(content, writable: false), cancellationToken))
+                await store.ReplaceAsync(target, content, cancellationToken);
+            written++;
+        }
+        return written;
+    }
+
+    private async Task<bool> DiffersAsync(IStore store, StorePath path, long length, CancellationToken cancellationToken) =>
+        await published.ContentAsync(path.Value, cancellationToken) is not { } ours
+        || await store.ReadAllAsync(path, length, cancellationToken) is not { } theirs
+        || !theirs.AsSpan().SequenceEqual(ours);
+
+    private static async Task EnsureLayoutAsync(IStore store, CancellationToken cancellationToken)
+    {
+        foreach (var directory in (IEnumerable<string>)[Layout.Metadata, Layout.Targets, Layout.Receipts, .. Layout.Bins.Select(Layout.InboxDirectory)])
+            await store.CreateDirectoryAsync(StorePath.Parse(directory), cancellationToken);
+        var readme = StorePath.Parse(Layout.Readme);
+        if (await store.StatAsync(readme, cancellationToken) is null)
+            await store.CreateAsync(readme, new MemoryStream(CapText.Readme(), writable: false), cancellationToken);
+    }
+
+    /// <summary>Null also for a file above the limit: it is not one of ours.</summary>
+    private static async Task<byte[]?> ReadAsync(IStore store, string path, long maxBytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.ReadAllAsync(StorePath.Parse(path), maxBytes, cancellationToken);
+        }
+        catch (NalException cause) when (cause.Error == NalError.TooLarge)
+        {
+            return [];
+        }
+    }
+}

@@ -1,0 +1,235 @@
+using System.Globalization;
+using System.Text.Json;
+using Capstan.Protocol;
+using Capstan.Protocol.Tuf;
+using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Owns the site's metadata: signs what changed, stores it durably, and keeps every CAP at the published state.</summary>
+/// <remarks>Thread-safe: changes are told by <see cref="Changed"/>, passes exclude each other.</remarks>
+internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, ILogger<Publisher> logger) : IDisposable
+{
+    public static readonly TimeSpan CertificateTerm = TimeSpan.FromDays(365);
+    private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
+    private static readonly TimeSpan GarbageAfter = TimeSpan.FromDays(7);
+
+    private readonly SemaphoreSlim _pass = new(1, 1);
+    private readonly Lock _gate = new();
+    private readonly Signal _signal = new();
+    private TufRepository? _repository;
+    private PublishSchedule _schedule = new(null, null);
+    private TimeSpan? _housekeepingDue;
+
+    /// <summary>Something that stands in the store waits to be published.</summary>
+    public void Changed(PublishUrgency urgency)
+    {
+        lock (_gate)
+            _schedule = _schedule.Changed(urgency);
+        _signal.Set();
+    }
+
+    /// <summary>What an enrolment token must hold: hash and version of the current root.</summary>
+    public async Task<(string Hash, int Version)> RootAsync(CancellationToken cancellationToken)
+    {
+        await _pass.WaitAsync(cancellationToken);
+        try
+        {
+            var repository = await RepositoryAsync(cancellationToken);
+            return (repository.RootHash, repository.RootVersion);
+        }
+        finally
+        {
+            _pass.Release();
+        }
+    }
+
+    /// <summary>Signs and writes everything now, and compares every file of every CAP. How each went stands in its row.</summary>
+    public async Task PublishNowAsync(CancellationToken cancellationToken)
+    {
+        await _pass.WaitAsync(cancellationToken);
+        try
+        {
+            await SignAsync(force: false, cancellationToken);
+            await WriteCapsAsync(complete: true, cancellationToken);
+        }
+        finally
+        {
+            _pass.Release();
+        }
+    }
+
+    /// <summary>Loads or creates the metadata. Called once before <see cref="RunAsync"/>.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await _pass.WaitAsync(cancellationToken);
+        try
+        {
+            await RepositoryAsync(cancellationToken);
+            // Whatever was approved before a crash is still marked in the store; the first pass signs it.
+            Changed(PublishUrgency.Now);
+        }
+        finally
+        {
+            _pass.Release();
+        }
+    }
+
+    /// <summary>Publishes as the schedule says and looks after the CAPs, until cancelled.</summary>
+    public Task RunAsync(TimeSpan interval, CancellationToken cancellationToken) => new Cycle("publisher", site, logger).RunAsync(async () =>
+    {
+        await PassAsync(cancellationToken);
+        var wait = Due() is { } due ? due - Monotonic() : interval;
+        await _signal.WaitAsync(wait < interval ? wait : interval, site.Time, cancellationToken);
+    }, cancellationToken);
+
+    public async Task PassAsync(CancellationToken cancellationToken)
+    {
+        await _pass.WaitAsync(cancellationToken);
+        try
+        {
+            var now = Monotonic();
+            var housekeeping = _housekeepingDue is not { } due || due <= now;
+            if (housekeeping)
+                _housekeepingDue = now + TimeSpan.FromHours(1);
+            if (housekeeping || Due() <= now)
+                await SignAsync(force: false, cancellationToken);
+            await WriteCapsAsync(complete: false, cancellationToken);
+            if (housekeeping)
+                await CollectGarbageAsync(cancellationToken);
+        }
+        finally
+        {
+            _pass.Release();
+        }
+    }
+
+    public void Dispose() => _pass.Dispose();
+
+    private TimeSpan? Due()
+    {
+        lock (_gate)
+            return _schedule.Due;
+    }
+
+    private TimeSpan Monotonic() => site.Time.GetElapsedTime(0);
+
+    private async Task WriteCapsAsync(bool complete, CancellationToken cancellationToken)
+    {
+        var repository = await RepositoryAsync(cancellationToken);
+        var version = (await published.LoadAsync(cancellationToken))?.Version ?? 0;
+        var all = await caps.ListAsync(cancellationToken);
+        var seen = await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete, cancellationToken)));
+        if (seen.Max() is not { } highest || highest < version)
+            return;
+        // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
+        await SignAsync(force: true, cancellationToken, highest);
+        version = (await published.LoadAsync(cancellationToken))!.Value.Version;
+        await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete: false, cancellationToken)));
+    }
+
+    private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)
+    {
+        var repository = await RepositoryAsync(cancellationToken);
+        var devices = site.Database;
+        PublishSchedule before;
+        lock (_gate)
+        {
+            before = _schedule;
+            _schedule = PublishSchedule.Published(Monotonic());
+        }
+        try
+        {
+            var current = await caps.ListAsync(cancellationToken);
+            var publishedSite = await settings.GetAsync(SettingStore.PublishedSite, cancellationToken);
+            var now = await SigningTimeAsync(cancellationToken);
+            var (files, policies, version) = await devices.WriteAsync(async transaction =>
+            {
+                await DeviceStore.RenewCertificatesAsync(transaction, now + RenewBefore, now + CertificateTerm);
+                var pending = await DeviceStore.PolicyPendingAsync(transaction);
+                foreach (var device in pending)
+                    if (DeviceId.TryParse(device.DeviceId, out var id))
+                        repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device));
+
+                var description = SiteTargets.Description(site);
+                var capList = SiteTargets.CapList(site.Site, current, await DeviceStore.CountApprovedAsync(transaction));
+                var hash = SiteTargets.Sha256(description, capList);
+                if (!string.Equals(hash, publishedSite, StringComparison.Ordinal))
+                {
+                    repository.SetTarget(Layout.SiteDescriptionTarget, description);
+                    repository.SetTarget(Layout.CapListTarget, capList);
+                    await SettingStore.SetAsync(transaction, SettingStore.PublishedSite, hash);
+                }
+
+                var files = repository.Publish(site.Keys.Tuf, now, seenOnCap, force);
+                if (files.Count == 0)
+                {
+                    await DeviceStore.PoliciesPublishedAsync(transaction);
+                    return (0, 0, 0L);
+                }
+                return (files.Count, pending.Count, await StoreAsync(transaction, repository, files, now));
+            }, cancellationToken);
+            if (files > 0)
+                SiteLog.Published(logger, version, files, policies);
+        }
+        catch
+        {
+            // Memory may be ahead of the store now: what was stored counts.
+            _repository = null;
+            lock (_gate)
+                _schedule = before;
+            throw;
+        }
+    }
+
+    /// <summary>Durable before any CAP sees it: state, files, and which policies they hold.</summary>
+    private static async Task<long> StoreAsync(System.Data.Common.DbTransaction transaction, TufRepository repository, IReadOnlyList<TufFile> files, DateTimeOffset now)
+    {
+        foreach (var file in files)
+            await PublishStore.SaveFileAsync(transaction, file.Path, file.Content.ToArray(), file.IsPointer, now);
+        await PublishStore.SupersedeAsync(transaction, repository.CurrentFiles(), now);
+        await DeviceStore.PoliciesPublishedAsync(transaction);
+        await SettingStore.SetAsync(transaction, SettingStore.LastSigned, Times.Of(now).ToString(CultureInfo.InvariantCulture));
+        var version = VersionOf(files.Single(file => file.IsPointer));
+        await PublishStore.SaveStateAsync(transaction, repository.Save(), version);
+        return version;
+    }
+
+    private static long VersionOf(TufFile pointer)
+    {
+        using var document = JsonDocument.Parse(pointer.Content);
+        return document.RootElement.GetProperty("signed").GetProperty("version").GetInt64();
+    }
+
+    /// <summary>Never before what was signed last: a clock that was set back must not make metadata expire early.</summary>
+    private async Task<DateTimeOffset> SigningTimeAsync(CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        return long.TryParse(await settings.GetAsync(SettingStore.LastSigned, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var last) && Times.At(last) > now
+            ? Times.At(last)
+            : now;
+    }
+
+    private async Task<TufRepository> RepositoryAsync(CancellationToken cancellationToken)
+    {
+        if (_repository is not null)
+            return _repository;
+        if (await published.LoadAsync(cancellationToken) is { } stored)
+            return _repository = TufRepository.Load(stored.State);
+        if (!site.Keys.RootPresent)
+            throw new SiteException("The site has never published, and its root key is not in keys/root.key.pem. Put it back for the first start; it can be taken away afterwards.", "root_key_missing");
+        _repository = TufRepository.Create(site.Keys.Tuf, site.Time.GetUtcNow());
+        await SignAsync(force: true, cancellationToken);
+        return _repository;
+    }
+
+    private async Task CollectGarbageAsync(CancellationToken cancellationToken)
+    {
+        var garbage = await published.GarbageAsync(site.Time.GetUtcNow() - GarbageAfter, cancellationToken);
+        if (garbage.Count == 0 || !await sync.DeleteAsync(garbage, await caps.ListAsync(cancellationToken), cancellationToken))
+            return;
+        await site.Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), cancellationToken);
+        SiteLog.GarbageCollected(logger, garbage.Count);
+    }
+}

@@ -1,0 +1,76 @@
+using System.Net;
+using Capstan.Nal.Arbiter;
+using Capstan.Site.Api;
+using Capstan.Site.Console;
+using Capstan.Site.Load;
+using Capstan.Site.Publish;
+using Capstan.Site.Status;
+using Capstan.Site.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site;
+
+/// <summary>Puts the web application of a site together.</summary>
+internal static class SiteHost
+{
+    /// <summary>Longest request body: 64 KiB; the API takes small documents only.</summary>
+    public const int MaxBodyBytes = 64 << 10;
+
+    /// <exception cref="SiteException"><c>needs_tls_and_signin</c> for any address but a loopback one.</exception>
+    public static Uri CheckAddress(Uri listen)
+    {
+        if (!string.Equals(listen.Scheme, Uri.UriSchemeHttp, StringComparison.Ordinal) || listen.AbsolutePath != "/")
+            throw new SiteException($"'{listen}' is not an address to listen on: give http://127.0.0.1:PORT.", "bad_listen_address");
+        var loopback = listen.IsLoopback || (IPAddress.TryParse(listen.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
+        return loopback
+            ? listen
+            : throw new SiteException($"The site does not listen on {listen.Host}: beyond this machine it needs TLS and sign-in, which this version does not have. Listen on 127.0.0.1, and reach it through an SSH tunnel (ssh -L 8750:127.0.0.1:8750 …).",
+                "needs_tls_and_signin");
+    }
+
+    public static WebApplication Build(SiteContext site, ConnectionArbiter arbiter, ApiToken token, Uri address, Func<Task<Uri>> listening, ILoggerFactory loggers)
+    {
+        // Nothing of the process's surroundings (arguments, environment, appsettings.json) configures a site.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Capstan.Site", ContentRootPath = site.Directory.Root });
+        builder.WebHost.UseKestrelCore().UseUrls(Urls(address)).ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            kestrel.AddServerHeader = false;
+        });
+        var services = builder.Services;
+        services.AddSingleton(loggers);
+        services.AddSingleton(typeof(ILogger<>), typeof(Logger<>));
+        services.AddSingleton(site).AddSingleton(site.Site).AddSingleton(site.Database).AddSingleton(site.Time).AddSingleton(token).AddSingleton(arbiter);
+        services.AddSingleton<PackageCatalog>().AddSingleton<DeviceStore>().AddSingleton<InventoryStore>().AddSingleton<StatusStore>().AddSingleton<TokenStore>()
+            .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>();
+        services.AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
+            .AddSingleton<CapAdministration>().AddSingleton<CapChecker>();
+        services.AddLoader();
+        services.AddSingleton<HealthReader>();
+        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        services.AddRouting();
+        services.AddOpenApi("v1");
+        services.AddConsole();
+        services.AddSingleton(new ConsoleApi(listening, token));
+
+        var app = builder.Build();
+        app.UseMiddleware<ApiGuard>();
+        app.UseMiddleware<EntityTags>();
+        app.UseRouting();
+        var api = app.MapGroup("/api/v1");
+        api.MapSite();
+        api.MapClients();
+        api.MapCaps();
+        app.MapOpenApi("/api/{documentName}/openapi.json");
+        app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription();
+        app.MapConsole(() => app.Services.GetRequiredService<ConsoleApi>().Client, site.Time);
+        app.MapFallback(context => Problems.WriteAsync(context, StatusCodes.Status404NotFound, "not_found", $"There is nothing at {context.Request.Path}."));
+        return app;
+    }
+
+    private static string Urls(Uri address) => address.GetLeftPart(UriPartial.Authority);
+}

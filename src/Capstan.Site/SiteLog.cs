@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site;
+
+/// <summary>Log events of the site, 4000 to 4399.</summary>
+internal static partial class SiteLog
+{
+    [LoggerMessage(EventId = 4001, EventName = nameof(Started), Level = LogLevel.Information, Message = "Site {SiteCode} serves {Address}")]
+    public static partial void Started(ILogger logger, string siteCode, string address);
+
+    [LoggerMessage(EventId = 4002, EventName = nameof(Stopped), Level = LogLevel.Information, Message = "Site {SiteCode} stopped")]
+    public static partial void Stopped(ILogger logger, string siteCode);
+
+    [LoggerMessage(EventId = 4003, EventName = nameof(RequestFailed), Level = LogLevel.Error, Message = "{Method} {Path} failed")]
+    public static partial void RequestFailed(ILogger logger, string method, string path, Exception cause);
+
+    [LoggerMessage(EventId = 4101, EventName = nameof(Published), Level = LogLevel.Information, Message = "Published version {Version}: {Files} files, {Policies} policies changed")]
+    public static partial void Published(ILogger logger, long version, int files, int policies);
+
+    [LoggerMessage(EventId = 4102, EventName = nameof(CapWritten), Level = LogLevel.Information, Message = "CAP {Cap} shows version {Version} ({Files} files written)")]
+    public static partial void CapWritten(ILogger logger, string cap, long version, int files);
+
+    [LoggerMessage(EventId = 4103, EventName = nameof(CapFailed), Level = LogLevel.Warning, Message = "{Work} on CAP {Cap} failed: {Reason} Next try {NextTry:O}")]
+    public static partial void CapFailed(ILogger logger, string work, string cap, string reason, DateTimeOffset nextTry, Exception cause);
+
+    [LoggerMessage(EventId = 4104, EventName = nameof(CycleFailed), Level = LogLevel.Error, Message = "A cycle of the {Part} failed ({Failures} in a row); next try in {DelaySeconds:0.0} s")]
+    public static partial void CycleFailed(ILogger logger, string part, int failures, double delaySeconds, Exception cause);
+
+    [LoggerMessage(EventId = 4105, EventName = nameof(CapUnverified), Level = LogLevel.Warning, Message = "What CAP {Cap} shows does not verify ({Reason}); it is published again")]
+    public static partial void CapUnverified(ILogger logger, string cap, string reason);
+
+    [LoggerMessage(EventId = 4106, EventName = nameof(CapRootMade), Level = LogLevel.Warning, Message = "The folder of CAP {Cap} was gone and was made again")]
+    public static partial void CapRootMade(ILogger logger, string cap);
+
+    [LoggerMessage(EventId = 4107, EventName = nameof(GarbageCollected), Level = LogLevel.Information, Message = "Removed {Files} superseded files from every CAP")]
+    public static partial void GarbageCollected(ILogger logger, int files);
+}

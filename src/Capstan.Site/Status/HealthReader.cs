@@ -1,0 +1,34 @@
+using System.Globalization;
+using System.Text.Json;
+using Capstan.Site.Api;
+using Capstan.Site.Load;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Status;
+
+/// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
+internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, InboxHealth inboxes)
+{
+    public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
+        site.Time.GetUtcNow(),
+        await quarantine.CountAsync(cancellationToken),
+        await NumberAsync(SettingStore.QuarantineDropped, cancellationToken) ?? 0,
+        await caps.ListAsync(cancellationToken),
+        await ExpiryAsync(CapWriter.Pointer, cancellationToken),
+        await ExpiryAsync("metadata/1.root.json", cancellationToken),
+        site.Keys.RootPresent,
+        await NumberAsync(SettingStore.LastSigned, cancellationToken) is { } signed ? Times.At(signed) : null,
+        inboxes.Read()));
+
+    private async Task<long?> NumberAsync(string setting, CancellationToken cancellationToken) =>
+        long.TryParse(await settings.GetAsync(setting, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private async Task<DateTimeOffset?> ExpiryAsync(string path, CancellationToken cancellationToken)
+    {
+        if (await published.ContentAsync(path, cancellationToken) is not { } content)
+            return null;
+        using var document = JsonDocument.Parse(content);
+        return document.RootElement.GetProperty("signed").GetProperty("expires").GetDateTimeOffset();
+    }
+}

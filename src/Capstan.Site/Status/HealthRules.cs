@@ -1,0 +1,85 @@
+using Capstan.Site.Api;
+using Capstan.Site.Load;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Status;
+
+/// <summary>All that decides whether the site is well.</summary>
+internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long QuarantineDropped, IReadOnlyList<CapState> Caps, DateTimeOffset? TimestampExpires,
+    DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes);
+
+/// <summary>Health conditions: one cause, one line. Pure.</summary>
+internal static class HealthRules
+{
+    public static readonly TimeSpan RootWarning = TimeSpan.FromDays(180);
+    public static readonly TimeSpan TimestampWarning = TimeSpan.FromDays(14);
+    public static readonly TimeSpan WaitingWarning = TimeSpan.FromHours(24);
+    public static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
+
+    public static IReadOnlyList<HealthCondition> Judge(HealthFacts facts)
+    {
+        var conditions = new List<HealthCondition>();
+        Clock(facts, conditions);
+        Expiries(facts, conditions);
+        if (facts.Caps.Count == 0)
+            conditions.Add(new("no_cap", "warning", "The site has no client access point, so no client can reach it.", "Add one: `capstan cap add PATH`."));
+        foreach (var cap in facts.Caps)
+            Cap(cap, facts, conditions);
+        if (facts.Quarantined > 0)
+            conditions.Add(new("quarantine", "warning",
+                $"{facts.Quarantined} uploads are in quarantine{(facts.QuarantineDropped > 0 ? $"; {facts.QuarantineDropped} older files were dropped for want of room" : "")}.",
+                "Look at their reasons: `capstan status` or the console's Quarantine page."));
+        if (facts.RootKeyPresent)
+            conditions.Add(new("root_key_online", "information", "The root key lies in the site's keys directory.",
+                "Move keys/root.key.pem to a safe place that is offline; only a change of keys needs it."));
+        return conditions;
+    }
+
+    private static void Clock(HealthFacts facts, List<HealthCondition> conditions)
+    {
+        if (facts.LastSigned - facts.Now > ClockTolerance)
+            conditions.Add(new("clock_suspicious", "error",
+                $"This machine's clock says {facts.Now:u}, but the site has signed metadata at {facts.LastSigned:u}: the clock is wrong now, or was wrong then. New metadata goes on from the later time.",
+                "Set the clock (timedatectl), and leave it to a time service."));
+    }
+
+    private static void Expiries(HealthFacts facts, List<HealthCondition> conditions)
+    {
+        if (facts.TimestampExpires - facts.Now < TimestampWarning)
+            conditions.Add(new("timestamp_expiring", facts.TimestampExpires < facts.Now ? "error" : "warning",
+                $"The published metadata expires {facts.TimestampExpires:u}; it is signed again weekly, which has not worked. Clients then take no new orders.",
+                "Look for the cause in the site's log, then run `capstan cap publish`."));
+        if (facts.RootExpires - facts.Now < RootWarning)
+            conditions.Add(new("root_expiring", facts.RootExpires < facts.Now ? "error" : "warning", $"The root metadata expires {facts.RootExpires:u}.",
+                "Put keys/root.key.pem back and sign a new root before then."));
+    }
+
+    private static void Cap(CapState cap, HealthFacts facts, List<HealthCondition> conditions)
+    {
+        if (cap.LastError is not null)
+            conditions.Add(new("cap_failing", "error",
+                $"{cap.Path}: failing since {Times.At(cap.FailingSince):u} ({cap.Failures} times): {cap.LastError}", NextStep(cap.ErrorCode)));
+        else if (facts.Inboxes.TryGetValue(cap.Path, out var inbox))
+        {
+            if (inbox.Undeletable > 0)
+                conditions.Add(new("inbox_delete_failed", "warning",
+                    $"{cap.Path}: {inbox.Undeletable} uploads were taken in but cannot be deleted.", "Give the site's account the right to delete in inbox: `capstan cap check` prints the recipe."));
+            if (facts.Now - inbox.OldestWaiting > WaitingWarning)
+                conditions.Add(new("inbox_waiting", "warning",
+                    $"{cap.Path}: an upload waits since {inbox.OldestWaiting:u} for one that came before it, or for its own end.",
+                    "Nothing to do: after 7 days the site goes on without it and asks the client for everything anew."));
+        }
+    }
+
+    private static string NextStep(string? code) => code?.Replace("inbox.", "", StringComparison.Ordinal) switch
+    {
+        nameof(Nal.NalError.StorageFull) => "Free space there, or raise the quota; the site goes on by itself.",
+        nameof(Nal.NalError.AccessDenied) => "Give the site's account the right to write there; `capstan cap check` prints the recipe.",
+        nameof(Nal.NalError.NotFound) or nameof(Nal.NalError.Resolve) => "Bring the folder or share back (mount it, or make it); the site then publishes everything again.",
+        nameof(Nal.NalError.Connect) => "Check that the server runs and can be reached.",
+        nameof(Nal.NalError.ServerFull) or nameof(Nal.NalError.WaitForSlot) => "Nothing to do: the site tries again by itself.",
+        nameof(Nal.NalError.Authenticate) => "Check the account and its password.",
+        "foreign_cap" => "Choose another folder, or empty this one if the other site is gone for good.",
+        _ => "Look at the message and the site's log, then run `capstan cap publish`.",
+    };
+}

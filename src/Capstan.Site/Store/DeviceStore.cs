@@ -1,0 +1,210 @@
+using System.Data.Common;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Capstan.Site.Api;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>What the loader and the publisher must know of one device.</summary>
+internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, string SigningKey, string SealingKey, string State, long? Ordinal,
+    long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil);
+
+/// <summary>A device that asks to become a client.</summary>
+internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
+    string OperatingSystem, string ClientVersion);
+
+/// <summary>States of a device; they appear in the API.</summary>
+internal static class DeviceState
+{
+    public const string Pending = "pending";
+    public const string Approved = "approved";
+    public const string Retired = "retired";
+}
+
+/// <summary>Devices: identity, enrolment, what they last said of themselves, and the head of their record chain.</summary>
+internal sealed class DeviceStore(SiteDatabase database)
+{
+    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until";
+
+    public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
+
+    public static Task<DeviceRow?> FindAsync(DbTransaction transaction, string deviceId) => transaction.Connection!.QuerySingleOrDefaultAsync<DeviceRow>(
+        $"select {Columns} from device where device_id = @deviceId", new { deviceId }, transaction);
+
+    public static Task<DeviceRow?> FindByKeyAsync(DbTransaction transaction, string keyId) => transaction.Connection!.QuerySingleOrDefaultAsync<DeviceRow>(
+        $"select {Columns} from device where key_id = @keyId", new { keyId }, transaction);
+
+    public static Task<int> CountPendingAsync(DbTransaction transaction) =>
+        transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'pending'", null, transaction);
+
+    /// <summary>Registers a device as pending. Its number is never used again.</summary>
+    public static Task InsertAsync(DbTransaction transaction, NewDevice device, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        """
+        insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text,
+                            operating_system, client_version, requested_at, record_hash)
+        select coalesce(max(number), 0) + 1, @DeviceId, @KeyId, @SigningKey, @SealingKey, @Bin, 'pending', @InstallNonce, @HostName, lower(@HostName || ' ' || @DeviceId || ' ' || @OperatingSystem),
+               @OperatingSystem, @ClientVersion, @Now, @NoPrevious
+        from device
+        """,
+        new
+        {
+            DeviceId = device.Id.Value,
+            device.KeyId,
+            device.SigningKey,
+            device.SealingKey,
+            device.Id.Bin,
+            device.InstallNonce,
+            device.HostName,
+            device.OperatingSystem,
+            device.ClientVersion,
+            Now = Times.Of(now),
+            NoPrevious = Upload.NoPrevious,
+        }, transaction);
+
+    /// <summary>Approves a pending device: gives it its ordinal (from 0, never reused) and its certificate's term. False when it was not pending.</summary>
+    public static async Task<bool> ApproveAsync(DbTransaction transaction, string deviceId, string? tokenLabel, DateTimeOffset now, TimeSpan term) =>
+        await transaction.Connection!.ExecuteAsync(
+            """
+            update device set state = 'approved', ordinal = (select coalesce(max(ordinal), -1) + 1 from device), token_label = @tokenLabel,
+                              approved_at = @now, certificate_until = @until, policy_pending = 1
+            where device_id = @deviceId and state = 'pending'
+            """,
+            new { deviceId, tokenLabel, now = Times.Of(now), until = Times.Of(now + term) }, transaction) == 1;
+
+    /// <summary>Retires a device, whatever its state. False when it is retired already.</summary>
+    public static async Task<bool> RetireAsync(DbTransaction transaction, string deviceId) => await transaction.Connection!.ExecuteAsync(
+        "update device set state = 'retired', policy_pending = case when ordinal is null then 0 else 1 end where device_id = @deviceId and state <> 'retired'",
+        new { deviceId }, transaction) == 1;
+
+    /// <summary>Moves the head of the chain. Wishes for the kinds that this record brought are fulfilled.</summary>
+    public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) =>
+        transaction.Connection!.ExecuteAsync(
+            "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now where number = @number",
+            new { number, sequence, recordHash, resync, now = Times.Of(now) }, transaction);
+
+    public static Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components) =>
+        transaction.Connection!.ExecuteAsync(
+            """
+            update device set host_name = @HostName, operating_system = @OperatingSystem, client_version = @ClientVersion, policy_version = @PolicyVersion,
+                              addresses = @addresses, components = @components,
+                              search_text = lower(@HostName || ' ' || device_id || ' ' || @OperatingSystem || ' ' || coalesce(model, ''))
+            where number = @number
+            """,
+            new
+            {
+                number,
+                heartbeat.HostName,
+                heartbeat.OperatingSystem,
+                heartbeat.ClientVersion,
+                heartbeat.PolicyVersion,
+                addresses,
+                components,
+            }, transaction);
+
+    public static Task ApplyHardwareSummaryAsync(DbTransaction transaction, long number, HardwareInventory hardware) =>
+        transaction.Connection!.ExecuteAsync(
+            """
+            update device set operating_system = @Os, model = @Model, memory_bytes = @Memory,
+                              search_text = lower(host_name || ' ' || device_id || ' ' || @Os || ' ' || coalesce(@Model, ''))
+            where number = @number
+            """,
+            new
+            {
+                number,
+                Os = hardware.OperatingSystem.Name,
+                hardware.System.Model,
+                Memory = hardware.Memory.TotalBytes,
+            }, transaction);
+
+    public static Task SetPackageCountAsync(DbTransaction transaction, long number, int count) => transaction.Connection!.ExecuteAsync(
+        "update device set package_count = @count where number = @number", new { number, count }, transaction);
+
+    /// <summary>Puts certificates that end before <paramref name="before"/> on the list of policies to publish, with a new term.</summary>
+    public static Task<int> RenewCertificatesAsync(DbTransaction transaction, DateTimeOffset before, DateTimeOffset until) => transaction.Connection!.ExecuteAsync(
+        "update device set certificate_until = @until, policy_pending = 1 where state = 'approved' and certificate_until < @before",
+        new { before = Times.Of(before), until = Times.Of(until) }, transaction);
+
+    public static async Task<IReadOnlyList<DeviceRow>> PolicyPendingAsync(DbTransaction transaction) =>
+        [.. await transaction.Connection!.QueryAsync<DeviceRow>($"select {Columns} from device where policy_pending = 1 order by ordinal", null, transaction)];
+
+    public static Task<int> CountApprovedAsync(DbTransaction transaction) =>
+        transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'approved'", null, transaction);
+
+    public static Task PoliciesPublishedAsync(DbTransaction transaction) =>
+        transaction.Connection!.ExecuteAsync("update device set policy_pending = 0 where policy_pending = 1", null, transaction);
+
+    /// <summary>Receipts of one bin, by device id.</summary>
+    public static async Task<IReadOnlyList<(string DeviceId, long Sequence, string RecordHash, string Resync)>> ReceiptsAsync(DbTransaction transaction, string bin) =>
+        [.. await transaction.Connection!.QueryAsync<(string, long, string, string)>(
+            "select device_id, sequence, record_hash, resync from device where bin = @bin order by device_id", new { bin }, transaction)];
+
+    public Task<IReadOnlyList<string>> BinsInUseAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
+        async connection => [.. await connection.QueryAsync<string>("select distinct bin from device")], cancellationToken);
+
+    /// <summary>Ids that begin with <paramref name="prefix"/>, at most two: enough to tell none, one and several apart.</summary>
+    public Task<IReadOnlyList<string>> MatchIdsAsync(string prefix, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
+        async connection => [.. await connection.QueryAsync<string>(
+            "select device_id from device where substr(device_id, 1, @Length) = @prefix order by device_id limit 2", new { prefix, prefix.Length })], cancellationToken);
+
+    public Task<(int Clients, int Pending, int Day, int Week)> CountsAsync(DateTimeOffset now, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleAsync<(int, int, int, int)>(
+            """
+            select coalesce(sum(case when state = 'approved' then 1 else 0 end), 0), coalesce(sum(case when state = 'pending' then 1 else 0 end), 0),
+                   coalesce(sum(case when state = 'approved' and last_seen >= @day then 1 else 0 end), 0),
+                   coalesce(sum(case when state = 'approved' and last_seen >= @week then 1 else 0 end), 0)
+            from device
+            """, new { day = Times.Of(now.AddDays(-1)), week = Times.Of(now.AddDays(-7)) }), cancellationToken);
+
+    /// <summary>One page of the list. The order is by the chosen column, then by id, so that a cursor is exact whatever is equal.</summary>
+    /// <param name="offset">Rows to leave out.</param>
+    public Task<IReadOnlyList<ClientSummary>> ListAsync(string? state, string? filter, string? sort, int offset, int limit, CancellationToken cancellationToken)
+    {
+        // Only names from this table reach the statement's text.
+        var descending = sort?.StartsWith('-') == true ? "desc" : "asc";
+        var column = sort?.TrimStart('-') switch
+        {
+            "id" => "device_id",
+            "seen" => "coalesce(last_seen, 0)",
+            "state" => "state",
+            "os" => "coalesce(operating_system, '')",
+            "model" => "coalesce(model, '')",
+            "memory" => "coalesce(memory_bytes, 0)",
+            "packages" => "coalesce(package_count, 0)",
+            _ => "lower(host_name)",
+        };
+        return database.ReadAsync<IReadOnlyList<ClientSummary>>(async connection => [.. (await connection.QueryAsync<SummaryRow>(
+            $"""
+            {SummaryRow.Select}
+            where (@state is null or state = @state) and (@filter is null or search_text like lower(@filter) escape '!')
+            order by {column} {descending}, device_id
+            limit @limit offset @offset
+            """,
+            new { state, filter = LikePattern(filter), limit, offset })).Select(row => row.ToSummary())], cancellationToken);
+    }
+
+    public Task<(ClientSummary Summary, SummaryRow Row)?> DetailAsync(string deviceId, CancellationToken cancellationToken) => database.ReadAsync(
+        async connection => await connection.QuerySingleOrDefaultAsync<SummaryRow>($"{SummaryRow.Select} where device_id = @deviceId", new { deviceId }) is { } row
+            ? (row.ToSummary(), row)
+            : default((ClientSummary, SummaryRow)?), cancellationToken);
+
+    private static string? LikePattern(string? filter) => string.IsNullOrWhiteSpace(filter) ? null
+        : "%" + filter.Trim().Replace("!", "!!", StringComparison.Ordinal)
+            .Replace("%", "!%", StringComparison.Ordinal).Replace("_", "!_", StringComparison.Ordinal) + "%";
+
+    /// <summary>A row of the client list as the database has it.</summary>
+    internal sealed record SummaryRow(long Number, string DeviceId, string HostName, string State, string? OperatingSystem, string? Model, long? MemoryBytes,
+        long? PackageCount, string? ClientVersion, long? PolicyVersion, long Sequence, long RequestedAt, long? ApprovedAt, long? LastSeen,
+        string? TokenLabel, string Addresses, string Components)
+    {
+        public const string Select = """
+            select number, device_id, host_name, state, operating_system, model, memory_bytes, package_count, client_version, policy_version, sequence,
+                   requested_at, approved_at, last_seen, token_label, addresses, components
+            from device
+            """;
+
+        public ClientSummary ToSummary() => new(DeviceId, HostName, State, $"{DeviceId[..4]}-{DeviceId[4..8]}", OperatingSystem, Model, MemoryBytes,
+            (int?)PackageCount, ClientVersion, PolicyVersion, Sequence, Times.At(RequestedAt), Times.At(ApprovedAt), Times.At(LastSeen));
+    }
+}

@@ -1,0 +1,34 @@
+using System.Data.Common;
+using Dapper;
+using Microsoft.Data.Sqlite;
+
+namespace Capstan.Site.Store;
+
+/// <summary>The few statements in which the databases differ. SQLite today; PostgreSQL joins here when it is added.</summary>
+internal static class Dialect
+{
+    /// <summary>Fills the placeholders of a migration: <c>{bytes}</c> (a column of bytes) and <c>{clustered}</c> (rows stored in the order of their key).</summary>
+    public static string Fill(string migration) => migration
+        .Replace("{bytes}", "blob", StringComparison.Ordinal)
+        .Replace("{clustered}", "without rowid", StringComparison.Ordinal);
+
+    public static string ConnectionString(string file, bool readOnly) => new SqliteConnectionStringBuilder
+    {
+        DataSource = file,
+        Mode = readOnly ? SqliteOpenMode.ReadOnly : SqliteOpenMode.ReadWriteCreate,
+        DefaultTimeout = 30,
+        Pooling = readOnly,
+    }.ConnectionString;
+
+    public static DbConnection Connection(string connectionString) => new SqliteConnection(connectionString);
+
+    /// <summary>WAL, so that readers never wait for the writer; FULL, because a commit after which an upload is deleted must survive a power cut.</summary>
+    public static async Task PrepareWriterAsync(DbConnection connection) =>
+        await connection.ExecuteAsync("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -65536;");
+
+    /// <summary>True when the values themselves were refused (constraint, too large, type): trying again cannot help.</summary>
+    public static bool IsBadData(DbException error) => error is SqliteException { SqliteErrorCode: 18 or 19 or 20 };
+
+    /// <summary>The message of a failed start, for the causes that a person can do something about.</summary>
+    public static bool IsBusyOrDamaged(DbException error) => error is SqliteException { SqliteErrorCode: 5 or 6 or 8 or 10 or 11 or 13 or 14 or 26 };
+}

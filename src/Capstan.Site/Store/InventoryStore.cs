@@ -1,0 +1,100 @@
+using System.Data.Common;
+using System.Text.Json;
+using Capstan.Protocol.V1;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>The last hardware and software inventory of each device. A package that many devices have is one row (<see cref="PackageCatalog"/>).</summary>
+internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packages)
+{
+    public static async Task SaveHardwareAsync(DbTransaction transaction, long number, HardwareInventory hardware, string document, DateTimeOffset now)
+    {
+        await transaction.Connection!.ExecuteAsync(
+            """
+            insert into hardware (device_number, document, received_at) values (@number, @document, @now)
+            on conflict (device_number) do update set document = excluded.document, received_at = excluded.received_at
+            """, new { number, document, now = Times.Of(now) }, transaction);
+        await DeviceStore.ApplyHardwareSummaryAsync(transaction, number, hardware);
+    }
+
+    /// <summary>Makes the rows equal to the document: only differences are written.</summary>
+    public async Task SaveSoftwareAsync(DbTransaction transaction, long number, SoftwareInventory software, DateTimeOffset now)
+    {
+        var connection = transaction.Connection!;
+        var current = (await connection.QueryAsync<(long Package, long? InstalledAt)>(
+            "select package_id, installed_at from device_package where device_number = @number", new { number }, transaction)).ToDictionary(row => row.Package, row => row.InstalledAt);
+
+        var wanted = new Dictionary<long, long?>(software.Packages.Count);
+        foreach (var package in software.Packages)
+            wanted[await packages.IdOfAsync(transaction, package)] = package.InstalledAt;
+
+        var gone = current.Keys.Where(id => !wanted.ContainsKey(id)).ToList();
+        if (gone.Count > 0)
+            await connection.ExecuteAsync("delete from device_package where device_number = @number and package_id = @id", gone.Select(id => new { number, id }), transaction);
+        await InsertAsync(transaction, number, wanted.Where(pair => !current.TryGetValue(pair.Key, out var at) || at != pair.Value));
+
+        await connection.ExecuteAsync(
+            """
+            insert into software_inventory (device_number, unread, received_at) values (@number, @unread, @now)
+            on conflict (device_number) do update set unread = excluded.unread, received_at = excluded.received_at
+            """,
+            new { number, unread = JsonSerializer.Serialize(software.Unread, StoreJson.Default.IReadOnlyListUnreadSource), now = Times.Of(now) }, transaction);
+        await DeviceStore.SetPackageCountAsync(transaction, number, wanted.Count);
+    }
+
+    public Task<(string Document, long ReceivedAt)?> HardwareAsync(long number, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<(string, long)?>(
+            "select document, received_at from hardware where device_number = @number", new { number }), cancellationToken);
+
+    public Task<(SoftwareInventory Software, DateTimeOffset At)?> SoftwareAsync(long number, CancellationToken cancellationToken) => database.ReadAsync(async connection =>
+    {
+        if (await connection.QuerySingleOrDefaultAsync<(string Unread, long At)?>(
+            "select unread, received_at from software_inventory where device_number = @number", new { number }) is not { } head)
+            return default((SoftwareInventory, DateTimeOffset)?);
+        var rows = await connection.QueryAsync<SoftwareRow>(
+            "select name, version, arch, source, publisher, summary, size_bytes, installed_at from software where device_number = @number order by name, version, arch",
+            new { number });
+        return (new SoftwareInventory
+        {
+            Packages = [.. rows.Select(row => row.ToPackage())],
+            Unread = JsonSerializer.Deserialize(head.Unread, StoreJson.Default.IReadOnlyListUnreadSource) ?? [],
+        }, Times.At(head.At));
+    }, cancellationToken);
+
+    /// <summary>One prepared statement for all rows: 500 packages are the largest part of an inventory's cost.</summary>
+    private static async Task InsertAsync(DbTransaction transaction, long number, IEnumerable<KeyValuePair<long, long?>> rows)
+    {
+        await using var command = transaction.Connection!.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = """
+            insert into device_package (device_number, package_id, installed_at) values (@number, @package, @installed)
+            on conflict (device_number, package_id) do update set installed_at = excluded.installed_at
+            """;
+        var device = Parameter(command, "@number");
+        var package = Parameter(command, "@package");
+        var installed = Parameter(command, "@installed");
+        device.Value = number;
+        foreach (var (id, at) in rows)
+        {
+            package.Value = id;
+            installed.Value = at is { } value ? value : DBNull.Value;
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    private static DbParameter Parameter(DbCommand command, string name)
+    {
+        var parameter = command.CreateParameter();
+        parameter.ParameterName = name;
+        command.Parameters.Add(parameter);
+        return parameter;
+    }
+
+    private sealed record SoftwareRow(string Name, string Version, string Arch, string Source, string Publisher, string Summary, long SizeBytes, long? InstalledAt)
+    {
+        public InstalledPackage ToPackage() => new(Name, Version, Told(Arch), Told(Publisher), InstalledAt, Source, Told(Summary), SizeBytes < 0 ? null : SizeBytes);
+
+        private static string? Told(string text) => text.Length == 0 ? null : text;
+    }
+}

@@ -1,0 +1,23 @@
+using System.Data.Common;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>Which record was taken at which place of a device's chain: what makes every upload count once.</summary>
+internal static class LedgerStore
+{
+    /// <summary>The place was taken and the record's data stored.</summary>
+    public const string Applied = "applied";
+    /// <summary>The place was taken; the record itself is in quarantine.</summary>
+    public const string Refused = "refused";
+
+    public static Task<(string RecordHash, string Outcome)?> FindAsync(DbTransaction transaction, long number, long sequence) =>
+        transaction.Connection!.QuerySingleOrDefaultAsync<(string, string)?>(
+            "select record_hash, outcome from ledger where device_number = @number and sequence = @sequence", new { number, sequence }, transaction);
+
+    /// <summary>Unique by device and sequence: a second row for one place fails the transaction.</summary>
+    public static Task InsertAsync(DbTransaction transaction, long number, long sequence, string recordHash, string outcome, DateTimeOffset now) =>
+        transaction.Connection!.ExecuteAsync(
+            "insert into ledger (device_number, sequence, record_hash, outcome, applied_at) values (@number, @sequence, @recordHash, @outcome, @now)",
+            new { number, sequence, recordHash, outcome, now = Times.Of(now) }, transaction);
+}

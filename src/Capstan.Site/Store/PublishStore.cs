@@ -1,0 +1,58 @@
+using System.Data.Common;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>One file of the CAP as it was published; the content of all current ones suffices to fill an empty CAP.</summary>
+internal sealed record PublishedFile(string Path, byte[] Content, long IsPointer);
+
+/// <summary>State of the metadata, and every file of the published tree, stored before any CAP gets it.</summary>
+internal sealed class PublishStore(SiteDatabase database)
+{
+    public Task<(byte[] State, long Version)?> LoadAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<(byte[], long)?>("select state, version from publish_state where id = 1"), cancellationToken);
+
+    public static Task SaveStateAsync(DbTransaction transaction, byte[] state, long version) => transaction.Connection!.ExecuteAsync(
+        """
+        insert into publish_state (id, state, version) values (1, @state, @version)
+        on conflict (id) do update set state = excluded.state, version = excluded.version
+        """, new { state, version }, transaction);
+
+    public static Task SaveFileAsync(DbTransaction transaction, string path, byte[] content, bool isPointer, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        """
+        insert into published_file (path, content, is_pointer, published_at) values (@path, @content, @pointer, @now)
+        on conflict (path) do update set content = excluded.content, is_pointer = excluded.is_pointer, superseded_at = null
+        """, new { path, content, pointer = isPointer ? 1 : 0, now = Times.Of(now) }, transaction);
+
+    /// <summary>Marks what the current state no longer uses. Roots stay for ever.</summary>
+    public static async Task SupersedeAsync(DbTransaction transaction, IReadOnlySet<string> current, DateTimeOffset now)
+    {
+        var connection = transaction.Connection!;
+        var gone = (await connection.QueryAsync<string>(
+            "select path from published_file where superseded_at is null and path not like '%.root.json'", null, transaction)).Where(path => !current.Contains(path));
+        await connection.ExecuteAsync("update published_file set superseded_at = @now where path = @path", gone.Select(path => new { path, now = Times.Of(now) }).ToList(), transaction);
+    }
+
+    /// <summary>Paths and lengths of the current files, the pointer last.</summary>
+    public Task<IReadOnlyList<(string Path, long Length, long IsPointer)>> CurrentAsync(CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlyList<(string, long, long)>>(async connection => [.. await connection.QueryAsync<(string, long, long)>(
+            "select path, length(content), is_pointer from published_file where superseded_at is null order by is_pointer, path")], cancellationToken);
+
+    public Task<byte[]?> ContentAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<byte[]>("select content from published_file where path = @path", new { path }), cancellationToken);
+
+    public Task<IReadOnlyList<string>> GarbageAsync(DateTimeOffset supersededBefore, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
+        async connection => [.. await connection.QueryAsync<string>(
+            "select path from published_file where superseded_at < @before limit 10000", new { before = Times.Of(supersededBefore) })], cancellationToken);
+
+    public static Task ForgetAsync(DbTransaction transaction, IEnumerable<string> paths) => transaction.Connection!.ExecuteAsync(
+        "delete from published_file where path = @path", paths.Select(path => new { path }).ToList(), transaction);
+
+    /// <summary>The next revision of a receipts bin: it only rises.</summary>
+    public static Task<long> NextReceiptRevisionAsync(DbTransaction transaction, string bin) => transaction.Connection!.ExecuteScalarAsync<long>(
+        """
+        insert into receipt_bin (bin, revision) values (@bin, 1)
+        on conflict (bin) do update set revision = receipt_bin.revision + 1
+        returning revision
+        """, new { bin }, transaction);
+}

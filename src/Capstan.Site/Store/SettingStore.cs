@@ -1,0 +1,28 @@
+using System.Data.Common;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>Single facts about the site that must survive a restart.</summary>
+internal sealed class SettingStore(SiteDatabase database)
+{
+    /// <summary>SHA-256 of the site description and CAP list that are part of published metadata.</summary>
+    public const string PublishedSite = "published-site";
+    /// <summary>The latest time that the site has signed, Unix milliseconds: a clock before it is wrong.</summary>
+    public const string LastSigned = "last-signed";
+    /// <summary>Quarantined files that were dropped for want of room.</summary>
+    public const string QuarantineDropped = "quarantine-dropped";
+
+    public Task<string?> GetAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<string>("select value from setting where name = @name", new { name }), cancellationToken);
+
+    public static Task SetAsync(DbTransaction transaction, string name, string value) => transaction.Connection!.ExecuteAsync(
+        "insert into setting (name, value) values (@name, @value) on conflict (name) do update set value = excluded.value", new { name, value }, transaction);
+
+    /// <summary>Counts up.</summary>
+    public static Task AddAsync(DbTransaction transaction, string name, long by) => transaction.Connection!.ExecuteAsync(
+        """
+        insert into setting (name, value) values (@name, cast(@by as text))
+        on conflict (name) do update set value = cast(cast(setting.value as bigint) + @by as text)
+        """, new { name, by }, transaction);
+}
