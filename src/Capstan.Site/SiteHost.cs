@@ -68,7 +68,7 @@ internal static class SiteHost
         app.MapOpenApi("/api/{documentName}/openapi.json");
         app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription();
         app.MapConsole(() => app.Services.GetRequiredService<ConsoleApi>().Client, site.Time);
-        app.MapFallback(context => Problems.WriteAsync(context, StatusCodes.Status404NotFound, "not_found", $"There is nothing at {context.Request.Path}."));
+        app.MapFallback("{*path}", context => Problems.WriteAsync(context, StatusCodes.Status404NotFound, "not_found", $"There is nothing at {context.Request.Path}."));
         return app;
     }
 

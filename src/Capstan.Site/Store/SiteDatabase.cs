@@ -20,6 +20,8 @@ internal sealed class SiteDatabase : IAsyncDisposable
     /// <exception cref="SiteException">The database is of a newer version, was changed, is damaged or cannot be opened.</exception>
     public static async Task<SiteDatabase> OpenAsync(string file, TimeProvider time, CancellationToken cancellationToken)
     {
+        // Columns are named host_name, members HostName; the setting is the mapper's, for the whole process.
+        Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
         var writer = Dialect.Connection(Dialect.ConnectionString(file, readOnly: false));
         try
         {
