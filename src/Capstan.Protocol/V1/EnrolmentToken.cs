@@ -65,7 +65,7 @@ public sealed record EnrolmentToken
         problems.Hash("rootHash", RootHash);
         problems.Range("rootVersion", RootVersion, 1, int.MaxValue);
         problems.Require(Caps.Count > 0, "caps", "must name at least one CAP");
-        problems.Each("caps", Caps, (member, path) => problems.Line(member, path), MaxCaps);
+        problems.Each("caps", Caps, static (problems, path) => problems.Line("", path), MaxCaps);
         problems.Word("tokenId", TokenId);
         problems.Require(StrictBase64Url.TryDecode(Secret, out var secret) && secret.Length == SecretBytes, "secret", "must be base64url of 32 bytes");
     }

@@ -26,21 +26,21 @@ public sealed record HardwareInventory
     {
         problems.Version(Version);
         problems.Name("evidence", Evidence);
-        System.Check("system", problems);
-        OperatingSystem.Check("operatingSystem", problems);
-        Bios?.Check("bios", problems);
-        Board?.Check("board", problems);
-        Chassis?.Check("chassis", problems);
-        Memory.Check("memory", problems);
-        problems.Each("processors", Processors, (member, part) => part.Check(member, problems));
-        problems.Each("disks", Disks, (member, part) => part.Check(member, problems));
-        problems.Each("fileSystems", FileSystems, (member, part) => part.Check(member, problems));
-        problems.Each("networkAdapters", NetworkAdapters, (member, part) => part.Check(member, problems));
-        problems.Each("pciDevices", PciDevices, (member, part) => part.Check(member, problems));
-        problems.Each("usbDevices", UsbDevices, (member, part) => part.Check(member, problems));
-        problems.Each("video", Video, (member, part) => part.Check(member, problems));
-        problems.Each("loggedOnUsers", LoggedOnUsers, (member, part) => part.Check(member, problems));
-        problems.Each("unread", Unread, (member, part) => part.Check(member, problems));
+        problems.Part("system", System, static (problems, part) => part.Check(problems));
+        problems.Part("operatingSystem", OperatingSystem, static (problems, part) => part.Check(problems));
+        problems.Part("bios", Bios, static (problems, part) => part?.Check(problems));
+        problems.Part("board", Board, static (problems, part) => part?.Check(problems));
+        problems.Part("chassis", Chassis, static (problems, part) => part?.Check(problems));
+        problems.Part("memory", Memory, static (problems, part) => part.Check(problems));
+        problems.Each("processors", Processors, static (problems, part) => part.Check(problems));
+        problems.Each("disks", Disks, static (problems, part) => part.Check(problems));
+        problems.Each("fileSystems", FileSystems, static (problems, part) => part.Check(problems));
+        problems.Each("networkAdapters", NetworkAdapters, static (problems, part) => part.Check(problems));
+        problems.Each("pciDevices", PciDevices, static (problems, part) => part.Check(problems));
+        problems.Each("usbDevices", UsbDevices, static (problems, part) => part.Check(problems));
+        problems.Each("video", Video, static (problems, part) => part.Check(problems));
+        problems.Each("loggedOnUsers", LoggedOnUsers, static (problems, part) => part.Check(problems));
+        problems.Each("unread", Unread, static (problems, part) => part.Check(problems));
     }
 }
 
@@ -48,15 +48,15 @@ public sealed record HardwareInventory
 /// <c>container-other</c> when the kind is not told; null on bare metal or when unknown.</param>
 public sealed record ComputerSystem(string HostName, string? Domain, string? Manufacturer, string? Model, string? SerialNumber, string? Uuid, string? Virtualization)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.hostName", HostName);
-        problems.Text($"{member}.domain", Domain);
-        problems.Text($"{member}.manufacturer", Manufacturer);
-        problems.Text($"{member}.model", Model);
-        problems.Text($"{member}.serialNumber", SerialNumber);
-        problems.Text($"{member}.uuid", Uuid);
-        problems.Text($"{member}.virtualization", Virtualization);
+        problems.Text("hostName", HostName);
+        problems.Text("domain", Domain);
+        problems.Text("manufacturer", Manufacturer);
+        problems.Text("model", Model);
+        problems.Text("serialNumber", SerialNumber);
+        problems.Text("uuid", Uuid);
+        problems.Text("virtualization", Virtualization);
     }
 }
 
@@ -66,49 +66,49 @@ public sealed record OperatingSystemFacts(string Name, string? Version, string? 
     /// <summary>A value made anew at each boot; unlike <see cref="BootTime"/> it does not move when the clock is set.</summary>
     public string? BootId { get; init; }
 
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.version", Version);
-        problems.Text($"{member}.id", Id);
-        problems.Text($"{member}.kernel", Kernel);
-        problems.Text($"{member}.architecture", Architecture);
-        problems.Text($"{member}.machineId", MachineId);
-        problems.Text($"{member}.timeZone", TimeZone);
-        problems.Text($"{member}.bootId", BootId);
-        problems.Seconds($"{member}.bootTime", BootTime);
+        problems.Text("name", Name);
+        problems.Text("version", Version);
+        problems.Text("id", Id);
+        problems.Text("kernel", Kernel);
+        problems.Text("architecture", Architecture);
+        problems.Text("machineId", MachineId);
+        problems.Text("timeZone", TimeZone);
+        problems.Text("bootId", BootId);
+        problems.Seconds("bootTime", BootTime);
     }
 }
 
 public sealed record BiosFacts(string? Vendor, string? Version, string? ReleaseDate)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.vendor", Vendor);
-        problems.Text($"{member}.version", Version);
-        problems.Text($"{member}.releaseDate", ReleaseDate);
+        problems.Text("vendor", Vendor);
+        problems.Text("version", Version);
+        problems.Text("releaseDate", ReleaseDate);
     }
 }
 
 public sealed record BoardFacts(string? Manufacturer, string? Product, string? Version, string? SerialNumber)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.manufacturer", Manufacturer);
-        problems.Text($"{member}.product", Product);
-        problems.Text($"{member}.version", Version);
-        problems.Text($"{member}.serialNumber", SerialNumber);
+        problems.Text("manufacturer", Manufacturer);
+        problems.Text("product", Product);
+        problems.Text("version", Version);
+        problems.Text("serialNumber", SerialNumber);
     }
 }
 
 public sealed record ChassisFacts(string? Type, string? Manufacturer, string? SerialNumber, string? AssetTag)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.type", Type);
-        problems.Text($"{member}.manufacturer", Manufacturer);
-        problems.Text($"{member}.serialNumber", SerialNumber);
-        problems.Text($"{member}.assetTag", AssetTag);
+        problems.Text("type", Type);
+        problems.Text("manufacturer", Manufacturer);
+        problems.Text("serialNumber", SerialNumber);
+        problems.Text("assetTag", AssetTag);
     }
 }
 
@@ -116,64 +116,64 @@ public sealed record ChassisFacts(string? Type, string? Manufacturer, string? Se
 /// <param name="Threads">Logical processors of this package.</param>
 public sealed record Processor(string Model, string? Vendor, int Cores, int Threads, double? MaxMegahertz, long? CacheBytes)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.model", Model);
-        problems.Text($"{member}.vendor", Vendor);
-        problems.Amount($"{member}.cores", Cores);
-        problems.Amount($"{member}.threads", Threads);
-        problems.Amount($"{member}.maxMegahertz", MaxMegahertz);
-        problems.Amount($"{member}.cacheBytes", CacheBytes);
+        problems.Text("model", Model);
+        problems.Text("vendor", Vendor);
+        problems.Amount("cores", Cores);
+        problems.Amount("threads", Threads);
+        problems.Amount("maxMegahertz", MaxMegahertz);
+        problems.Amount("cacheBytes", CacheBytes);
     }
 }
 
 public sealed record MemoryFacts(long TotalBytes, long SwapBytes, IReadOnlyList<MemoryModule> Modules)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Amount($"{member}.totalBytes", TotalBytes);
-        problems.Amount($"{member}.swapBytes", SwapBytes);
-        problems.Each($"{member}.modules", Modules, (child, part) => part.Check(child, problems));
+        problems.Amount("totalBytes", TotalBytes);
+        problems.Amount("swapBytes", SwapBytes);
+        problems.Each("modules", Modules, static (problems, part) => part.Check(problems));
     }
 }
 
 public sealed record MemoryModule(string? Slot, long SizeBytes, string? Type, int? SpeedMegatransfers, string? Manufacturer, string? PartNumber, string? SerialNumber)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.slot", Slot);
-        problems.Text($"{member}.type", Type);
-        problems.Text($"{member}.manufacturer", Manufacturer);
-        problems.Text($"{member}.partNumber", PartNumber);
-        problems.Text($"{member}.serialNumber", SerialNumber);
-        problems.Amount($"{member}.sizeBytes", SizeBytes);
-        problems.Amount($"{member}.speedMegatransfers", SpeedMegatransfers);
+        problems.Text("slot", Slot);
+        problems.Text("type", Type);
+        problems.Text("manufacturer", Manufacturer);
+        problems.Text("partNumber", PartNumber);
+        problems.Text("serialNumber", SerialNumber);
+        problems.Amount("sizeBytes", SizeBytes);
+        problems.Amount("speedMegatransfers", SpeedMegatransfers);
     }
 }
 
 /// <param name="Medium"><c>ssd</c>, <c>hdd</c>, <c>virtual</c> or null.</param>
 public sealed record Disk(string Name, string? Model, string? SerialNumber, long SizeBytes, string? Medium, string? Bus, IReadOnlyList<Partition> Partitions)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.model", Model);
-        problems.Text($"{member}.serialNumber", SerialNumber);
-        problems.Text($"{member}.medium", Medium);
-        problems.Text($"{member}.bus", Bus);
-        problems.Amount($"{member}.sizeBytes", SizeBytes);
-        problems.Each($"{member}.partitions", Partitions, (child, part) => part.Check(child, problems));
+        problems.Text("name", Name);
+        problems.Text("model", Model);
+        problems.Text("serialNumber", SerialNumber);
+        problems.Text("medium", Medium);
+        problems.Text("bus", Bus);
+        problems.Amount("sizeBytes", SizeBytes);
+        problems.Each("partitions", Partitions, static (problems, part) => part.Check(problems));
     }
 }
 
 public sealed record Partition(string Name, long SizeBytes, string? Uuid, string? Label)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.uuid", Uuid);
-        problems.Text($"{member}.label", Label);
-        problems.Amount($"{member}.sizeBytes", SizeBytes);
+        problems.Text("name", Name);
+        problems.Text("uuid", Uuid);
+        problems.Text("label", Label);
+        problems.Amount("sizeBytes", SizeBytes);
     }
 }
 
@@ -184,14 +184,14 @@ public sealed record FileSystemFacts(string MountPoint, string Device, string Ty
     /// <summary>Why sizes are missing; null when they are not.</summary>
     public string? Note { get; init; }
 
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.mountPoint", MountPoint);
-        problems.Text($"{member}.device", Device);
-        problems.Text($"{member}.type", Type);
-        problems.Text($"{member}.note", Note);
-        problems.Amount($"{member}.totalBytes", TotalBytes);
-        problems.Amount($"{member}.freeBytes", FreeBytes);
+        problems.Text("mountPoint", MountPoint);
+        problems.Text("device", Device);
+        problems.Text("type", Type);
+        problems.Text("note", Note);
+        problems.Amount("totalBytes", TotalBytes);
+        problems.Amount("freeBytes", FreeBytes);
     }
 }
 
@@ -199,74 +199,74 @@ public sealed record FileSystemFacts(string MountPoint, string Device, string Ty
 /// <param name="Addresses">All IPv4 and IPv6 addresses, without prefix length and scope.</param>
 public sealed record NetworkAdapter(string Name, string? Mac, string? Driver, bool Up, int? SpeedMegabits, int Mtu, IReadOnlyList<string> Addresses)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.mac", Mac);
-        problems.Text($"{member}.driver", Driver);
-        problems.Amount($"{member}.speedMegabits", SpeedMegabits);
-        problems.Amount($"{member}.mtu", Mtu);
-        problems.Each($"{member}.addresses", Addresses, (child, text) => problems.Text(child, text));
+        problems.Text("name", Name);
+        problems.Text("mac", Mac);
+        problems.Text("driver", Driver);
+        problems.Amount("speedMegabits", SpeedMegabits);
+        problems.Amount("mtu", Mtu);
+        problems.Each("addresses", Addresses, static (problems, text) => problems.Text("", text));
     }
 }
 
 /// <param name="VendorId">Four hexadecimal digits, as in pci.ids and usb.ids.</param>
 public sealed record PciDevice(string Slot, string VendorId, string DeviceId, string Class, string? Vendor, string? Product, string? Driver)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.slot", Slot);
-        problems.Text($"{member}.vendorId", VendorId);
-        problems.Text($"{member}.deviceId", DeviceId);
-        problems.Text($"{member}.class", Class);
-        problems.Text($"{member}.vendor", Vendor);
-        problems.Text($"{member}.product", Product);
-        problems.Text($"{member}.driver", Driver);
+        problems.Text("slot", Slot);
+        problems.Text("vendorId", VendorId);
+        problems.Text("deviceId", DeviceId);
+        problems.Text("class", Class);
+        problems.Text("vendor", Vendor);
+        problems.Text("product", Product);
+        problems.Text("driver", Driver);
     }
 }
 
 public sealed record UsbDevice(string Path, string VendorId, string ProductId, string? Manufacturer, string? Product, string? SerialNumber)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.path", Path);
-        problems.Text($"{member}.vendorId", VendorId);
-        problems.Text($"{member}.productId", ProductId);
-        problems.Text($"{member}.manufacturer", Manufacturer);
-        problems.Text($"{member}.product", Product);
-        problems.Text($"{member}.serialNumber", SerialNumber);
+        problems.Text("path", Path);
+        problems.Text("vendorId", VendorId);
+        problems.Text("productId", ProductId);
+        problems.Text("manufacturer", Manufacturer);
+        problems.Text("product", Product);
+        problems.Text("serialNumber", SerialNumber);
     }
 }
 
 /// <param name="Connected">Connectors with a display, for example <c>HDMI-A-1</c>.</param>
 public sealed record VideoAdapter(string Name, string? Driver, IReadOnlyList<string> Connected)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.driver", Driver);
-        problems.Each($"{member}.connected", Connected, (child, text) => problems.Text(child, text));
+        problems.Text("name", Name);
+        problems.Text("driver", Driver);
+        problems.Each("connected", Connected, static (problems, text) => problems.Text("", text));
     }
 }
 
 /// <param name="Since">Unix seconds.</param>
 public sealed record LoggedOnUser(string Name, string? Terminal, string? Host, long? Since)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.name", Name);
-        problems.Text($"{member}.terminal", Terminal);
-        problems.Text($"{member}.host", Host);
-        problems.Seconds($"{member}.since", Since);
+        problems.Text("name", Name);
+        problems.Text("terminal", Terminal);
+        problems.Text("host", Host);
+        problems.Seconds("since", Since);
     }
 }
 
 public sealed record UnreadSource(string Source, string Reason)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Text($"{member}.source", Source);
-        problems.Text($"{member}.reason", Reason);
+        problems.Text("source", Source);
+        problems.Text("reason", Reason);
     }
 }
 
@@ -282,8 +282,8 @@ public sealed record SoftwareInventory
     internal void Check(Problems problems)
     {
         problems.Version(Version);
-        problems.Each("packages", Packages, (member, package) => package.Check(member, problems), MaxPackages);
-        problems.Each("unread", Unread, (member, source) => source.Check(member, problems));
+        problems.Each("packages", Packages, static (problems, package) => package.Check(problems), MaxPackages);
+        problems.Each("unread", Unread, static (problems, source) => source.Check(problems));
     }
 }
 
@@ -291,15 +291,15 @@ public sealed record SoftwareInventory
 /// <param name="InstalledAt">Unix seconds; null when the database does not tell.</param>
 public sealed record InstalledPackage(string Name, string Version, string? Architecture, string? Publisher, long? InstalledAt, string Source, string? Summary, long? SizeBytes)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Name($"{member}.name", Name);
-        problems.Text($"{member}.version", Version);
-        problems.Text($"{member}.architecture", Architecture);
-        problems.Text($"{member}.publisher", Publisher);
-        problems.Text($"{member}.source", Source);
-        problems.Text($"{member}.summary", Summary);
-        problems.Seconds($"{member}.installedAt", InstalledAt);
-        problems.Amount($"{member}.sizeBytes", SizeBytes);
+        problems.Name("name", Name);
+        problems.Text("version", Version);
+        problems.Text("architecture", Architecture);
+        problems.Text("publisher", Publisher);
+        problems.Text("source", Source);
+        problems.Text("summary", Summary);
+        problems.Seconds("installedAt", InstalledAt);
+        problems.Amount("sizeBytes", SizeBytes);
     }
 }

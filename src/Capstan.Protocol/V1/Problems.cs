@@ -15,6 +15,9 @@ internal sealed class Problems
     private const int MaxShown = 12;
 
     private readonly List<string> _shown = [];
+
+    /// <summary>Where the check stands: member names, with the index in a list or -1. Written out only for a problem: an inventory has 20,000 members.</summary>
+    private readonly Stack<(string Member, int Index)> _place = [];
     private int _count;
 
     public bool Any => _count > 0;
@@ -25,7 +28,7 @@ internal sealed class Problems
     public void Add(string member, string what)
     {
         if (_count++ < MaxShown)
-            _shown.Add($"{member} {what}");
+            _shown.Add($"{Place(member)} {what}");
     }
 
     public void Require(bool holds, string member, string what)
@@ -40,8 +43,11 @@ internal sealed class Problems
 
     public void Device(string member, string id) => Require(Protocol.DeviceId.TryParse(id, out _), member, "must be 32 characters a-z 2-7");
 
-    public void Range(string member, long value, long least, long most) =>
-        Require(value >= least && value <= most, member, $"must be from {least} to {most}");
+    public void Range(string member, long value, long least, long most)
+    {
+        if (value < least || value > most)
+            Add(member, $"must be from {least} to {most}");
+    }
 
     /// <summary>Unix seconds that a calendar can show: years 1 to 9999.</summary>
     public void Seconds(string member, long? seconds) =>
@@ -75,12 +81,18 @@ internal sealed class Problems
         Require(hash.Length == 64 && hash.All(char.IsAsciiHexDigitLower), member, "must be 64 lower-case hexadecimal digits");
 
     /// <summary>Free text; null is allowed where the record allows it.</summary>
-    public void Text(string member, string? text, int most = MaxText) =>
-        Require(text is null || text.Length <= most, member, $"is longer than {most} characters");
+    public void Text(string member, string? text, int most = MaxText)
+    {
+        if (text is not null && text.Length > most)
+            Add(member, $"is longer than {most} characters");
+    }
 
     /// <summary>Text that must say something.</summary>
-    public void Name(string member, string text, int most = MaxText) =>
-        Require(text.Length > 0 && text.Length <= most, member, $"must have 1 to {most} characters");
+    public void Name(string member, string text, int most = MaxText)
+    {
+        if (text.Length == 0 || text.Length > most)
+            Add(member, $"must have 1 to {most} characters");
+    }
 
     /// <summary>A path or a line: no control characters.</summary>
     public void Line(string member, string text, int most = MaxText)
@@ -89,8 +101,16 @@ internal sealed class Problems
         Require(!text.Any(char.IsControl), member, "must not have control characters");
     }
 
-    /// <summary>Checks the length, then each element that is not null; a null in a list is a problem.</summary>
-    public void Each<T>(string member, IReadOnlyList<T> list, Action<string, T> check, int most = MaxList)
+    /// <summary>Checks a member that is an object; its own members are named below it.</summary>
+    public void Part<T>(string member, T part, Action<Problems, T> check)
+    {
+        _place.Push((member, -1));
+        check(this, part);
+        _place.Pop();
+    }
+
+    /// <summary>Checks the length, then each element (named <c>""</c> by its check); a null in a list is a problem.</summary>
+    public void Each<T>(string member, IReadOnlyList<T> list, Action<Problems, T> check, int most = MaxList)
     {
         if (list.Count > most)
         {
@@ -99,10 +119,18 @@ internal sealed class Problems
         }
         for (var i = 0; i < list.Count; i++)
         {
+            _place.Push((member, i));
             if (list[i] is null)
-                Add($"{member}[{i}]", "is null");
+                Add("", "is null");
             else
-                check($"{member}[{i}]", list[i]);
+                check(this, list[i]);
+            _place.Pop();
         }
+    }
+
+    private string Place(string member)
+    {
+        var names = _place.Reverse().Select(place => place.Index < 0 ? place.Member : $"{place.Member}[{place.Index}]");
+        return string.Join('.', member.Length == 0 ? names : names.Append(member));
     }
 }

@@ -49,7 +49,7 @@ public sealed record CapList
     {
         problems.Version(Version);
         problems.Site(SiteCode);
-        problems.Each("caps", Caps, (member, cap) => cap.Check(member, problems), MaxCaps);
+        problems.Each("caps", Caps, static (problems, cap) => cap.Check(problems), MaxCaps);
     }
 }
 
@@ -68,14 +68,14 @@ public sealed record CapEntry
     /// <summary>How often a client looks at the pointer. Default 300 s.</summary>
     public int PollIntervalSeconds { get; init; } = 300;
 
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Line($"{member}.path", Path);
-        problems.Require(Licensing is null || IsLicensing(Licensing), $"{member}.licensing", "must be per-server:N or per-seat:N");
-        problems.Range($"{member}.headroom", Headroom, 0, int.MaxValue);
-        problems.Each($"{member}.aliases", Aliases, (alias, name) => problems.Line(alias, name, 255), 64);
-        problems.Require(MeanHoldSeconds is > 0 and <= 86_400, $"{member}.meanHoldSeconds", "must be above 0, at most 86400");
-        problems.Range($"{member}.pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);
+        problems.Line("path", Path);
+        problems.Require(Licensing is null || IsLicensing(Licensing), "licensing", "must be per-server:N or per-seat:N");
+        problems.Range("headroom", Headroom, 0, int.MaxValue);
+        problems.Each("aliases", Aliases, static (problems, name) => problems.Line("", name, 255), 64);
+        problems.Require(MeanHoldSeconds is > 0 and <= 86_400, "meanHoldSeconds", "must be above 0, at most 86400");
+        problems.Range("pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);
     }
 
     private static bool IsLicensing(string text) =>
@@ -102,9 +102,9 @@ public sealed record Policy
         problems.Site(SiteCode);
         problems.Device("deviceId", DeviceId);
         problems.OneOf("state", State, "approved", "retired");
-        Certificate.Check("certificate", problems);
+        problems.Part("certificate", Certificate, static (problems, part) => part.Check(problems));
         problems.Require(Certificate.DeviceId == DeviceId, "certificate.deviceId", "must be the policy's deviceId");
-        problems.Each("advertisements", Advertisements, (member, id) => problems.Word(member, id));
+        problems.Each("advertisements", Advertisements, static (problems, id) => problems.Word("", id));
         problems.Text("secrets", Secrets, 128 << 10);
     }
 }
@@ -122,16 +122,16 @@ public sealed record DeviceCertificate
     /// <summary>Unix seconds. Expiry never blocks uploads: the key is the identity.</summary>
     public required long ExpiresAt { get; init; }
 
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Device($"{member}.deviceId", DeviceId);
-        problems.Key($"{member}.signingKey", SigningKey);
-        problems.Key($"{member}.sealingKey", SealingKey);
+        problems.Device("deviceId", DeviceId);
+        problems.Key("signingKey", SigningKey);
+        problems.Key("sealingKey", SealingKey);
         if (SigningKey.Problem() is null)
-            problems.Require(Protocol.DeviceId.FromKey(SigningKey).Value == DeviceId, $"{member}.deviceId", "must be the id of its signingKey");
-        problems.Range($"{member}.ordinal", Ordinal, 0, long.MaxValue);
-        problems.Seconds($"{member}.issuedAt", IssuedAt);
-        problems.Seconds($"{member}.expiresAt", ExpiresAt);
+            problems.Require(Protocol.DeviceId.FromKey(SigningKey).Value == DeviceId, "deviceId", "must be the id of its signingKey");
+        problems.Range("ordinal", Ordinal, 0, long.MaxValue);
+        problems.Seconds("issuedAt", IssuedAt);
+        problems.Seconds("expiresAt", ExpiresAt);
     }
 }
 
@@ -151,7 +151,7 @@ public sealed record PolicySecrets
     internal void Check(Problems problems)
     {
         problems.Version(Version);
-        problems.Each("accounts", Accounts, (member, account) => account.Check(member, problems), MaxAccounts);
+        problems.Each("accounts", Accounts, static (problems, account) => account.Check(problems), MaxAccounts);
         problems.Require(Accounts.DistinctBy(account => account?.Name, StringComparer.OrdinalIgnoreCase).Count() == Accounts.Count, "accounts", "must name each account once");
     }
 }
@@ -161,10 +161,10 @@ public sealed record AccountSecret(string Name, string Password)
     /// <summary>The name only.</summary>
     public override string ToString() => $"{nameof(AccountSecret)} {{ Name = {Name}, Password = (hidden) }}";
 
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Line($"{member}.name", Name, 256);
-        problems.Text($"{member}.password", Password, 1024);
+        problems.Line("name", Name, 256);
+        problems.Text("password", Password, 1024);
     }
 }
 
@@ -186,7 +186,7 @@ public sealed record Receipts
         problems.Range("epoch", Epoch, 1, long.MaxValue);
         problems.Range("revision", Revision, 1, long.MaxValue);
         problems.Require(Bin.Length == 2 && Bin.All(char.IsAsciiHexDigitLower), "bin", "must be two lower-case hexadecimal digits");
-        problems.Each("devices", Devices, (member, receipt) => receipt.Check(member, Bin, problems));
+        problems.Each("devices", Devices, (problems, receipt) => receipt.Check(Bin, problems));
         problems.Require(Devices.DistinctBy(receipt => receipt?.DeviceId, StringComparer.Ordinal).Count() == Devices.Count, "devices", "must name each device once");
     }
 }
@@ -197,13 +197,13 @@ public sealed record Receipts
 /// <param name="Resync">Kinds that the site wants in full; empty normally.</param>
 public sealed record Receipt(string DeviceId, long Sequence, string RecordHash, IReadOnlyList<string> Resync)
 {
-    internal void Check(string member, string bin, Problems problems)
+    internal void Check(string bin, Problems problems)
     {
-        problems.Device($"{member}.deviceId", DeviceId);
+        problems.Device("deviceId", DeviceId);
         if (Protocol.DeviceId.TryParse(DeviceId, out var id))
-            problems.Require(id.Bin == bin, $"{member}.deviceId", "belongs to another bin");
-        problems.Range($"{member}.sequence", Sequence, 0, long.MaxValue);
-        problems.Hash($"{member}.recordHash", RecordHash);
-        problems.Each($"{member}.resync", Resync, (kind, word) => problems.Word(kind, word), 64);
+            problems.Require(id.Bin == bin, "deviceId", "belongs to another bin");
+        problems.Range("sequence", Sequence, 0, long.MaxValue);
+        problems.Hash("recordHash", RecordHash);
+        problems.Each("resync", Resync, static (problems, word) => problems.Word("", word), 64);
     }
 }

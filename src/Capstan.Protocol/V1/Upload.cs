@@ -39,7 +39,7 @@ public sealed record Upload
         problems.Milliseconds("createdAt", CreatedAt);
         problems.Line("installNonce", InstallNonce, 128);
         problems.Require(Items.Count > 0, "items", "must not be empty");
-        problems.Each("items", Items, (member, item) => item.Check(member, problems), MaxItems);
+        problems.Each("items", Items, static (problems, item) => item.Check(problems), MaxItems);
     }
 }
 
@@ -47,10 +47,10 @@ public sealed record Upload
 /// <param name="Body">The document of that kind.</param>
 public sealed record UploadItem(string Kind, JsonElement Body)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Word($"{member}.kind", Kind);
-        problems.Require(Body.ValueKind == JsonValueKind.Object, $"{member}.body", "must be a JSON object");
+        problems.Word("kind", Kind);
+        problems.Require(Body.ValueKind == JsonValueKind.Object, "body", "must be a JSON object");
     }
 }
 
@@ -111,8 +111,8 @@ public sealed record Heartbeat
         problems.Text("operatingSystem", OperatingSystem);
         problems.Text("clientVersion", ClientVersion);
         problems.Range("policyVersion", PolicyVersion, 0, long.MaxValue);
-        problems.Each("addresses", Addresses, (member, address) => problems.Text(member, address), 1_000);
-        problems.Each("components", Components, (member, component) => component.Check(member, problems), 1_000);
+        problems.Each("addresses", Addresses, static (problems, address) => problems.Text("", address), 1_000);
+        problems.Each("components", Components, static (problems, component) => component.Check(problems), 1_000);
     }
 }
 
@@ -121,11 +121,11 @@ public sealed record Heartbeat
 /// <param name="Detail">One line; null when ok.</param>
 public sealed record ComponentState(string Name, string State, string? Detail)
 {
-    internal void Check(string member, Problems problems)
+    internal void Check(Problems problems)
     {
-        problems.Word($"{member}.name", Name);
-        problems.Word($"{member}.state", State);
-        problems.Text($"{member}.detail", Detail);
+        problems.Word("name", Name);
+        problems.Word("state", State);
+        problems.Text("detail", Detail);
     }
 }
 
