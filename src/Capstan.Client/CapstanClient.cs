@@ -1,3 +1,8 @@
+using Capstan.Client.Configuration;
+using Capstan.Client.Identity;
+using Capstan.Client.State;
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Client;
@@ -6,28 +11,95 @@ namespace Capstan.Client;
 /// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>lock</c>.</remarks>
 public sealed class CapstanClient : IAsyncDisposable
 {
-    /// <summary>Makes keys and records token and CAPs. Repeatable: an interrupted installation is finished; an installed client is left as it is.</summary>
+    private readonly DirectoryLock _lock;
+    private readonly ClientCore _core;
+    private readonly ConnectionArbiter _arbiter;
+
+    private CapstanClient(DirectoryLock taken, ClientCore core, ConnectionArbiter arbiter, Ccim loop)
+    {
+        _lock = taken;
+        _core = core;
+        _arbiter = arbiter;
+        Loop = loop;
+    }
+
+    internal Ccim Loop { get; }
+
+    /// <summary>Makes keys and records token and CAPs. Repeatable: an interrupted installation is finished; an approved client is left as it is.</summary>
+    /// <remarks>A client that the site has not approved takes another token of the same site and asks again with it.</remarks>
     /// <param name="token">The text of an enrolment token.</param>
-    /// <param name="cap">Replaces the token's CAPs; null keeps them.</param>
+    /// <param name="cap">A NAL path or an absolute directory that this machine uses before the site's list; null for none.</param>
     /// <exception cref="ClientException">With cause and next step.</exception>
-    public static Task InstallAsync(ClientOptions options, string token, string? cap, TimeProvider time, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public static async Task InstallAsync(ClientOptions options, string token, string? cap, TimeProvider time, CancellationToken cancellationToken) =>
+        await Installation.InstallAsync(options, token, cap, cancellationToken);
 
     /// <summary>Removes everything that installation and the loop made below the directory, and the directory when it is empty then.</summary>
-    public static Task UninstallAsync(ClientOptions options, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    /// <exception cref="ClientException"><c>not_installed</c>, <c>client_in_use</c>, <c>access_denied</c>.</exception>
+    public static Task UninstallAsync(ClientOptions options, CancellationToken cancellationToken) =>
+        Task.Run(() => Installation.Uninstall(options.Directory), cancellationToken);
 
     /// <exception cref="ClientException">Not installed, or in use by another process.</exception>
-    public static Task<CapstanClient> OpenAsync(ClientOptions options, TimeProvider time, Random random, ILoggerFactory loggers, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public static Task<CapstanClient> OpenAsync(ClientOptions options, TimeProvider time, Random random, ILoggerFactory loggers, CancellationToken cancellationToken) =>
+        OpenAsync(options, ClientParts.OfThisMachine(options, time), time, random, loggers, cancellationToken);
+
+    /// <summary>As the public one, built from other parts.</summary>
+    internal static Task<CapstanClient> OpenAsync(ClientOptions options, ClientParts parts, TimeProvider time, Random random, ILoggerFactory loggers,
+        CancellationToken cancellationToken) => Task.Run(() => Open(options, parts, time, random, loggers), cancellationToken);
 
     /// <summary>What the client knows of itself; works beside a running client, too.</summary>
-    public static Task<ClientStatus> ReadStatusAsync(ClientOptions options, CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    /// <exception cref="ClientException">As <see cref="OpenAsync(ClientOptions, TimeProvider, Random, ILoggerFactory, CancellationToken)"/>, but never <c>client_in_use</c>.</exception>
+    public static Task<ClientStatus> ReadStatusAsync(ClientOptions options, CancellationToken cancellationToken) =>
+        Task.Run(() => StatusReader.Read(options.Directory), cancellationToken);
 
     /// <summary>The loop: polls, verifies, acts and reports until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        ClientLog.Started(_core.Log, _core.Keys.Id.Value, _core.SiteCode, ClientParts.Version);
+        await Loop.RunAsync(cancellationToken);
+    }
 
     /// <summary>One complete cycle now: verify, collect, upload.</summary>
-    public Task<CycleReport> RunNowAsync(CancellationToken cancellationToken) => throw new NotSupportedException("not built yet");
+    public Task<CycleReport> RunNowAsync(CancellationToken cancellationToken) => Loop.RunNowAsync(cancellationToken);
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException("not built yet");
+    /// <summary>Connections and leases of this process now.</summary>
+    public IReadOnlyList<ConnectionView> Connections() => _arbiter.Connections();
+
+    public async ValueTask DisposeAsync()
+    {
+        Loop.Dispose();
+        await _arbiter.DisposeAsync();
+        _core.Dispose();
+        _lock.Dispose();
+    }
+
+    private static CapstanClient Open(ClientOptions options, ClientParts parts, TimeProvider time, Random random, ILoggerFactory loggers)
+    {
+        var directory = options.Directory;
+        if (!File.Exists(ClientDatabase.PathIn(directory)))
+            throw ClientErrors.NotInstalled(directory);
+        var taken = Installation.TakeLock(directory);
+        ClientDatabase? database = null;
+        DeviceKeys? keys = null;
+        try
+        {
+            database = ClientDatabase.Open(directory);
+            if (new ClientState(database).Get(StateKey.Lifecycle) is null)
+                throw ClientErrors.NotInstalled(directory);
+            keys = DeviceKeys.Load(directory);
+            if (new ClientState(database).Get(StateKey.DeviceId) is var id && id != keys.Id.Value)
+                throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
+            var core = new ClientCore(directory, keys, database, new Clock(time), loggers.CreateLogger(ClientCore.Component));
+            var arbiter = new ConnectionArbiter(parts.Providers, new ArbiterOptions { OrderSeed = keys.Id.Value }, time, random, loggers);
+            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, time, random));
+        }
+        catch
+        {
+            keys?.Dispose();
+            database?.Dispose();
+            taken.Dispose();
+            throw;
+        }
+    }
 }
 
 public sealed class ClientOptions

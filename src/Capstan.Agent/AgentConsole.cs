@@ -1,0 +1,8 @@
+namespace Capstan.Agent;
+
+/// <summary>What the agent reads from and writes to; tests give their own.</summary>
+/// <param name="Environment">The value of an environment variable; null when it is not set.</param>
+internal sealed record AgentConsole(TextReader In, TextWriter Out, TextWriter Error, Func<string, string?> Environment)
+{
+    public static AgentConsole OfThisProcess() => new(Console.In, Console.Out, Console.Error, System.Environment.GetEnvironmentVariable);
+}

@@ -1,0 +1,9 @@
+using System.Text.Json.Serialization;
+using Capstan.Client;
+
+namespace Capstan.Agent;
+
+/// <summary>The stable JSON of <c>-o json</c>: camelCase, nulls written, so that a member is always there.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSerializable(typeof(ClientStatus))]
+internal sealed partial class AgentJson : JsonSerializerContext;

@@ -1,0 +1,104 @@
+using System.CommandLine;
+using System.Security.Cryptography;
+using Capstan.Client;
+
+namespace Capstan.Agent;
+
+/// <summary>The executable <c>capstan-client</c>: its verbs and exit codes (0 done, 1 failed, 2 usage, 4 not found, 5 access denied).</summary>
+internal static class AgentProgram
+{
+    public const int Done = 0, Failed = 1, Usage = 2, NotFound = 4, AccessDenied = 5;
+
+    /// <summary>Runs one verb. An error is one line on the error stream.</summary>
+    public static async Task<int> RunAsync(string[] args, AgentConsole console, TimeProvider time, Random random, CancellationToken cancellationToken)
+    {
+        if (args is ["--version"])
+        {
+            // Before the command line is built: installers ask this often.
+            await console.Out.WriteLineAsync(AgentVerbs.Version);
+            return Done;
+        }
+        try
+        {
+            var parsed = Commands(new AgentVerbs(console, time, random)).Parse(args);
+            if (parsed.Errors.Count > 0)
+            {
+                await console.Error.WriteLineAsync($"capstan-client: {parsed.Errors[0].Message} (capstan-client --help shows the verbs)");
+                return Usage;
+            }
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                Output = console.Out,
+                Error = console.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            }, cancellationToken);
+        }
+        catch (ClientException e)
+        {
+            await console.Error.WriteLineAsync($"capstan-client: {e.Message}");
+            return e.Code switch
+            {
+                "not_installed" => NotFound,
+                "access_denied" => AccessDenied,
+                "bad_token" or "bad_cap" => Usage,
+                _ => Failed,
+            };
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return Done;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            await console.Error.WriteLineAsync($"capstan-client: {e.Message}");
+            return e is UnauthorizedAccessException ? AccessDenied : Failed;
+        }
+    }
+
+    /// <summary>Chance for jitter, seeded by the operating system so that a fleet that boots together spreads.</summary>
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Security", "CA5394", Justification = "Jitter, not a secret.")]
+    public static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
+
+    private static RootCommand Commands(AgentVerbs verbs)
+    {
+        var data = new Option<string>("--data")
+        {
+            Description = "The client's directory",
+            DefaultValueFactory = _ => AgentVerbs.DefaultDirectory,
+            Recursive = true,
+        };
+        var root = new RootCommand("Makes this machine a client of a Capstan site. Example: capstan-client install --token-file token.txt && capstan-client run") { data };
+
+        var token = new Option<string?>("--token") { Description = "The enrolment token (also: the variable CAPSTAN_TOKEN)" };
+        var tokenFile = new Option<string?>("--token-file") { Description = "A file that holds the token; - reads it from the input" };
+        var cap = new Option<string?>("--cap") { Description = "A client access point that this machine tries first: a NAL path or a directory" };
+        var install = new Command("install", "Makes the device's keys and records where the site is. Example: capstan-client install --token-file token.txt --cap /mnt/cap") { token, tokenFile, cap };
+        install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(tokenFile), parsed.GetValue(cap), stop));
+
+        var run = new Command("run", "Runs the client until it is stopped. Example: capstan-client run --data /var/lib/capstan-client");
+        run.SetAction((parsed, stop) => verbs.RunAsync(parsed.GetValue(data)!, stop));
+
+        var runNow = new Command("run-now", "One complete cycle now: verify, collect, upload. Example: capstan-client run-now");
+        runNow.SetAction((parsed, stop) => verbs.RunNowAsync(parsed.GetValue(data)!, stop));
+
+        var format = new Option<string>("--output", "-o") { Description = "table or json", DefaultValueFactory = _ => "table" };
+        format.AcceptOnlyFromAmong("table", "json");
+        var status = new Command("status", "What the client knows of itself; works beside a running client. Example: capstan-client status -o json") { format };
+        status.SetAction((parsed, stop) => verbs.StatusAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
+
+        var connections = new Command("connections", "Which client access points this client uses, and whether the storage counts connections. Example: capstan-client connections");
+        connections.SetAction((parsed, stop) => verbs.ConnectionsAsync(parsed.GetValue(data)!, stop));
+
+        var follow = new Option<bool>("--follow", "-f") { Description = "Keeps printing what is added, until stopped" };
+        var logs = new Command("logs", "Prints the client's log. Example: capstan-client logs --follow") { follow };
+        logs.SetAction((parsed, stop) => verbs.LogsAsync(parsed.GetValue(data)!, parsed.GetValue(follow), stop));
+
+        var uninstall = new Command("uninstall", "Removes what install and run made: keys, state, logs. Example: capstan-client uninstall");
+        uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, stop));
+
+        foreach (var command in new[] { install, run, runNow, status, connections, logs, uninstall })
+            root.Subcommands.Add(command);
+        return root;
+    }
+}

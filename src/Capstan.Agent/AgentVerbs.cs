@@ -1,0 +1,128 @@
+using System.Reflection;
+using System.Text.Json;
+using Capstan.Client;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Agent;
+
+/// <summary>The verbs. Each returns the exit code, or throws what <see cref="AgentProgram"/> turns into one.</summary>
+internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random random)
+{
+    public const string DefaultDirectory = "/var/lib/capstan-client";
+
+    private static readonly TimeSpan FollowPause = TimeSpan.FromSeconds(1);
+
+    public static string Version { get; } =
+        typeof(AgentVerbs).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+
+    public async Task<int> InstallAsync(string directory, string? token, string? tokenFile, string? cap, CancellationToken cancellationToken)
+    {
+        var text = await TokenAsync(token, tokenFile, cancellationToken);
+        if (text is null)
+        {
+            await console.Error.WriteLineAsync("capstan-client: no token: give --token T, --token-file F (- for the input), or the variable CAPSTAN_TOKEN; `capstan token create` makes one");
+            return AgentProgram.Usage;
+        }
+        var options = Options(directory);
+        await CapstanClient.InstallAsync(options, text, cap, time, cancellationToken);
+        var status = await CapstanClient.ReadStatusAsync(options, cancellationToken);
+        await console.Out.WriteLineAsync($"Client {status.DeviceId} of site {status.SiteCode} is installed in {options.Directory}; fingerprint {status.Fingerprint}.");
+        await console.Out.WriteLineAsync("Next: capstan-client run");
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> RunAsync(string directory, CancellationToken cancellationToken)
+    {
+        var client = await OpenAsync(directory, cancellationToken);
+        await using (client.ConfigureAwait(false))
+        {
+            await console.Out.WriteLineAsync($"The client runs; its log is {LogFile(directory)}. Stop it with Ctrl+C or SIGTERM.");
+            await client.RunAsync(cancellationToken);
+        }
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> RunNowAsync(string directory, CancellationToken cancellationToken)
+    {
+        var client = await OpenAsync(directory, cancellationToken);
+        CycleReport report;
+        await using (client.ConfigureAwait(false))
+            report = await client.RunNowAsync(cancellationToken);
+        foreach (var problem in report.Problems)
+            await console.Error.WriteLineAsync($"capstan-client: {problem}");
+        await console.Out.WriteLineAsync(report.Contacted ? $"Done; {report.Uploaded} records uploaded." : "The cycle was not completed; what was collected waits in the spool.");
+        return report.Contacted ? AgentProgram.Done : AgentProgram.Failed;
+    }
+
+    public async Task<int> StatusAsync(string directory, bool json, CancellationToken cancellationToken)
+    {
+        var status = await CapstanClient.ReadStatusAsync(Options(directory), cancellationToken);
+        await console.Out.WriteLineAsync(json ? JsonSerializer.Serialize(status, AgentJson.Default.ClientStatus) : StatusTable.Of(status));
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> ConnectionsAsync(string directory, CancellationToken cancellationToken)
+    {
+        var status = await CapstanClient.ReadStatusAsync(Options(directory), cancellationToken);
+        await console.Out.WriteLineAsync(StatusTable.Connections(status));
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> LogsAsync(string directory, bool follow, CancellationToken cancellationToken)
+    {
+        var path = LogFile(directory);
+        if (!File.Exists(path))
+        {
+            await console.Error.WriteLineAsync($"capstan-client: there is no log {path}; the client writes it when it runs");
+            return AgentProgram.NotFound;
+        }
+        long position = 0;
+        while (true)
+        {
+            position = await CopyAsync(path, position, cancellationToken);
+            if (!follow)
+                return AgentProgram.Done;
+            await Task.Delay(FollowPause, time, cancellationToken);
+        }
+    }
+
+    public async Task<int> UninstallAsync(string directory, CancellationToken cancellationToken)
+    {
+        await CapstanClient.UninstallAsync(Options(directory), cancellationToken);
+        await console.Out.WriteLineAsync($"The client in {Path.GetFullPath(directory)} is removed. The site still lists it; `capstan client retire` ends that.");
+        return AgentProgram.Done;
+    }
+
+    private Task<CapstanClient> OpenAsync(string directory, CancellationToken cancellationToken) =>
+        CapstanClient.OpenAsync(Options(directory), time, random, NullLoggerFactory.Instance, cancellationToken);
+
+    private ClientOptions Options(string directory) => new()
+    {
+        Directory = Path.GetFullPath(directory),
+        HardwareFile = console.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? file : null,
+    };
+
+    private async Task<string?> TokenAsync(string? token, string? file, CancellationToken cancellationToken) => (token, file) switch
+    {
+        ({ Length: > 0 }, _) => token,
+        (_, "-") => (await console.In.ReadToEndAsync(cancellationToken)).Trim(),
+        (_, { Length: > 0 }) => (await File.ReadAllTextAsync(file, cancellationToken)).Trim(),
+        _ => console.Environment("CAPSTAN_TOKEN") is { Length: > 0 } text ? text.Trim() : null,
+    };
+
+    private async Task<long> CopyAsync(string path, long position, CancellationToken cancellationToken)
+    {
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        await using (file.ConfigureAwait(false))
+        {
+            // Shorter than before: the log was rolled, and the new file is read from its beginning.
+            file.Position = file.Length < position ? 0 : position;
+            using var reader = new StreamReader(file, leaveOpen: true);
+            await console.Out.WriteAsync((await reader.ReadToEndAsync(cancellationToken)).AsMemory(), cancellationToken);
+            await console.Out.FlushAsync(cancellationToken);
+            return file.Position;
+        }
+    }
+
+    private static string LogFile(string directory) => Path.Combine(Path.GetFullPath(directory), "logs", "ccim.log");
+}

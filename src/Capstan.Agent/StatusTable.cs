@@ -1,0 +1,43 @@
+using System.Globalization;
+using System.Text;
+using Capstan.Client;
+
+namespace Capstan.Agent;
+
+/// <summary>A client's status as text for people.</summary>
+internal static class StatusTable
+{
+    public static string Of(ClientStatus status) => Table(
+    [
+        ("Device", status.DeviceId),
+        ("Fingerprint", status.Fingerprint),
+        ("Site", status.SiteCode),
+        ("State", status.State == "installed" ? "installed, not approved yet" : status.State),
+        ("Policy version", status.PolicyVersion == 0 ? "none" : Number(status.PolicyVersion)),
+        ("Records", $"{Number(status.Sequence)} made, {Number(status.AcknowledgedSequence)} acknowledged"),
+        ("Waiting in spool", Number(status.Spooled)),
+        ("Last contact", Time(status.LastContact)),
+        ("Next contact", Time(status.NextContact)),
+        ("Waiting for", status.Waiting ?? "nothing"),
+        .. status.Caps.Select((cap, index) => (index == 0 ? "CAPs" : "", cap)),
+        ("Version", status.ClientVersion),
+    ]);
+
+    public static string Connections(ClientStatus status) => status.Caps.Count == 0
+        ? "No client access point is known."
+        : Table([("CAP", "CONNECTIONS"), .. status.Caps.Select(cap =>
+            (cap, cap.StartsWith("LOCAL:", StringComparison.OrdinalIgnoreCase) ? "not counted by local storage" : "none open: a lease lasts one cycle"))]);
+
+    private static string Table(IReadOnlyList<(string Left, string Right)> rows)
+    {
+        var width = rows.Max(row => row.Left.Length) + 2;
+        var text = new StringBuilder();
+        foreach (var (left, right) in rows)
+            text.Append(left.PadRight(width)).Append(right).Append('\n');
+        return text.ToString().TrimEnd('\n');
+    }
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string Time(DateTimeOffset? at) => at?.ToString("u", CultureInfo.InvariantCulture) ?? "never";
+}

@@ -1,0 +1,83 @@
+using Capstan.Client.Configuration;
+using Capstan.Client.Identity;
+using Capstan.Client.Spool;
+using Capstan.Client.State;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Client;
+
+/// <summary>What every room of one opened client shares.</summary>
+internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDatabase database, Clock clock, ILogger log) : IDisposable
+{
+    /// <summary>Name of the loop in status messages and holders.</summary>
+    public const string Component = "CCIM";
+
+    private const int MaxTextLength = 2_000;
+
+    public string Directory { get; } = directory;
+    public DeviceKeys Keys { get; } = keys;
+    public Clock Clock { get; } = clock;
+    public ILogger Log { get; } = log;
+    public ClientDatabase Database { get; } = database;
+    public ClientState State { get; } = new(database);
+    public RecordSpool Spool { get; } = new(database);
+    public TrustStore Trust { get; } = new(database);
+
+    public string SiteCode => State.Get(StateKey.SiteCode)!;
+
+    public ClientLifecycle Lifecycle => State.Get(StateKey.Lifecycle) switch
+    {
+        "approved" => ClientLifecycle.Approved,
+        "retired" => ClientLifecycle.Retired,
+        _ => ClientLifecycle.Installed,
+    };
+
+    /// <summary>The site as last verified; null before the first contact.</summary>
+    public SiteDescription? Site => Parsed(DocumentName.Site, Documents.SiteDescription);
+
+    /// <summary>The policy in force; null before approval.</summary>
+    public Policy? Policy => Parsed(DocumentName.Policy, Documents.Policy);
+
+    public CapList? CapList => Parsed(DocumentName.CapList, Documents.CapList);
+
+    /// <summary>Puts a status message into the spool; a repeated one only counts.</summary>
+    public void Report(string severity, string code, string text, string component = Component) => Spool.PutStatus(new StatusMessage
+    {
+        Severity = severity,
+        Code = code,
+        Component = component,
+        Text = text.Length <= MaxTextLength ? text : text[..MaxTextLength],
+        ReportedAt = Clock.Wall.ToUnixTimeMilliseconds(),
+    });
+
+    public void Dispose()
+    {
+        Database.Dispose();
+        Keys.Dispose();
+    }
+
+    private T? Parsed<T>(string name, DocumentKind<T> kind) where T : class
+    {
+        if (State.Document(name) is not { } document)
+            return null;
+        try
+        {
+            return kind.Decode(document.Content);
+        }
+        catch (ProtocolException e)
+        {
+            // It was read before it was adopted, so only a newer or older program of ours can fail here.
+            throw new ClientException($"the stored document '{name}' cannot be read by this program ({e.Message}); use the program that stored it", "state_newer", e);
+        }
+    }
+}
+
+/// <summary>Documents in force.</summary>
+internal static class DocumentName
+{
+    public const string Site = "site";
+    public const string CapList = "cap-list";
+    public const string Policy = "policy";
+}

@@ -1,0 +1,83 @@
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Client;
+
+/// <summary>Events of the client, ids 3000 to 3999; docs/events.md says what to do about each.</summary>
+internal static partial class ClientLog
+{
+    [LoggerMessage(EventId = 3001, EventName = nameof(WaitForCapAccess), Level = LogLevel.Warning,
+        Message = "WaitForCAPAccess - abstract export {Export} not accessible: {Cause}; next try {NextTry:HH:mm:ss}")]
+    public static partial void WaitForCapAccess(ILogger logger, string export, string cause, DateTimeOffset nextTry);
+
+    [LoggerMessage(EventId = 3002, EventName = nameof(CapAccessible), Level = LogLevel.Information, Message = "CAP {Path} is accessible again")]
+    public static partial void CapAccessible(ILogger logger, string path);
+
+    [LoggerMessage(EventId = 3003, EventName = nameof(Approved), Level = LogLevel.Information,
+        Message = "Site {Site} has approved this client; enrolment ordinal {Ordinal}")]
+    public static partial void Approved(ILogger logger, string site, long ordinal);
+
+    [LoggerMessage(EventId = 3004, EventName = nameof(PolicyAdopted), Level = LogLevel.Information, Message = "Policy version {Version} is in force; state {State}")]
+    public static partial void PolicyAdopted(ILogger logger, long version, string state);
+
+    [LoggerMessage(EventId = 3005, EventName = nameof(PolicyInvalid), Level = LogLevel.Error,
+        Message = "{Document} was refused: {Cause}; the last good one stays in force")]
+    public static partial void PolicyInvalid(ILogger logger, string document, string cause);
+
+    [LoggerMessage(EventId = 3006, EventName = nameof(PolicyExpired), Level = LogLevel.Warning,
+        Message = "The site's metadata expired at {Expires:u}; no new orders are taken, reports go on")]
+    public static partial void PolicyExpired(ILogger logger, DateTimeOffset expires);
+
+    [LoggerMessage(EventId = 3007, EventName = nameof(Retired), Level = LogLevel.Warning, Message = "Site {Site} has retired this client; nothing is reported any more")]
+    public static partial void Retired(ILogger logger, string site);
+
+    [LoggerMessage(EventId = 3008, EventName = nameof(RecordUploaded), Level = LogLevel.Information,
+        Message = "Record {Sequence} ({Kinds}) was written to the CAP, {Bytes} bytes, attempt {Attempt}")]
+    public static partial void RecordUploaded(ILogger logger, long sequence, string kinds, int bytes, int attempt);
+
+    [LoggerMessage(EventId = 3009, EventName = nameof(RecordsAcknowledged), Level = LogLevel.Information,
+        Message = "The site has acknowledged {Count} records, up to {Sequence}")]
+    public static partial void RecordsAcknowledged(ILogger logger, int count, long sequence);
+
+    [LoggerMessage(EventId = 3010, EventName = nameof(ReceiptsRefused), Level = LogLevel.Warning, Message = "{Path} was refused: {Cause}; records stay in the spool")]
+    public static partial void ReceiptsRefused(ILogger logger, string path, string cause);
+
+    [LoggerMessage(EventId = 3011, EventName = nameof(ComponentFailed), Level = LogLevel.Error, Message = "Component {Name} failed: {Cause}; the others go on")]
+    public static partial void ComponentFailed(ILogger logger, string name, string cause, Exception? exception);
+
+    [LoggerMessage(EventId = 3012, EventName = nameof(CycleFailed), Level = LogLevel.Error, Message = "The cycle failed: {Cause}; next try {NextTry:HH:mm:ss}")]
+    public static partial void CycleFailed(ILogger logger, string cause, DateTimeOffset nextTry, Exception exception);
+
+    [LoggerMessage(EventId = 3013, EventName = nameof(Started), Level = LogLevel.Information,
+        Message = "Client {Device} of site {Site} started, version {Version}")]
+    public static partial void Started(ILogger logger, string device, string site, string version);
+
+    [LoggerMessage(EventId = 3014, EventName = nameof(ContactIncomplete), Level = LogLevel.Warning,
+        Message = "Contact with CAP {Path} ended early: {Cause}; next try {NextTry:HH:mm:ss}")]
+    public static partial void ContactIncomplete(ILogger logger, string path, string cause, DateTimeOffset nextTry);
+
+    [LoggerMessage(EventId = 3015, EventName = nameof(CapListAdopted), Level = LogLevel.Information, Message = "CAP list version {Version} with {Count} CAPs is in force")]
+    public static partial void CapListAdopted(ILogger logger, int count, long version);
+
+    [LoggerMessage(EventId = 3016, EventName = nameof(WaitForApproval), Level = LogLevel.Information,
+        Message = "Waiting for site {Site} to approve this client; fingerprint {Fingerprint}")]
+    public static partial void WaitForApproval(ILogger logger, string site, string fingerprint);
+
+    [LoggerMessage(EventId = 3017, EventName = nameof(OrderMissing), Level = LogLevel.Warning, Message = "{Target} is not listed by the site's metadata; the last good one stays in force")]
+    public static partial void OrderMissing(ILogger logger, string target);
+
+    [LoggerMessage(EventId = 3018, EventName = nameof(RecordsSignedAgain), Level = LogLevel.Information,
+        Message = "{Count} unacknowledged records were signed again for the site's new key or epoch {Epoch}")]
+    public static partial void RecordsSignedAgain(ILogger logger, int count, long epoch);
+
+    [LoggerMessage(EventId = 3019, EventName = nameof(ResyncWanted), Level = LogLevel.Information, Message = "The site wants {Kinds} in full; they are sent with the next record")]
+    public static partial void ResyncWanted(ILogger logger, string kinds);
+
+    [LoggerMessage(EventId = 3020, EventName = nameof(ItemTooLarge), Level = LogLevel.Error, Message = "An item of kind {Kind} was dropped: {Cause}")]
+    public static partial void ItemTooLarge(ILogger logger, string kind, string cause);
+
+    [LoggerMessage(EventId = 3021, EventName = nameof(ChainForked), Level = LogLevel.Error, Message = "{Cause}")]
+    public static partial void ChainForked(ILogger logger, string cause);
+
+    [LoggerMessage(EventId = 3022, EventName = nameof(InventoryCollected), Level = LogLevel.Information, Message = "{Kind} was collected in {ElapsedMs:F0} ms; changed: {Changed}")]
+    public static partial void InventoryCollected(ILogger logger, string kind, double elapsedMs, bool changed);
+}

@@ -1,0 +1,47 @@
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Capstan.Client.Inventory;
+using Capstan.Nal.Providers;
+using Capstan.Nal.Providers.Local;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client;
+
+/// <summary>What a machine says of itself in requests and heartbeats.</summary>
+internal sealed record HostFacts(string HostName, string OperatingSystem, IReadOnlyList<string> Addresses)
+{
+    public static HostFacts Read() => new(Environment.MachineName, RuntimeInformation.OSDescription, [.. NetworkInterface.GetAllNetworkInterfaces()
+        .Where(adapter => adapter.OperationalStatus != OperationalStatus.Down && adapter.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+        .SelectMany(adapter => adapter.GetIPProperties().UnicastAddresses)
+        .Select(unicast => unicast.Address)
+        .Where(address => address.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)
+        .Select(address => address.ToString().Split('%')[0])
+        .Distinct(StringComparer.Ordinal)
+        .Order(StringComparer.Ordinal)]);
+}
+
+/// <summary>What a client is built from; tests, simulations and benchmarks put their own here.</summary>
+internal sealed record ClientParts(
+    IReadOnlyList<IStorageProvider> Providers,
+    Func<HostFacts> Host,
+    Func<CancellationToken, HardwareInventory> Hardware,
+    Func<CancellationToken, Task<SoftwareInventory>> Software)
+{
+    public static ClientParts OfThisMachine(ClientOptions options, TimeProvider time)
+    {
+        var hardware = new HardwareCollector("/", time);
+        var software = new SoftwareCollector("/", time);
+        Func<CancellationToken, HardwareInventory> evidence = options.HardwareFile is { } file ? _ => HardwareCollector.FromFile(file) : hardware.Collect;
+        return new ClientParts(
+            [new LocalProvider(time)],
+            HostFacts.Read,
+            evidence,
+            software.CollectAsync);
+    }
+
+    /// <summary>Version of this program, as <c>--version</c> prints it.</summary>
+    public static string Version { get; } =
+        typeof(ClientParts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+}

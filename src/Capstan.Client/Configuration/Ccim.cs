@@ -1,0 +1,264 @@
+using Capstan.Client.Identity;
+using Capstan.Client.State;
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>The client's loop (client component installation manager): plan, act through one lease, report, wait. One cycle at a time.</summary>
+internal sealed class Ccim : IDisposable
+{
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+
+    private readonly ClientCore _core;
+    private readonly ClientParts _parts;
+    private readonly ConnectionArbiter _arbiter;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly Components _components;
+    private readonly CycleMemory _memory;
+    private readonly SemaphoreSlim _one = new(1, 1);
+
+    public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, TimeProvider time, Random random)
+    {
+        _core = core;
+        _parts = parts;
+        _arbiter = arbiter;
+        _time = time;
+        _random = random;
+        _components = new Components(core, parts, time);
+        _memory = new CycleMemory(core);
+        Export = $"CAP List for site {core.SiteCode}";
+    }
+
+    /// <summary>Name of the abstract export.</summary>
+    public string Export { get; }
+
+    /// <summary>Runs until cancelled. A cycle that fails is logged, counted and tried again; it does not end the loop.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var pause = await StepAsync(cancellationToken);
+            if (pause > TimeSpan.Zero)
+                await Task.Delay(pause, _time, cancellationToken);
+        }
+    }
+
+    /// <summary>Does what is due and says how long nothing will be; zero when there may be more at once.</summary>
+    internal async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            var now = _core.Clock.Now;
+            CyclePlan plan;
+            try
+            {
+                plan = CyclePlanner.Plan(_memory.Facts(), now);
+            }
+            catch (ClientException e)
+            {
+                return Failed(e);
+            }
+            if (!plan.Contact)
+                // Longer waits are cut, so that a laptop's sleep or a lost timer costs a day at most.
+                return Backoff.Min(plan.Wake - now, Day);
+            await CycleAsync(plan, cancellationToken);
+            return TimeSpan.Zero;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>One complete cycle now, and its continuation when the site has just approved. Waits for nothing but its own work.</summary>
+    public async Task<CycleReport> RunNowAsync(CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            var first = await ForcedAsync(cancellationToken);
+            if (first.LifecycleBefore == _core.Lifecycle || _core.Lifecycle != ClientLifecycle.Approved)
+                return first.Report;
+            var second = await ForcedAsync(cancellationToken);
+            return new CycleReport(second.Report.Contacted, first.Report.Uploaded + second.Report.Uploaded, second.Report.Problems);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    private async Task<(CycleReport Report, ClientLifecycle LifecycleBefore)> ForcedAsync(CancellationToken cancellationToken)
+    {
+        var before = _core.Lifecycle;
+        var reports = before == ClientLifecycle.Approved;
+        var plan = new CyclePlan(Contact: true, Complete: true, Heartbeat: reports, Inventory: reports, ReadReceipts: true, _core.Clock.Now);
+        return (await CycleAsync(plan, cancellationToken), before);
+    }
+
+    private async Task<CycleReport> CycleAsync(CyclePlan plan, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var problems = new List<string>();
+            // Collected before the lease: no connection is held while nothing is transferred.
+            if (plan.Inventory)
+            {
+                var failures = await _components.CollectAsync(cancellationToken);
+                problems.AddRange(failures);
+                _memory.InventoryDone(failed: failures.Count > 0);
+            }
+            if (plan.Heartbeat)
+            {
+                SpoolHeartbeat();
+                _memory.HeartbeatDone();
+            }
+            return await ContactAsync(plan, problems, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+#pragma warning disable CA1031 // The loop must survive whatever a cycle meets; the failure is logged, counted, shown and tried again.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _ = Failed(e);
+            return new CycleReport(Contacted: false, 0, [e.Message]);
+        }
+    }
+
+    private async Task<CycleReport> ContactAsync(CyclePlan plan, List<string> problems, CancellationToken cancellationToken)
+    {
+        var caps = CapExport.Paths(_core);
+        _arbiter.SetExport(Export, caps);
+        LeaseResult result;
+        try
+        {
+            result = await _arbiter.AcquireAsync(NalPath.Export(Export), new LeasePurpose(ClientCore.Component), cancellationToken);
+        }
+        catch (NalException e)
+        {
+            return Unreachable(e.Message, null, problems);
+        }
+        if (!result.TryGetLease(out var lease, out var refusal))
+            return Unreachable(refusal.Reason, refusal.NextTry, problems);
+
+        ContactReport report;
+        NalPath cap;
+        bool local;
+        await using (lease.ConfigureAwait(false))
+        {
+            cap = lease.Path;
+            local = CapExport.IsLocal(cap);
+            if (_memory.Reached())
+                ClientLog.CapAccessible(_core.Log, cap.ToString());
+            report = await new CapContact(_core, lease.Store, local, _parts.Host, _time).RunAsync(plan, cancellationToken);
+        }
+        problems.AddRange(report.Problems);
+        Honour(report.Wanted);
+        ForgetSecret();
+
+        if (report.Failure is { } failure)
+        {
+            var pause = _memory.ContactFailed(local, _random);
+            ClientLog.ContactIncomplete(_core.Log, cap.ToString(), failure, At(pause));
+            Waiting($"the contact with {cap} ended early: {failure}", pause);
+        }
+        else
+        {
+            _memory.ContactDone(plan.Complete, cap, _random.NextDouble());
+            var pause = NextContact();
+            if (_core.Lifecycle == ClientLifecycle.Installed)
+            {
+                ClientLog.WaitForApproval(_core.Log, _core.SiteCode, _core.Keys.Id.Fingerprint);
+                problems.Add(ApprovalText());
+                Waiting(ApprovalText(), pause);
+            }
+            else
+            {
+                _core.State.Set((StateKey.Waiting, _core.Lifecycle == ClientLifecycle.Retired ? $"site {_core.SiteCode} has retired this client; nothing is reported" : null),
+                    (StateKey.NextContact, Stamp(pause)));
+            }
+        }
+        _core.State.Set((StateKey.LastContact, Stamp(TimeSpan.Zero)));
+        return new CycleReport(Contacted: report.Failure is null, report.Uploaded, problems);
+    }
+
+    private CycleReport Unreachable(string cause, DateTimeOffset? nextTry, List<string> problems)
+    {
+        var pause = _memory.CapUnreachable(CapExport.AllLocal(_core), nextTry - _core.Clock.Wall, _random);
+        ClientLog.WaitForCapAccess(_core.Log, $@"ABEXPRT:\\{Export}", cause, At(pause));
+        var text = $@"WaitForCAPAccess - abstract export ABEXPRT:\\{Export} not accessible: {cause}";
+        problems.Add(text);
+        Waiting(text, pause);
+        _core.Report("warning", StatusCode.CapUnreachable, text);
+        return new CycleReport(Contacted: false, 0, problems);
+    }
+
+    private TimeSpan Failed(Exception e)
+    {
+        var pause = _memory.ContactFailed(localStorage: true, _random);
+        ClientLog.CycleFailed(_core.Log, e.Message, At(pause), e);
+        return pause;
+    }
+
+    private void SpoolHeartbeat()
+    {
+        var host = _parts.Host();
+        _core.Spool.Put(ItemKind.Heartbeat, Documents.Heartbeat.Encode(new Heartbeat
+        {
+            HostName = host.HostName,
+            OperatingSystem = host.OperatingSystem,
+            ClientVersion = ClientParts.Version,
+            PolicyVersion = _core.State.Document(DocumentName.Policy)?.Version ?? 0,
+            Addresses = host.Addresses,
+            Components = _core.State.Components(),
+        }));
+    }
+
+    private void Honour(IReadOnlyList<string> wanted)
+    {
+        if (wanted.Count == 0)
+            return;
+        ClientLog.ResyncWanted(_core.Log, string.Join(", ", wanted));
+        foreach (var kind in wanted)
+            _core.State.Set((StateKey.Fingerprint(kind), null));
+        _memory.SendAgain(heartbeat: wanted.Contains(ItemKind.Heartbeat, StringComparer.Ordinal),
+            inventory: wanted.Any(kind => kind is ItemKind.HardwareInventory or ItemKind.SoftwareInventory));
+    }
+
+    /// <summary>The one-time secret leaves the disk when the site has approved and holds the request.</summary>
+    private void ForgetSecret()
+    {
+        if (_core.Lifecycle == ClientLifecycle.Installed || !EnrolmentSecret.Exists(_core.Directory))
+            return;
+        EnrolmentSecret.Remove(_core.Directory);
+        _core.Database.Checkpoint();
+    }
+
+    private string ApprovalText() =>
+        $"waiting for site {_core.SiteCode} to approve this client: the token decides, or a person with `capstan client approve` and the fingerprint {_core.Keys.Id.Fingerprint}";
+
+    private TimeSpan NextContact()
+    {
+        var now = _core.Clock.Now;
+        var plan = CyclePlanner.Plan(_memory.Facts(), now);
+        return plan.Contact ? TimeSpan.Zero : plan.Wake - now;
+    }
+
+    private void Waiting(string cause, TimeSpan pause) =>
+        _core.State.Set((StateKey.Waiting, $"{cause}; next try {At(pause):HH:mm:ss}"), (StateKey.NextContact, Stamp(pause)));
+
+    /// <summary>The local time of a moment from now, for people.</summary>
+    private DateTimeOffset At(TimeSpan pause) => TimeZoneInfo.ConvertTime(_core.Clock.Wall + pause, _time.LocalTimeZone);
+
+    private string Stamp(TimeSpan pause) => (_core.Clock.Wall + pause).ToUnixTimeMilliseconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,134 @@
+using Capstan.Client.State;
+using Capstan.Nal.Paths;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>What the loop remembers between cycles: monotonic moments here, hints for the next start in the database.</summary>
+internal sealed class CycleMemory
+{
+    /// <summary>A component that failed is tried again after this.</summary>
+    public static readonly TimeSpan ComponentRetry = TimeSpan.FromHours(1);
+
+    private static readonly TimeSpan Least = TimeSpan.FromSeconds(5);
+
+    private readonly ClientCore _core;
+    private readonly TimeSpan _phaseOrigin;
+    private TimeSpan? _lastPoll, _lastComplete, _lastHeartbeat, _lastInventory, _nextApprovalPoll, _retryAt;
+    private TimeSpan _pause;
+    private int _approvalPolls;
+    private bool _unreachable;
+
+    public CycleMemory(ClientCore core)
+    {
+        _core = core;
+        var intervals = Intervals();
+        // Read once: a clock that is set later does not move the phase.
+        _phaseOrigin = TimeSpan.FromTicks(core.Clock.Wall.UtcTicks) - core.Clock.Now;
+        // A local folder costs nobody anything: look at once. Elsewhere a fleet that boots together keeps its phases.
+        _lastPoll = CapExport.AllLocal(core) ? null : core.Clock.Remembered(core.State.Moment(MomentName.Poll), intervals.Poll);
+        _lastComplete = core.Clock.Remembered(core.State.Moment(MomentName.Complete), intervals.Complete);
+        _lastHeartbeat = core.Clock.Remembered(core.State.Moment(MomentName.Heartbeat), intervals.Heartbeat);
+        _lastInventory = core.Clock.Remembered(core.State.Moment(MomentName.Inventory), intervals.Inventory);
+    }
+
+    public CycleFacts Facts() => new()
+    {
+        Lifecycle = _core.Lifecycle,
+        Intervals = Intervals(),
+        Ordinal = _core.Policy?.Certificate.Ordinal,
+        PhaseOrigin = _phaseOrigin,
+        LastPoll = _lastPoll,
+        LastComplete = _lastComplete,
+        LastHeartbeat = _core.State.Moment(MomentName.Heartbeat) is null ? null : _lastHeartbeat,
+        LastInventory = _core.State.Moment(MomentName.Inventory) is null ? null : _lastInventory,
+        NextApprovalPoll = _nextApprovalPoll,
+        RetryAt = _retryAt,
+        UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(),
+        Unacknowledged = _core.Spool.HasUnacknowledged(),
+    };
+
+    public void HeartbeatDone()
+    {
+        _lastHeartbeat = _core.Clock.Now;
+        _core.State.SetMoments(_core.Clock.Wall, MomentName.Heartbeat);
+    }
+
+    public void InventoryDone(bool failed)
+    {
+        var interval = Intervals().Inventory;
+        var early = failed && interval > ComponentRetry ? interval - ComponentRetry : TimeSpan.Zero;
+        _lastInventory = _core.Clock.Now - early;
+        _core.State.SetMoments(_core.Clock.Wall - early, MomentName.Inventory);
+    }
+
+    /// <summary>The site wants things again: they are due now.</summary>
+    public void SendAgain(bool heartbeat, bool inventory)
+    {
+        if (heartbeat)
+            _core.State.ClearMoments(MomentName.Heartbeat);
+        if (inventory)
+            _core.State.ClearMoments(MomentName.Inventory);
+    }
+
+    /// <summary>A CAP was reached; true when that is news.</summary>
+    public bool Reached()
+    {
+        var news = _unreachable;
+        _unreachable = false;
+        if (news)
+            _core.Spool.Over(ClientCore.Component, StatusCode.CapUnreachable);
+        return news;
+    }
+
+    /// <param name="chance">0 to 1.</param>
+    public void ContactDone(bool complete, NalPath cap, double chance)
+    {
+        _retryAt = null;
+        _pause = TimeSpan.Zero;
+        _lastPoll = _core.Clock.Now;
+        complete |= _lastComplete is null;
+        if (complete)
+            _lastComplete = _lastPoll;
+        _core.State.SetMoments(_core.Clock.Wall, complete ? [MomentName.Poll, MomentName.Complete] : [MomentName.Poll]);
+        if (_core.Lifecycle == ClientLifecycle.Installed)
+            _nextApprovalPoll = _core.Clock.Now + Backoff.Approval(_approvalPolls++, CapExport.IsLocal(cap), chance);
+        var published = _core.CapList?.Caps.FirstOrDefault(entry => NalPath.TryParse(entry.Path, out var path, out _) && path.Equals(cap))
+            ?? _core.CapList?.Caps.MaxBy(entry => entry.PollIntervalSeconds);
+        if (published is not null)
+            _core.State.Set((StateKey.PollSeconds, published.PollIntervalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+    }
+
+    /// <summary>Nothing touches a CAP for the pause that is returned.</summary>
+    public TimeSpan ContactFailed(bool localStorage, Random random)
+    {
+        _pause = Backoff.Retry(_pause, localStorage, random.NextDouble());
+        _retryAt = _core.Clock.Now + _pause;
+        return _pause;
+    }
+
+    /// <param name="hint">What the arbiter says; null for nothing.</param>
+    public TimeSpan CapUnreachable(bool localStorage, TimeSpan? hint, Random random)
+    {
+        _unreachable = true;
+        var pause = ContactFailed(localStorage, random);
+        if (hint is not { } told || told <= TimeSpan.Zero)
+            return pause;
+        _retryAt = _core.Clock.Now + told;
+        return told;
+    }
+
+    private CycleIntervals Intervals()
+    {
+        var poll = _core.State.GetNumber(StateKey.PollSeconds);
+        var site = _core.Site;
+        return new CycleIntervals(
+            poll > 0 ? AtLeast(poll) : CycleIntervals.Default.Poll,
+            site is null ? CycleIntervals.Default.Complete : AtLeast(site.CycleSeconds),
+            site is null ? CycleIntervals.Default.Heartbeat : AtLeast(site.HeartbeatSeconds),
+            site is null ? CycleIntervals.Default.Inventory : AtLeast(site.InventorySeconds));
+    }
+
+    /// <summary>Whatever the site publishes, a client does not hurry more than this.</summary>
+    private static TimeSpan AtLeast(long seconds) => Backoff.Max(Least, TimeSpan.FromSeconds(seconds));
+}

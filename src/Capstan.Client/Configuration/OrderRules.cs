@@ -1,0 +1,32 @@
+using Capstan.Client.Identity;
+using Capstan.Nal.Paths;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>Whether a verified, well-formed document may be put in force on this device. Pure: null, or one line with what is wrong.</summary>
+internal static class OrderRules
+{
+    public static string? Fault(SiteDescription site, SiteDescription? before, string siteCode) =>
+        SiteFault(site.SiteCode, siteCode)
+        ?? (before is not null && site.Epoch < before.Epoch ? $"its epoch {site.Epoch} is below {before.Epoch}, which this client has seen" : null);
+
+    public static string? Fault(Policy policy, string siteCode, DeviceKeys keys)
+    {
+        if (SiteFault(policy.SiteCode, siteCode) is { } site)
+            return site;
+        if (policy.DeviceId != keys.Id.Value)
+            return $"it is made for device {policy.DeviceId}, and this is {keys.Id}";
+        return policy.Certificate.SigningKey == keys.SigningJwk && policy.Certificate.SealingKey == keys.SealingJwk
+            ? null
+            : "its certificate holds other keys than this device has";
+    }
+
+    /// <summary>An empty or unreadable list is not an order to forget the CAPs that are known.</summary>
+    public static string? Fault(CapList list, string siteCode) =>
+        SiteFault(list.SiteCode, siteCode)
+        ?? (list.Caps.Any(cap => NalPath.TryParse(cap.Path, out _, out _)) ? null : "it holds no path that this program can read");
+
+    private static string? SiteFault(string found, string expected) =>
+        found == expected ? null : $"it is made for site {found}, and this client belongs to {expected}";
+}

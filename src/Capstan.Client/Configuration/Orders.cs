@@ -1,0 +1,126 @@
+using System.Globalization;
+using Capstan.Client.State;
+using Capstan.Nal.Paths;
+using Capstan.Protocol;
+using Capstan.Protocol.Tuf;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>Takes the site's orders from verified metadata: site description, CAP list, own policy. What is missing or wrong changes nothing.</summary>
+internal sealed class Orders(ClientCore core)
+{
+    /// <summary>Set when something was refused: one line each, as the status message says it.</summary>
+    public List<string> Problems { get; } = [];
+
+    /// <summary>Reads the three documents and adopts each that holds. The documents do not depend on one another's success.</summary>
+    /// <exception cref="Nal.NalException">The CAP failed while reading; what was adopted stays.</exception>
+    public async Task AdoptAsync(TufClient metadata, long timestampVersion, CancellationToken cancellationToken)
+    {
+        await TakeAsync(metadata, Layout.SiteDescriptionTarget, Documents.SiteDescription.MaxBytes, AdoptSite, cancellationToken);
+        await TakeAsync(metadata, Layout.CapListTarget, Documents.CapList.MaxBytes, AdoptCapList, cancellationToken);
+        await TakeAsync(metadata, Layout.PolicyTarget(core.Keys.Id), Documents.Policy.MaxBytes, AdoptPolicy, cancellationToken);
+        if (Problems.Count > 0)
+            return;
+        core.Spool.Over(ClientCore.Component, StatusCode.PolicyInvalid);
+        core.State.Set((StateKey.OrdersVersion, timestampVersion.ToString(CultureInfo.InvariantCulture)));
+    }
+
+    private async Task TakeAsync(TufClient metadata, string target, long maxBytes, Func<TufTarget, string?> adopt, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var found = await metadata.ReadTargetAsync(target, maxBytes, cancellationToken);
+            if (found is null)
+                Missing(target);
+            else if (found.IsStale)
+                Refuse(target, "the role that lists it has expired, so no new orders are taken from it");
+            else if (adopt(found) is { } fault)
+                Refuse(target, fault);
+        }
+        catch (ProtocolException e)
+        {
+            Refuse(e.Document ?? target, e.Message);
+        }
+    }
+
+    private string? AdoptSite(TufTarget target)
+    {
+        var site = Documents.SiteDescription.Decode(target.Content.Span, target.Path);
+        var before = core.Site;
+        if (OrderRules.Fault(site, before, core.SiteCode) is { } fault)
+            return fault;
+        if (Unchanged(DocumentName.Site, target))
+            return null;
+        if (before is not null && site.Epoch > before.Epoch)
+            // A restored site has forgotten what it once acknowledged: everything is sent in full again.
+            ForgetReported();
+        core.State.Adopt(DocumentName.Site, Stored(target));
+        return null;
+    }
+
+    private string? AdoptCapList(TufTarget target)
+    {
+        var list = Documents.CapList.Decode(target.Content.Span, target.Path);
+        if (OrderRules.Fault(list, core.SiteCode) is { } fault)
+            return fault;
+        if (Unchanged(DocumentName.CapList, target))
+            return null;
+        core.State.Adopt(DocumentName.CapList, Stored(target));
+        ClientLog.CapListAdopted(core.Log, list.Caps.Count, target.RoleVersion);
+        foreach (var cap in list.Caps)
+            if (!NalPath.TryParse(cap.Path, out _, out var error))
+                core.Report("warning", StatusCode.CapPathInvalid, $"the CAP list holds a path that this program cannot read (column {error.Column}: expected {error.Expected}); the other CAPs are used");
+        return null;
+    }
+
+    private string? AdoptPolicy(TufTarget target)
+    {
+        var policy = Documents.Policy.Decode(target.Content.Span, target.Path);
+        if (OrderRules.Fault(policy, core.SiteCode, core.Keys) is { } fault)
+            return fault;
+        core.Spool.Over(ClientCore.Component, StatusCode.PolicyMissing);
+        if (Unchanged(DocumentName.Policy, target))
+            return null;
+        var before = core.Lifecycle;
+        var returns = before == ClientLifecycle.Retired && policy.State == "approved";
+        core.State.Adopt(DocumentName.Policy, Stored(target), (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
+        ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
+        if (returns)
+            ForgetReported();
+        if (policy.State == "approved" && before != ClientLifecycle.Approved)
+            ClientLog.Approved(core.Log, core.SiteCode, policy.Certificate.Ordinal);
+        if (policy.State == "retired" && before != ClientLifecycle.Retired)
+            ClientLog.Retired(core.Log, core.SiteCode);
+        return null;
+    }
+
+    private void Missing(string target)
+    {
+        // Before approval there is no policy; afterwards its absence is unknown, not an order.
+        if (core.Lifecycle == ClientLifecycle.Installed && target.StartsWith("policy/", StringComparison.Ordinal))
+            return;
+        var text = $"{target} is not listed by the site's metadata; the last good one stays in force";
+        ClientLog.OrderMissing(core.Log, target);
+        core.Report("warning", StatusCode.PolicyMissing, text);
+    }
+
+    private void Refuse(string document, string cause)
+    {
+        var text = $"{document}: {cause}; the last good one stays in force";
+        Problems.Add(text);
+        ClientLog.PolicyInvalid(core.Log, document, cause);
+        core.Report("error", StatusCode.PolicyInvalid, text);
+    }
+
+    private void ForgetReported()
+    {
+        core.State.Set((StateKey.Fingerprint(ItemKind.HardwareInventory), null), (StateKey.Fingerprint(ItemKind.SoftwareInventory), null));
+        core.State.ClearMoments(MomentName.Heartbeat, MomentName.Inventory);
+    }
+
+    private bool Unchanged(string name, TufTarget target) =>
+        core.State.Document(name) is { } stored && stored.Version == target.RoleVersion && string.Equals(stored.Sha256, target.Sha256, StringComparison.Ordinal);
+
+    private static StoredDocument Stored(TufTarget target) => new(target.RoleVersion, target.Sha256, target.Content.ToArray());
+}

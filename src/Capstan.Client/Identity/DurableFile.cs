@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+
+namespace Capstan.Client.Identity;
+
+/// <summary>Small private files that are there completely or not at all: temporary name in the same folder, flushed, renamed, folder flushed.</summary>
+internal static partial class DurableFile
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode OwnerDirectory = OwnerOnly | UnixFileMode.UserExecute;
+
+    /// <summary>Makes the directory, mode 0700, and its parents; the mode of an existing one is left alone.</summary>
+    public static void CreatePrivateDirectory(string path)
+    {
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(path);
+        else
+            Directory.CreateDirectory(path, OwnerDirectory);
+    }
+
+    /// <summary>Creates or replaces the file, mode 0600. A crash leaves the old content or the new, and perhaps a file <c>.tmp</c>.</summary>
+    public static async ValueTask WriteAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        var temporary = path + ".tmp";
+        // What an interrupted write left may have been made by another hand: a new file has our mode for certain.
+        File.Delete(temporary);
+        var stream = new FileStream(temporary, Options());
+        await using (stream.ConfigureAwait(false))
+        {
+            await stream.WriteAsync(content, cancellationToken);
+            stream.Flush(flushToDisk: true);
+        }
+        File.Move(temporary, path, overwrite: true);
+        FlushDirectory(Path.GetDirectoryName(path)!);
+    }
+
+    /// <summary>An empty file with mode 0600, if there is none: SQLite gives its companions the mode of the database.</summary>
+    public static void EnsurePrivate(string path)
+    {
+        if (File.Exists(path))
+            return;
+        new FileStream(path, Options()).Dispose();
+    }
+
+    /// <summary>A renamed or deleted name survives a power cut only when its folder was flushed. Windows does it by itself.</summary>
+    public static void FlushDirectory(string path)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        var handle = OpenForFlush(path, 0);
+        if (handle < 0)
+            throw new IOException($"cannot open the directory {path} to flush it: {Marshal.GetLastPInvokeErrorMessage()}");
+        try
+        {
+            if (Flush(handle) != 0)
+                throw new IOException($"cannot flush the directory {path}: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+        finally
+        {
+            _ = Close(handle);
+        }
+    }
+
+    private static FileStreamOptions Options()
+    {
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerOnly;
+        return options;
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int OpenForFlush(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Flush(int handle);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Close(int handle);
+}

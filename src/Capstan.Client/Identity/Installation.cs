@@ -1,0 +1,175 @@
+using System.Security.Cryptography;
+using Capstan.Client.State;
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Identity;
+
+/// <summary>Makes and removes what a client has on disk. Every step may be repeated; an interrupted one is finished by the next call.</summary>
+internal static class Installation
+{
+    public const string LogFolder = "logs";
+
+    private const string LockFile = "lock";
+
+    public static async Task InstallAsync(ClientOptions options, string token, string? cap, CancellationToken cancellationToken)
+    {
+        var directory = options.Directory;
+        var enrolment = Decode(token);
+        var own = cap is null ? null : OwnCap(cap);
+        if (await IsSettledAsync(directory, enrolment, token, own, cancellationToken))
+            return;
+
+        using var taken = Prepare(directory);
+        try
+        {
+            await DeviceKeys.EnsureAsync(directory, cancellationToken);
+            await EnrolmentSecret.SaveAsync(directory, token.Trim(), cancellationToken);
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(directory, e);
+        }
+        using var keys = DeviceKeys.Load(directory);
+        using var database = ClientDatabase.Open(directory);
+        var state = new ClientState(database);
+        state.Set(
+            (StateKey.SiteCode, enrolment.SiteCode),
+            (StateKey.DeviceId, keys.Id.Value),
+            (StateKey.InstallNonce, state.Get(StateKey.InstallNonce) ?? Base32.Encode(RandomNumberGenerator.GetBytes(20))),
+            (StateKey.TokenCaps, string.Join('\n', enrolment.Caps)),
+            (StateKey.OwnCaps, own ?? state.Get(StateKey.OwnCaps)),
+            (StateKey.RequestWanted, enrolment.TokenId),
+            // Last in the transaction that makes the rest visible: a directory is installed or not.
+            (StateKey.Lifecycle, state.Get(StateKey.Lifecycle) ?? "installed"));
+    }
+
+    /// <summary>Removes exactly what was made. The database goes first: what an interruption leaves is an unfinished installation.</summary>
+    public static void Uninstall(string directory)
+    {
+        if (!Made(directory).Any(File.Exists))
+            throw ClientErrors.NotInstalled(directory);
+        using (TakeLock(directory))
+        {
+            foreach (var file in Made(directory))
+                File.Delete(file);
+        }
+        File.Delete(Path.Combine(directory, LockFile));
+        RemoveIfEmpty(Path.Combine(directory, DeviceKeys.Folder));
+        RemoveIfEmpty(Path.Combine(directory, LogFolder));
+        RemoveIfEmpty(directory);
+    }
+
+    /// <exception cref="ClientException"><c>client_in_use</c>, <c>access_denied</c>.</exception>
+    public static DirectoryLock TakeLock(string directory)
+    {
+        try
+        {
+            return DirectoryLock.TryTake(directory, out var holder) ?? throw ClientErrors.InUse(directory, holder);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw ClientErrors.AccessDenied(directory, e);
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(directory, e);
+        }
+    }
+
+    /// <summary>True when the directory holds a client of this site that needs nothing: approved, or waiting with this very token.</summary>
+    /// <exception cref="ClientException"><c>other_site</c>.</exception>
+    private static async Task<bool> IsSettledAsync(string directory, EnrolmentToken enrolment, string token, string? own, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(ClientDatabase.PathIn(directory)))
+            return false;
+        string? site, lifecycle, caps;
+        try
+        {
+            using var database = ClientDatabase.OpenReadOnly(directory);
+            var state = new ClientState(database);
+            (site, lifecycle, caps) = (state.Get(StateKey.SiteCode), state.Get(StateKey.Lifecycle), state.Get(StateKey.OwnCaps));
+        }
+        catch (ClientException e) when (e.Code == "state_older")
+        {
+            return false;
+        }
+        if (site is not null && site != enrolment.SiteCode)
+            throw new ClientException($"{directory} holds a client of site {site}, and the token is for site {enrolment.SiteCode}; "
+                + "uninstall first (capstan-client uninstall), or choose another directory with --data", "other_site");
+        if (lifecycle is null)
+            return false;
+        if (lifecycle != "installed")
+            return true;
+        var present = await EnrolmentSecret.LoadAsync(directory, cancellationToken);
+        return present is not null && present.TokenId == enrolment.TokenId && present.Secret == enrolment.Secret && (own is null || own == caps)
+            && token.Length > 0;
+    }
+
+    private static EnrolmentToken Decode(string token)
+    {
+        try
+        {
+            var enrolment = EnrolmentToken.Decode(token);
+            return enrolment.Caps.Any(path => NalPath.TryParse(path, out _, out _))
+                ? enrolment
+                : throw new ClientException("the token names no client access point that this program can read; install a newer program, or ask for a new token with: capstan token create", "bad_token");
+        }
+        catch (ProtocolException e)
+        {
+            throw new ClientException($"{e.Message}; ask for a new one with: capstan token create", "bad_token", e);
+        }
+    }
+
+    private static string OwnCap(string cap)
+    {
+        if (NalPath.TryParse(cap, out var path, out var error))
+            return path.ToString();
+        if (Path.IsPathRooted(cap))
+            return NalPath.FromDirectory(cap).ToString();
+        throw new ClientException($"--cap: column {error.Column}: expected {error.Expected}; give a NAL path, or the absolute path of a directory", "bad_cap");
+    }
+
+    private static DirectoryLock Prepare(string directory)
+    {
+        try
+        {
+            DurableFile.CreatePrivateDirectory(directory);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw ClientErrors.AccessDenied(directory, e);
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(directory, e);
+        }
+        return TakeLock(directory);
+    }
+
+    private static ClientException Unwritable(string directory, IOException e) =>
+        new($"cannot write to {directory}: {e.Message}; nothing is installed until this call succeeds, and it may be repeated", "directory_unwritable", e);
+
+    private static IEnumerable<string> Made(string directory)
+    {
+        foreach (var name in new[] { ClientDatabase.FileName, ClientDatabase.FileName + "-wal", ClientDatabase.FileName + "-shm", ClientDatabase.FileName + "-journal" })
+            yield return Path.Combine(directory, name);
+        foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName })
+        {
+            yield return Path.Combine(directory, DeviceKeys.Folder, name);
+            yield return Path.Combine(directory, DeviceKeys.Folder, name + ".tmp");
+        }
+        var logs = Path.Combine(directory, LogFolder);
+        if (Directory.Exists(logs))
+            foreach (var log in Directory.EnumerateFiles(logs, "ccim.*"))
+                yield return log;
+    }
+
+    private static void RemoveIfEmpty(string directory)
+    {
+        if (Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any())
+            Directory.Delete(directory);
+    }
+}

@@ -1,0 +1,138 @@
+using System.Text;
+using Capstan.Client.State;
+using Capstan.Protocol.V1;
+using Microsoft.Data.Sqlite;
+
+namespace Capstan.Client.Spool;
+
+/// <summary>A signed record that waits for the site's acknowledgement.</summary>
+/// <param name="Attempts">How often it was written to a CAP; 0 for never.</param>
+/// <param name="WrittenAt">By the wall clock of then: a hint.</param>
+internal sealed record SpooledRecord(long Sequence, string Jws, string Hash, long Epoch, string Recipient, IReadOnlySet<string> Kinds, int Attempts, DateTimeOffset? WrittenAt);
+
+/// <summary>What waits for a record: the newest of a kind and code.</summary>
+internal sealed record SpooledItem(string Kind, string Code, string Body, int Count);
+
+/// <summary>
+/// Items wait here, coalesced, until they become one signed record; records wait here until the site acknowledges them. A record is signed and
+/// stored once, in the transaction that takes its items and its sequence, so that a crash anywhere resends the same bytes.
+/// </summary>
+internal sealed class RecordSpool(ClientDatabase database)
+{
+    /// <summary>Records that may be unacknowledged; beyond it items stay, coalescing.</summary>
+    public const int MaxRecords = 16;
+    /// <summary>Characters of unacknowledged records: 4 MB.</summary>
+    public const long MaxBytes = 4_000_000;
+
+    /// <summary>Replaces the waiting item of the same kind.</summary>
+    /// <param name="fingerprint">Remembered with it, so that an unchanged inventory is not sent again; null for none.</param>
+    public void Put(string kind, ReadOnlySpan<byte> document, string? fingerprint = null)
+    {
+        var body = Encoding.UTF8.GetString(document);
+        database.Write(connection =>
+        {
+            PutItem(connection, kind, "", body, urgent: true);
+            if (fingerprint is not null)
+                ClientState.Put(connection, StateKey.Fingerprint(kind), fingerprint);
+        });
+    }
+
+    /// <summary>Puts the configuration request in and notes, in the same transaction, that it was made.</summary>
+    public void PutRequest(ConfigurationRequest request) => database.Write(connection =>
+    {
+        PutItem(connection, ItemKind.ConfigurationRequest, "", Encoding.UTF8.GetString(Documents.ConfigurationRequest.Encode(request)), urgent: true);
+        ClientState.Put(connection, StateKey.RequestWanted, null);
+    });
+
+    /// <summary>Adds a status message: the same component and code again raises the count. A text that was reported last is not urgent.</summary>
+    public void PutStatus(StatusMessage message) => database.Write(connection =>
+    {
+        var key = StateKey.Reported(message.Component, message.Code);
+        var known = connection.Scalar("select value from state where name = $name", ("$name", key)) as string;
+        PutItem(connection, ItemKind.Status, $"{message.Component}/{message.Code}",
+            Encoding.UTF8.GetString(Documents.StatusMessage.Encode(message)), urgent: !string.Equals(known, message.Text, StringComparison.Ordinal));
+        ClientState.Put(connection, key, message.Text);
+    });
+
+    /// <summary>The condition is over: when it comes again, it is news.</summary>
+    public void Over(string component, string code) =>
+        database.Write(connection => ClientState.Put(connection, StateKey.Reported(component, code), null));
+
+    public IReadOnlyList<SpooledItem> Items() => database.Read(connection => connection.Query(
+        // Requests and facts before messages about them.
+        "select kind, code, body, count from item order by case kind when 'configuration-request' then 0 when 'heartbeat' then 1 when 'status' then 3 else 2 end, kind, code",
+        row => new SpooledItem(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt32(3))));
+
+    public bool UrgentItems() => database.Read(connection => connection.Scalar("select 1 from item where urgent = 1 limit 1") is not null);
+
+    public IReadOnlyList<SpooledRecord> Records() => database.Read(connection => connection.Query(
+        "select sequence, jws, hash, epoch, recipient, kinds, attempts, written_at from record order by sequence",
+        row => new SpooledRecord(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetInt64(3), row.GetString(4),
+            row.GetString(5).Split(',').ToHashSet(StringComparer.Ordinal), row.GetInt32(6),
+            row.IsDBNull(7) ? null : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(7)))));
+
+    /// <summary>How many items and records wait.</summary>
+    public int Count() => database.Read(connection => (int)(long)connection.Scalar("select (select count(*) from item) + (select count(*) from record)")!);
+
+    public bool HasUnacknowledged() => database.Read(connection => connection.Scalar("select 1 from record where attempts > 0 limit 1") is not null);
+
+    /// <summary>Whether another record may be made now.</summary>
+    public bool HasRoom() => database.Read(connection =>
+        (long)connection.Scalar("select count(*) from record")! < MaxRecords
+        && (long)connection.Scalar("select coalesce(sum(length(jws)), 0) from record")! < MaxBytes);
+
+    /// <summary>Stores a new record, takes its items out and moves the chain: one transaction.</summary>
+    public void Store(SpooledRecord record, IReadOnlyList<SpooledItem> taken) => database.Write(connection =>
+    {
+        Insert(connection, record);
+        foreach (var item in taken)
+            connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code));
+        ClientState.Put(connection, StateKey.Sequence, record.Sequence);
+        ClientState.Put(connection, StateKey.LastHash, record.Hash);
+    });
+
+    /// <summary>Replaces unacknowledged records by the same ones signed for another recipient or epoch.</summary>
+    public void Replace(IReadOnlyList<SpooledRecord> records) => database.Write(connection =>
+    {
+        foreach (var record in records)
+        {
+            connection.Execute("delete from record where sequence = $sequence", ("$sequence", record.Sequence));
+            Insert(connection, record);
+        }
+        ClientState.Put(connection, StateKey.LastHash, records[^1].Hash);
+    });
+
+    /// <summary>Drops an item that cannot be sent.</summary>
+    public void Drop(SpooledItem item) => database.Write(connection =>
+        connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code)));
+
+    public void MarkWritten(long sequence, DateTimeOffset now) => database.Write(connection =>
+        connection.Execute("update record set attempts = attempts + 1, written_at = $at where sequence = $sequence",
+            ("$sequence", sequence), ("$at", now.ToUnixTimeMilliseconds())));
+
+    /// <summary>Forgets records up to a sequence that the site has; returns how many.</summary>
+    public int Acknowledge(Receipts receipts, long sequence)
+    {
+        var forgotten = 0;
+        database.Write(connection =>
+        {
+            forgotten = connection.Execute("delete from record where sequence <= $sequence", ("$sequence", sequence));
+            ClientState.Put(connection, StateKey.Acknowledged, sequence);
+            ClientState.Put(connection, StateKey.ReceiptsEpoch, receipts.Epoch);
+            ClientState.Put(connection, StateKey.ReceiptsRevision, receipts.Revision);
+        });
+        return forgotten;
+    }
+
+    private static void PutItem(SqliteConnection connection, string kind, string code, string body, bool urgent) => connection.Execute("""
+        insert into item (kind, code, body, count, urgent) values ($kind, $code, $body, 1, $urgent)
+        on conflict (kind, code) do update set body = excluded.body, count = item.count + 1, urgent = max(item.urgent, excluded.urgent)
+        """, ("$kind", kind), ("$code", code), ("$body", body), ("$urgent", urgent ? 1 : 0));
+
+    private static void Insert(SqliteConnection connection, SpooledRecord record) => connection.Execute("""
+        insert into record (sequence, jws, hash, epoch, recipient, kinds, attempts, written_at)
+        values ($sequence, $jws, $hash, $epoch, $recipient, $kinds, $attempts, $writtenAt)
+        """, ("$sequence", record.Sequence), ("$jws", record.Jws), ("$hash", record.Hash), ("$epoch", record.Epoch), ("$recipient", record.Recipient),
+        ("$kinds", string.Join(',', record.Kinds.Order(StringComparer.Ordinal))), ("$attempts", record.Attempts),
+        ("$writtenAt", record.WrittenAt?.ToUnixTimeMilliseconds()));
+}

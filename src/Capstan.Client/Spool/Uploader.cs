@@ -1,0 +1,136 @@
+using System.Text;
+using System.Text.Json;
+using Capstan.Client.Configuration;
+using Capstan.Client.State;
+using Capstan.Nal;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Protocol.Jose;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Spool;
+
+/// <summary>Makes records of what waits and writes them to a CAP, oldest first.</summary>
+internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
+{
+    /// <param name="flush">Also take items that are not urgent along.</param>
+    /// <returns>Records written.</returns>
+    /// <exception cref="NalException">The CAP did not take a record: it and those after it stay, and nothing is lost.</exception>
+    public async Task<int> UploadAsync(SiteDescription site, bool flush, CancellationToken cancellationToken)
+    {
+        SignForNewRecipient(site);
+        MakeRecord(site, flush);
+        var written = 0;
+        foreach (var record in core.Spool.Records().Where(IsDue).ToList())
+        {
+            await WriteAsync(record, site.SealingKey, cancellationToken);
+            written++;
+        }
+        return written;
+    }
+
+    private bool IsDue(SpooledRecord record)
+    {
+        if (record.Attempts == 0)
+            return true;
+        var pause = Backoff.Resend(record.Attempts, localStorage);
+        return core.Clock.Remembered(record.WrittenAt, pause) is not { } written || written + pause <= core.Clock.Now;
+    }
+
+    private async Task WriteAsync(SpooledRecord record, Jwk recipient, CancellationToken cancellationToken)
+    {
+        // Sealed anew for each attempt, so that what a torn attempt left under its name is never in the way.
+        var file = UploadCodec.Seal(record.Jws, recipient);
+        var path = Layout.Upload(core.Keys.Id, record.Sequence, file);
+        using var content = new MemoryStream(file, writable: false);
+        if (!await store.CreateAsync(StorePath.Parse(path), content, cancellationToken))
+            throw new NalException(NalError.Conflict, $"the name {path} is taken on the CAP although it was drawn at random; the record is sealed again at the next try", path, isTransient: true);
+        core.Spool.MarkWritten(record.Sequence, core.Clock.Wall);
+        ClientLog.RecordUploaded(core.Log, record.Sequence, string.Join(", ", record.Kinds.Order(StringComparer.Ordinal)), file.Length, record.Attempts + 1);
+    }
+
+    private void MakeRecord(SiteDescription site, bool flush)
+    {
+        var approved = core.Lifecycle == ClientLifecycle.Approved;
+        if (!core.Spool.HasRoom() || approved && !flush && !core.Spool.UrgentItems())
+            return;
+        var items = core.Spool.Items().Where(item => item.Kind == ItemKind.ConfigurationRequest != approved).ToList();
+        while (items.Count > 0)
+        {
+            try
+            {
+                Sign(site, items);
+                return;
+            }
+            catch (ProtocolException e) when (e.Error == ProtocolError.TooLarge)
+            {
+                // One item that is too large must not hold back the others.
+                var largest = items.MaxBy(item => item.Body.Length)!;
+                items.Remove(largest);
+                core.Spool.Drop(largest);
+                ClientLog.ItemTooLarge(core.Log, largest.Kind, e.Message);
+                core.Report("error", StatusCode.ItemTooLarge, $"{largest.Kind} was not sent: {e.Message}", largest.Kind);
+            }
+        }
+    }
+
+    private void Sign(SiteDescription site, IReadOnlyList<SpooledItem> items)
+    {
+        var upload = new Upload
+        {
+            SiteCode = core.SiteCode,
+            Epoch = site.Epoch,
+            Recipient = site.SealingKey.Thumbprint(),
+            DeviceId = core.Keys.Id.Value,
+            Sequence = core.State.GetNumber(StateKey.Sequence) + 1,
+            Previous = core.State.Get(StateKey.LastHash) ?? Upload.NoPrevious,
+            CreatedAt = core.Clock.Wall.ToUnixTimeMilliseconds(),
+            InstallNonce = core.State.Get(StateKey.InstallNonce)!,
+            Items = [.. items.Select(Item)],
+        };
+        var record = Signed(upload);
+        // A record that cannot be sealed must not get into the queue: it would block those behind it.
+        _ = UploadCodec.Seal(record.Jws, site.SealingKey);
+        core.Spool.Store(record, items);
+    }
+
+    /// <summary>Signs what the site has not acknowledged again when it has a new sealing key or epoch, with sequence and items as they were.</summary>
+    /// <remarks>A site that has a record already, under its old key, sees two records of one sequence: a fork, which it shows. That needs a receipt
+    /// lost at the moment of the change; sites therefore keep old sealing keys until their receipts are out.</remarks>
+    private void SignForNewRecipient(SiteDescription site)
+    {
+        var recipient = site.SealingKey.Thumbprint();
+        var waiting = core.Spool.Records();
+        var first = waiting.ToList().FindIndex(record => record.Epoch != site.Epoch || record.Recipient != recipient);
+        if (first < 0)
+            return;
+        var renewed = new List<SpooledRecord>();
+        foreach (var record in waiting.Skip(first))
+        {
+            var upload = UploadCodec.Verify(record.Jws, core.Keys.SigningJwk, core.SiteCode, record.Recipient);
+            renewed.Add(Signed(upload with
+            {
+                Epoch = site.Epoch,
+                Recipient = recipient,
+                Previous = renewed.Count > 0 ? renewed[^1].Hash : upload.Previous,
+            }));
+        }
+        core.Spool.Replace(renewed);
+        ClientLog.RecordsSignedAgain(core.Log, renewed.Count, site.Epoch);
+    }
+
+    private SpooledRecord Signed(Upload upload)
+    {
+        var jws = UploadCodec.Sign(upload, core.Keys.Signing);
+        return new SpooledRecord(upload.Sequence, jws, UploadCodec.RecordHash(jws), upload.Epoch, upload.Recipient,
+            upload.Items.Select(item => item.Kind).ToHashSet(StringComparer.Ordinal), 0, null);
+    }
+
+    private static UploadItem Item(SpooledItem item)
+    {
+        if (item.Kind == ItemKind.Status)
+            return Documents.StatusMessage.ToItem(Documents.StatusMessage.Decode(Encoding.UTF8.GetBytes(item.Body)) with { Count = item.Count });
+        using var body = JsonDocument.Parse(item.Body);
+        return new UploadItem(item.Kind, body.RootElement.Clone());
+    }
+}

@@ -1,0 +1,113 @@
+using System.Globalization;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.State;
+
+/// <summary>Names of the single values that a client keeps.</summary>
+internal static class StateKey
+{
+    public const string SiteCode = "site-code";
+    public const string DeviceId = "device-id";
+    public const string InstallNonce = "install-nonce";
+    /// <summary>CAPs that the person at the machine gave (<c>--cap</c>), one a line: always part of the export.</summary>
+    public const string OwnCaps = "own-caps";
+    /// <summary>CAPs of the enrolment token, one a line: used until the site's list is adopted.</summary>
+    public const string TokenCaps = "token-caps";
+    /// <summary><c>installed</c>, <c>approved</c>, <c>retired</c>.</summary>
+    public const string Lifecycle = "lifecycle";
+    /// <summary>Present until a configuration request with the present token stands in the spool.</summary>
+    public const string RequestWanted = "request-wanted";
+    /// <summary>Version of the timestamp whose orders were all read; a crash before that reads them again.</summary>
+    public const string OrdersVersion = "orders-version";
+    public const string Sequence = "sequence";
+    public const string LastHash = "last-hash";
+    public const string Acknowledged = "acknowledged";
+    public const string ReceiptsEpoch = "receipts-epoch";
+    public const string ReceiptsRevision = "receipts-revision";
+    public const string ResyncRevision = "resync-revision";
+    public const string LastContact = "last-contact";
+    public const string NextContact = "next-contact";
+    public const string Waiting = "waiting";
+    public const string PollSeconds = "poll-seconds";
+
+    public static string Fingerprint(string kind) => "fingerprint:" + kind;
+
+    /// <summary>What was reported last under a status code, so that a lasting condition is urgent once.</summary>
+    public static string Reported(string component, string code) => $"reported:{component}/{code}";
+}
+
+/// <summary>Single values, documents in force, component states and times: everything but trust and spool.</summary>
+internal sealed class ClientState(ClientDatabase database)
+{
+    public string? Get(string name) =>
+        database.Read(connection => (string?)connection.Scalar("select value from state where name = $name", ("$name", name)));
+
+    public long GetNumber(string name) => Get(name) is { } text ? long.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) : 0;
+
+    /// <summary>Writes all values in one transaction; null removes.</summary>
+    public void Set(params (string Name, string? Value)[] values) => database.Write(connection =>
+    {
+        foreach (var (name, value) in values)
+            Put(connection, name, value);
+    });
+
+    /// <summary>For use inside another transaction.</summary>
+    public static void Put(Microsoft.Data.Sqlite.SqliteConnection connection, string name, string? value)
+    {
+        if (value is null)
+            connection.Execute("delete from state where name = $name", ("$name", name));
+        else
+            connection.Execute("insert into state (name, value) values ($name, $value) on conflict (name) do update set value = excluded.value",
+                ("$name", name), ("$value", value));
+    }
+
+    public static void Put(Microsoft.Data.Sqlite.SqliteConnection connection, string name, long value) =>
+        Put(connection, name, value.ToString(CultureInfo.InvariantCulture));
+
+    public IReadOnlyList<string> GetLines(string name) => Get(name)?.Split('\n', StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    /// <summary>A document in force; null when none was ever adopted.</summary>
+    public StoredDocument? Document(string name) => database.Read(connection => connection.Query(
+        "select version, sha256, content from document where name = $name",
+        row => new StoredDocument(row.GetInt64(0), row.GetString(1), (byte[])row[2]), ("$name", name)).SingleOrDefault());
+
+    /// <summary>Puts a document in force together with values that follow from it.</summary>
+    public void Adopt(string name, StoredDocument document, params (string Name, string? Value)[] values) => database.Write(connection =>
+    {
+        connection.Execute("""
+            insert into document (name, version, sha256, content) values ($name, $version, $sha256, $content)
+            on conflict (name) do update set version = excluded.version, sha256 = excluded.sha256, content = excluded.content
+            """, ("$name", name), ("$version", document.Version), ("$sha256", document.Sha256), ("$content", document.Content));
+        foreach (var (key, value) in values)
+            Put(connection, key, value);
+    });
+
+    public IReadOnlyList<ComponentState> Components() => database.Read(connection => connection.Query(
+        "select name, state, detail from component order by name",
+        row => new ComponentState(row.GetString(0), row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2))));
+
+    public void SetComponent(ComponentState component) => database.Write(connection => connection.Execute(
+        "insert into component (name, state, detail) values ($name, $state, $detail) on conflict (name) do update set state = excluded.state, detail = excluded.detail",
+        ("$name", component.Name), ("$state", component.State), ("$detail", component.Detail)));
+
+    /// <summary>When something was done last by the wall clock of then; null for never.</summary>
+    public DateTimeOffset? Moment(string name) => database.Read(connection =>
+        connection.Scalar("select at from moment where name = $name", ("$name", name)) is long at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : (DateTimeOffset?)null);
+
+    public void SetMoments(DateTimeOffset now, params string[] names) => database.Write(connection =>
+    {
+        foreach (var name in names)
+            connection.Execute("insert into moment (name, at) values ($name, $at) on conflict (name) do update set at = excluded.at",
+                ("$name", name), ("$at", now.ToUnixTimeMilliseconds()));
+    });
+
+    public void ClearMoments(params string[] names) => database.Write(connection =>
+    {
+        foreach (var name in names)
+            connection.Execute("delete from moment where name = $name", ("$name", name));
+    });
+}
+
+/// <param name="Version">Version of the role that lists it.</param>
+/// <param name="Content">As it was verified.</param>
+internal sealed record StoredDocument(long Version, string Sha256, byte[] Content);

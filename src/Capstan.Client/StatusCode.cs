@@ -1,0 +1,26 @@
+namespace Capstan.Client;
+
+/// <summary>Codes of the status messages that a client sends. Stable: docs/events.md says what each means.</summary>
+internal static class StatusCode
+{
+    public const string PolicyInvalid = "policy_invalid";
+    public const string PolicyExpired = "policy_expired";
+    public const string PolicyMissing = "policy_missing";
+    public const string CapPathInvalid = "cap_path_invalid";
+    public const string ReceiptsInvalid = "receipts_invalid";
+    public const string ChainForked = "chain_forked";
+    public const string ComponentFailed = "component_failed";
+    public const string ComponentNotImplemented = "component_not_implemented";
+    public const string ItemTooLarge = "item_too_large";
+    public const string UploadFailed = "upload_failed";
+    public const string CapUnreachable = "cap_unreachable";
+}
+
+/// <summary>Names of the times that survive a restart as hints.</summary>
+internal static class MomentName
+{
+    public const string Poll = "poll";
+    public const string Complete = "complete";
+    public const string Heartbeat = "heartbeat";
+    public const string Inventory = "inventory";
+}
