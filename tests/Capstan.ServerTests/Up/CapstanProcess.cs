@@ -37,7 +37,7 @@ internal sealed class CapstanProcess : IAsyncDisposable
         // artifacts/bin/<project>/<configuration>/: the tests run beside what they test.
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var bin = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", project, configuration, program + ".dll"));
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(bin);
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
@@ -61,9 +61,9 @@ internal sealed class CapstanProcess : IAsyncDisposable
             await _process.WaitForExitAsync(deadline.Token);
             return _process.ExitCode;
         }
-        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (deadline.IsCancellationRequested)
         {
-            throw new TimeoutException($"{_process.StartInfo.ArgumentList[0]} did not end within {limit}.\n--- output\n{Output}\n--- errors\n{Errors}");
+            throw new TimeoutException($"{_process.StartInfo.ArgumentList[0]} did not end within {limit}.\n--- output\n{Output}\n--- errors\n{Errors}", exception);
         }
     }
 
