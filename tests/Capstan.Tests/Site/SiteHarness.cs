@@ -1,0 +1,170 @@
+using System.Security.Cryptography;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Nal.Providers.Local;
+using Capstan.Protocol;
+using Capstan.Protocol.Jose;
+using Capstan.Protocol.V1;
+using Capstan.Site;
+using Capstan.Site.Api;
+using Capstan.Site.Load;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Tests.Site;
+
+/// <summary>A real site with a folder CAP in a directory of its own; the web application is built, not listening. Passes run when a test says so.</summary>
+internal sealed class SiteHarness : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly ConnectionArbiter _arbiter;
+
+    private SiteHarness(string directory, SiteContext context, ConnectionArbiter arbiter, WebApplication app)
+    {
+        Directory = directory;
+        Context = context;
+        _arbiter = arbiter;
+        _app = app;
+    }
+
+    public string Directory { get; }
+    public string CapDirectory => Path.Combine(Directory, "cap");
+    public NalPath Cap => NalPath.FromDirectory(CapDirectory);
+    public SiteContext Context { get; }
+
+    public T Get<T>() where T : notnull => _app.Services.GetRequiredService<T>();
+
+    public static async Task<SiteHarness> CreateAsync(TimeProvider time, string code = "ABC", Func<IStorageProvider, IStorageProvider>? wrap = null)
+    {
+        var directory = System.IO.Directory.CreateTempSubdirectory("capstan-site-").FullName;
+        await SiteServer.InitializeAsync(Path.Combine(directory, "site"), code, time, CancellationToken.None);
+        var harness = await OpenAsync(directory, time, wrap);
+        await harness.Get<Publisher>().StartAsync(CancellationToken.None);
+        return harness;
+    }
+
+    public static async Task<SiteHarness> OpenAsync(string directory, TimeProvider time, Func<IStorageProvider, IStorageProvider>? wrap = null)
+    {
+        var home = new SiteDirectory(Path.Combine(directory, "site"));
+        var random = new Random(1);
+        var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), await SiteDatabase.OpenAsync(home.Database, time, CancellationToken.None), time, random);
+        IStorageProvider provider = new LocalProvider(time);
+        var arbiter = new ConnectionArbiter([wrap?.Invoke(provider) ?? provider], new ArbiterOptions(), time, random, NullLoggerFactory.Instance);
+        var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
+        return new SiteHarness(directory, context, arbiter, app);
+    }
+
+    public async Task AddCapAsync() => await Get<CapAdministration>().AddAsync(Cap, new CapAdd(Cap.ToString()), CancellationToken.None);
+
+    public Task<bool> DrainAsync() => Get<InboxLoader>().RunOnceAsync(null, CancellationToken.None);
+
+    public Task PublishAsync() => Get<Publisher>().PassAsync(CancellationToken.None);
+
+    public async Task<EnrolmentToken> TokenAsync(int uses = 1, int seconds = 3600) =>
+        EnrolmentToken.Decode((await Get<TokenIssuer>().CreateAsync(new TokenRequest(uses, seconds, "test"), CancellationToken.None)).Token);
+
+    public string Drop(string relative, ReadOnlySpan<byte> content)
+    {
+        var path = Path.Combine(CapDirectory, relative);
+        File.WriteAllBytes(path, content);
+        return path;
+    }
+
+    public IEnumerable<string> Inbox() => System.IO.Directory.EnumerateFiles(Path.Combine(CapDirectory, "inbox"), "*", SearchOption.AllDirectories);
+
+    public async Task<IReadOnlyList<QuarantineRow>> QuarantineAsync() => await Get<QuarantineStore>().ListAsync(null, 10_000, CancellationToken.None);
+
+    public async Task<ClientSummary> ClientAsync(FakeDevice device) => (await Get<DeviceStore>().DetailAsync(device.Id.Value, CancellationToken.None))!.Value.Summary;
+
+    public async Task<Receipt> ReceiptAsync(FakeDevice device)
+    {
+        var bytes = await File.ReadAllBytesAsync(Path.Combine(CapDirectory, Layout.ReceiptsFile(device.Id.Bin)));
+        return ReceiptsCodec.Verify(bytes, Context.Keys.ReceiptsKey, Context.Site.SiteCode, 1, device.Id.Bin).Devices.Single(row => row.DeviceId == device.Id.Value);
+    }
+
+    /// <summary>Ends as a killed process does: nothing is flushed or finished on purpose.</summary>
+    public async Task CloseAsync()
+    {
+        await _app.DisposeAsync();
+        await _arbiter.DisposeAsync();
+        await Context.Database.DisposeAsync();
+        Context.Keys.Dispose();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
+        System.IO.Directory.Delete(Directory, recursive: true);
+    }
+}
+
+/// <summary>A client's keys and chain, for making uploads.</summary>
+internal sealed class FakeDevice : IDisposable
+{
+    private readonly ECDsa _signing = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly ECDiffieHellman _sealing = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+    private readonly SiteContext _site;
+
+    public FakeDevice(SiteContext site, string hostName = "pc1")
+    {
+        _site = site;
+        HostName = hostName;
+        Id = DeviceId.FromPublicKey(_signing.ExportSubjectPublicKeyInfo());
+    }
+
+    public DeviceId Id { get; }
+    public string HostName { get; }
+    public long Sequence { get; set; }
+    public string Previous { get; set; } = Upload.NoPrevious;
+
+    public UploadItem Request(EnrolmentToken token) => Documents.ConfigurationRequest.ToItem(new ConfigurationRequest
+    {
+        TokenId = token.TokenId,
+        TokenSecret = token.Secret,
+        SigningKey = Jwk.From(_signing),
+        SealingKey = Jwk.From(_sealing),
+        HostName = HostName,
+        OperatingSystem = "Debian GNU/Linux 13",
+        ClientVersion = "0.1.0",
+    });
+
+    public UploadItem Heartbeat(long policy = 0) => Documents.Heartbeat.ToItem(new Heartbeat
+    {
+        HostName = HostName,
+        OperatingSystem = "Debian GNU/Linux 13",
+        ClientVersion = "0.1.0",
+        PolicyVersion = policy,
+        Addresses = ["192.0.2.1"],
+        Components = [new ComponentState("hardware-inventory", "ok", null)],
+    });
+
+    /// <summary>The next record of the chain, as the file that goes to the inbox.</summary>
+    public (string Path, byte[] Content, string Hash) Next(params IReadOnlyList<UploadItem> items)
+    {
+        var record = UploadCodec.Sign(new Upload
+        {
+            SiteCode = _site.Site.SiteCode,
+            Epoch = _site.Site.Epoch,
+            Recipient = _site.Keys.SealingKey.Thumbprint(),
+            DeviceId = Id.Value,
+            Sequence = ++Sequence,
+            Previous = Previous,
+            CreatedAt = 1_700_000_000_000,
+            InstallNonce = "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25jZW5vbmNlMTI",
+            Items = items,
+        }, _signing);
+        Previous = UploadCodec.RecordHash(record);
+        var content = UploadCodec.Seal(record, _site.Keys.SealingKey);
+        return (Layout.Upload(Id, Sequence, content), content, Previous);
+    }
+
+    public void Dispose()
+    {
+        _signing.Dispose();
+        _sealing.Dispose();
+    }
+}
