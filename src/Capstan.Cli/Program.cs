@@ -1,1 +1,3 @@
-return 0;
+using Capstan.Cli;
+
+return await CapstanCommand.RunAsync(args, CliHost.ForProcess());

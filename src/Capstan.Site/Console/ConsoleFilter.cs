@@ -1,4 +1,3 @@
-using System.Net;
 using Capstan.Site.Api;
 using Capstan.Site.Console.Pages;
 using Microsoft.AspNetCore.Http;
@@ -6,7 +5,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Capstan.Site.Console;
 
-/// <summary>What holds for every page: who may ask, what a browser may do with the answer, and how a refusal of the API looks.</summary>
+/// <summary>What holds for every page: what a browser may do with the answer, and how a refusal of the API looks.</summary>
+/// <remarks>Who may ask is decided before: the site answers under loopback names only.</remarks>
 internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
 {
     private const string ContentSecurityPolicy =
@@ -24,10 +24,6 @@ internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers.CacheControl = "no-store";
 
-        // The console has no sign-in of its own and listens on loopback. A page of another origin can reach it only under that origin's
-        // name (DNS rebinding), and a name that is not loopback's never comes from this machine's own browser.
-        if (!IsLoopback(http.Request.Host.Host))
-            return Problem("Not available under this name", "This console answers on this machine only: open it as http://127.0.0.1 with the port that \"capstan up\" or \"capstan site run\" printed.", StatusCodes.Status421MisdirectedRequest);
         try
         {
             return await next(context);
@@ -45,7 +41,4 @@ internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
 
     private RazorComponentResult<ProblemPage> Problem(string title, string detail, int status) =>
         ConsoleEndpoints.Page<ProblemPage>(new { Title = title, Detail = detail, Now = time.GetUtcNow() }, status);
-
-    private static bool IsLoopback(string host) => string.Equals(host, "localhost", StringComparison.OrdinalIgnoreCase)
-        || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
 }

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+using Capstan.Cli.Verbs;
+using Capstan.Site.Console;
+
+namespace Capstan.Cli;
+
+/// <summary>The command line of <c>capstan</c>: the tree of verbs, and one run of it.</summary>
+internal static class CapstanCommand
+{
+    private static readonly string[] Examples = ["capstan up", "capstan client list", "capstan nal explain /srv/cap", "capstan doctor"];
+
+    public static RootCommand Create(CliHost host)
+    {
+        var root = new RootCommand("Capstan manages computers through plain storage: a folder, a share, a bucket.")
+        {
+            UpVerb.Create(host),
+            SiteVerbs.Create(host),
+            CapVerbs.Create(host),
+            TokenVerbs.Create(host),
+            ClientVerbs.Create(host),
+            StatusVerbs.CreateStatus(host),
+            StatusVerbs.CreateQuarantine(host),
+            NalVerbs.Create(host),
+            DoctorVerb.Create(host),
+        };
+        Verb.AddExamplesToHelp(root, Examples);
+        return root;
+    }
+
+    /// <summary>Parses and runs; gives the exit code of the contract.</summary>
+    public static async Task<int> RunAsync(IReadOnlyList<string> arguments, CliHost host)
+    {
+        var root = Create(host);
+        var parse = root.Parse(arguments);
+        // --help and --version bring their own action and forgive what is missing beside them.
+        if (parse.Errors.Count > 0 && parse.Action is null or ParseErrorAction)
+            return await ExplainUsageAsync(parse, host);
+        var configuration = new InvocationConfiguration
+        {
+            Output = host.Out,
+            Error = host.Error,
+            EnableDefaultExceptionHandler = false,
+            // Long enough to finish a publication; a second signal ends the process at once.
+            ProcessTerminationTimeout = host.HandlesSignals ? TimeSpan.FromSeconds(30) : null,
+        };
+        return await parse.InvokeAsync(configuration);
+    }
+
+    private static async Task<int> ExplainUsageAsync(ParseResult parse, CliHost host)
+    {
+        foreach (var error in parse.Errors)
+            await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(error.Message)}");
+        await host.Error.WriteLineAsync($"See: {NameOf(parse.CommandResult)} --help");
+        return ExitCode.Usage;
+    }
+
+    private static string NameOf(CommandResult result) => result.Parent is CommandResult parent
+        ? $"{NameOf(parent)} {result.Command.Name}"
+        : "capstan";
+}

@@ -1,0 +1,14 @@
+using System.Text.Json.Serialization;
+using Capstan.Cli.Doctor;
+using Capstan.Cli.Verbs;
+
+namespace Capstan.Cli.Output;
+
+/// <summary>The documents that only the command line makes; as stable as those of the API.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(IReadOnlyList<NalEntry>))]
+[JsonSerializable(typeof(NalEntry))]
+[JsonSerializable(typeof(NalExplanation))]
+[JsonSerializable(typeof(IReadOnlyList<NalConnection>))]
+[JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]
+internal sealed partial class CliJson : JsonSerializerContext;

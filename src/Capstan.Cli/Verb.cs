@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using Capstan.Site.Console;
+
+namespace Capstan.Cli;
+
+/// <summary>A command with examples in its help, whose refusals become one line and an exit code.</summary>
+internal sealed class Verb : Command
+{
+    /// <param name="examples">As a person types them; each stands in the help.</param>
+    public Verb(string name, string description, params IReadOnlyList<string> examples) : base(name, description) => Examples = examples;
+
+    public IReadOnlyList<string> Examples { get; }
+
+    /// <summary>Sets what the verb does.</summary>
+    /// <returns>This verb.</returns>
+    public Verb Does(CliHost host, Func<ParseResult, CancellationToken, Task<int>> action)
+    {
+        SetAction(async (parse, cancellationToken) =>
+        {
+            try
+            {
+                return await action(parse, cancellationToken);
+            }
+            catch (Exception failure) when (Failures.Explain(failure) is { } known)
+            {
+                await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(known.Message)}");
+                return known.ExitCode;
+            }
+        });
+        return this;
+    }
+
+    public Verb With(params ReadOnlySpan<Symbol> symbols)
+    {
+        foreach (var symbol in symbols)
+        {
+            switch (symbol)
+            {
+                case Argument argument: Add(argument); break;
+                case Option option: Add(option); break;
+                case Command command: Add(command); break;
+                default: throw new ArgumentException($"A verb has no place for a {symbol.GetType().Name}.", nameof(symbols));
+            }
+        }
+        return this;
+    }
+
+    /// <summary>Makes every help of <paramref name="root"/> end with the examples of its verb.</summary>
+    public static void AddExamplesToHelp(RootCommand root, IReadOnlyList<string> rootExamples)
+    {
+        foreach (var option in root.Options.OfType<HelpOption>())
+        {
+            if (option.Action is HelpAction help)
+                option.Action = new HelpWithExamples(help, rootExamples);
+        }
+    }
+
+    /// <summary>The usual help, then the examples.</summary>
+    private sealed class HelpWithExamples(HelpAction help, IReadOnlyList<string> rootExamples) : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            var result = help.Invoke(parseResult);
+            var examples = parseResult.CommandResult.Command is Verb verb ? verb.Examples : rootExamples;
+            var output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine("Examples:");
+            foreach (var example in examples)
+                output.WriteLine($"  {example}");
+            return result;
+        }
+    }
+}

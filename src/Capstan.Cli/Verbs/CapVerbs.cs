@@ -1,0 +1,111 @@
+using System.CommandLine;
+using Capstan.Cli.Output;
+using Capstan.Cli.Sites;
+using Capstan.Site.Api;
+using Capstan.Site.Console;
+
+namespace Capstan.Cli.Verbs;
+
+/// <summary><c>capstan cap add|list|check|publish</c></summary>
+internal static class CapVerbs
+{
+    public static Command Create(CliHost host) => new Verb("cap", "Client access points: the storage between clients and site", "capstan cap add /srv/cap", "capstan cap list")
+        .With(Add(host), List(host), Check(host), Publish(host));
+
+    private static Listing<CapRow> Rows(CliHost host) => new(
+        [
+            new("PATH", cap => cap.Path),
+            new("STATE", cap => cap.State, NoWrap: true),
+            new("PUBLISHED", cap => Display.Relative(cap.LastPublished, host.Time.GetUtcNow()), NoWrap: true),
+            new("DRAINED", cap => Display.Relative(cap.LastDrained, host.Time.GetUtcNow()), NoWrap: true),
+            new("INBOX", cap => Display.Count(cap.InboxCount), IsNumber: true),
+            new("ERROR", cap => cap.LastError),
+        ],
+        [
+            new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("state", cap => cap.State),
+            new("lastPublished", cap => cap.LastPublished), new("publishedVersion", cap => cap.PublishedVersion), new("lastDrained", cap => cap.LastDrained),
+            new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError),
+        ],
+        ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
+
+    private static readonly Listing<CapCheckLine> CheckLines = new(
+        [new("STATE", line => line.State, NoWrap: true), new("CHECK", line => line.Name), new("DETAIL", line => line.Detail)],
+        [new("name", line => line.Name), new("state", line => line.State), new("detail", line => line.Detail)],
+        ApiJson.Default, "Nothing was checked.");
+
+    private static Verb Add(CliHost host)
+    {
+        var site = new SiteLocation();
+        var path = Arguments.Path(host, description: "A NAL path in either form, or a directory of this machine; made when it is not there");
+        var licensing = new Option<string?>("--licensing")
+        {
+            Description = "How the server counts: per-server:N connections or per-seat:N devices (default not limited)",
+            HelpName = "per-server:N|per-seat:N",
+            Validators =
+            {
+                result =>
+                {
+                    if (!IsLicensing(result.Tokens[0].Value))
+                        result.AddError($"'{result.Tokens[0].Value}' is not a licensing mode: write per-server:20 or per-seat:50.");
+                },
+            },
+        };
+        var headroom = new Option<int>("--headroom") { Description = "Connections that are left to others (default 0)", HelpName = "N", Validators = { result => Arguments.AtLeast(result, 0) } };
+        return new Verb("add", "Give the site a client access point, and print how to set its rights", "capstan cap add /srv/cap", "capstan cap add /srv/cap --licensing per-server:20 --headroom 5")
+            .With(path, licensing, headroom).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var request = new CapAdd(parse.GetRequiredValue(path).ToString(), parse.GetValue(licensing), parse.GetValue(headroom));
+                var added = await host.WithProgressAsync("adding and publishing", () => api.AddCapAsync(request, cancellationToken));
+                await host.Out.WriteLineAsync($"Added {VisibleText.Of(added.Cap.Path)} ({added.Cap.State}).");
+                foreach (var line in added.Recipe)
+                    await host.Out.WriteLineAsync(VisibleText.Of(line));
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Verb List(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        return new Verb("list", "Client access points and how they do", "capstan cap list", "capstan cap list -o json")
+            .With(output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                await Rows(host).WriteAsync(host, parse.GetValue(output), await api.CapsAsync(cancellationToken));
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Verb Check(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var path = Arguments.Path(host, description: "One of the site's client access points");
+        return new Verb("check", "Prove what the account of the clients can and cannot do there", "capstan cap check /srv/cap")
+            .With(path, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var check = await host.WithProgressAsync("checking", () => api.CheckCapAsync(parse.GetRequiredValue(path).ToString(), cancellationToken));
+                await CheckLines.WriteAsync(host, parse.GetValue(output), check.Lines, check);
+                return check.Ok ? ExitCode.Done : ExitCode.Failed;
+            }));
+    }
+
+    private static Verb Publish(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        return new Verb("publish", "Publish to every client access point now", "capstan cap publish")
+            .With(output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var rows = await host.WithProgressAsync("publishing", () => api.PublishAsync(cancellationToken));
+                await Rows(host).WriteAsync(host, parse.GetValue(output), rows);
+                return rows.All(row => row.LastError is null) ? ExitCode.Done : ExitCode.Failed;
+            }));
+    }
+
+    private static bool IsLicensing(string text) => text.Split(':') is ["per-server" or "per-seat", var number]
+        && int.TryParse(number, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var limit) && limit > 0;
+}

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using Capstan.Cli.Output;
+using Capstan.Cli.Sites;
+using Capstan.Site.Api;
+using Capstan.Site.Console;
+
+namespace Capstan.Cli.Verbs;
+
+/// <summary><c>capstan client list|show|approve|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
+internal static class ClientVerbs
+{
+    private const int PageSize = 1000;
+    private static readonly string[] States = ["pending", "approved", "retired"];
+
+    public static Command Create(CliHost host) => new Verb("client", "The machines of the site", "capstan client list", "capstan client show k3fq-7zbm", "capstan client approve k3fq-7zbm")
+        .With(List(host), Show(host),
+            Change(host, "approve", "Make a machine that asked for it a client", "Approved", (api, id, cancellationToken) => api.ApproveAsync(id, cancellationToken)),
+            Change(host, "retire", "End a client: it gets no more orders, its history stays", "Retired", (api, id, cancellationToken) => api.RetireAsync(id, cancellationToken)));
+
+    private static Listing<ClientSummary> Rows(CliHost host) => new(
+        [
+            new("HOST", client => VisibleText.Of(client.HostName, 40)),
+            new("ID", client => client.Fingerprint, NoWrap: true),
+            new("STATE", client => client.State, NoWrap: true),
+            new("SYSTEM", client => VisibleText.Of(client.OperatingSystem, 40)),
+            new("MEMORY", client => Display.Bytes(client.MemoryBytes), IsNumber: true, NoWrap: true),
+            new("PACKAGES", client => Display.Count(client.PackageCount), IsNumber: true, NoWrap: true),
+            new("SEEN", client => Display.Relative(client.LastSeen, host.Time.GetUtcNow()), NoWrap: true),
+        ],
+        [.. ConsoleEndpoints.ClientColumns.Select(column => new CsvColumn<ClientSummary>(column.Name, column.Value))],
+        ApiJson.Default, $"No client. Make a token ({host.Command} token create), then on a machine: capstan-client install --token TOKEN");
+
+    private static Verb List(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var state = new Option<string?>("--state") { Description = "Only clients in this state", HelpName = "pending|approved|retired" };
+        state.AcceptOnlyFromAmong(States);
+        var filter = new Option<string?>("--filter") { Description = "Only clients whose host name, id, system or model contains this", HelpName = "TEXT" };
+        var sort = new Option<string?>("--sort") { Description = "host, id, seen, state, os, model, memory or packages; a leading - turns it round", HelpName = "COLUMN" };
+        return new Verb("list", "Every machine of the site", "capstan client list", "capstan client list --state pending", "capstan client list --sort=-seen -o csv")
+            .With(state, filter, sort, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var clients = await host.WithProgressAsync("reading clients", () => Pages.AllAsync(
+                    cursor => api.ClientsAsync(parse.GetValue(state), parse.GetValue(filter), parse.GetValue(sort), cursor, PageSize, cancellationToken), int.MaxValue));
+                await Rows(host).WriteAsync(host, parse.GetValue(output), clients);
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Verb Show(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var id = Id();
+        return new Verb("show", "One machine: hardware and software", "capstan client show k3fq-7zbm", "capstan client show k3fq-7zbm -o json")
+            .With(id, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var detail = await api.ClientAsync(parse.GetRequiredValue(id), cancellationToken);
+                switch (parse.GetValue(output))
+                {
+                    case OutputFormat.Table:
+                        await ClientView.WriteAsync(host, detail);
+                        break;
+                    case var format:
+                        await Rows(host).WriteAsync(host, format, [detail.Summary], detail);
+                        break;
+                }
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Verb Change(CliHost host, string name, string description, string done, Func<ApiClient, string, CancellationToken, Task<ClientSummary>> change)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var id = Id();
+        return new Verb(name, description, $"capstan client {name} k3fq-7zbm")
+            .With(id, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var client = await change(api, parse.GetRequiredValue(id), cancellationToken);
+                if (parse.GetValue(output) is var format && format != OutputFormat.Table)
+                    await Rows(host).WriteAsync(host, format, [client], client);
+                else
+                    await host.Out.WriteLineAsync($"{done} {VisibleText.Of(client.HostName, 80)} ({client.Fingerprint}).");
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Argument<string> Id() => new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
+}

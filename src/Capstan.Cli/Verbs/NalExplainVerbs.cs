@@ -1,0 +1,97 @@
+using Capstan.Cli.Output;
+using Capstan.Site.Console;
+
+namespace Capstan.Cli.Verbs;
+
+/// <summary><c>capstan nal explain|connections</c>: why a path can be used or not, and what that costs.</summary>
+internal static class NalExplainVerbs
+{
+    private static readonly Listing<NalExplainedCandidate> Candidates = new(
+        [
+            new("CANDIDATE", candidate => candidate.Path),
+            new("WHY HERE", candidate => candidate.Why),
+            new("ACCOUNTS", candidate => string.Join(", ", candidate.Accounts)),
+            new("OUTCOME", candidate => candidate.Outcome),
+        ],
+        [
+            new("path", candidate => candidate.Path), new("why", candidate => candidate.Why), new("accounts", candidate => string.Join(' ', candidate.Accounts)),
+            new("outcome", candidate => candidate.Outcome), new("error", candidate => candidate.Error),
+        ],
+        CliJson.Default, "No candidate.");
+
+    private static Listing<NalConnection> Connected(CliHost host) => new(
+        [
+            new("PATH", connection => connection.Path),
+            new("SERVER", connection => connection.Server ?? "this machine"),
+            new("ACCOUNT", connection => connection.Account),
+            new("STATE", connection => connection.State, NoWrap: true),
+            new("LEASES", connection => Display.Count(connection.ReferenceCount), IsNumber: true),
+            new("HOLDERS", connection => string.Join(", ", connection.Holders)),
+            new("OPENED", connection => Display.Relative(connection.Opened, host.Time.GetUtcNow()), NoWrap: true),
+        ],
+        [
+            new("path", connection => connection.Path), new("server", connection => connection.Server), new("account", connection => connection.Account),
+            new("state", connection => connection.State), new("referenceCount", connection => connection.ReferenceCount),
+            new("persistenceCount", connection => connection.PersistenceCount), new("holders", connection => string.Join(' ', connection.Holders)),
+            new("opened", connection => connection.Opened), new("lastUsed", connection => connection.LastUsed),
+        ],
+        CliJson.Default, "No connection: this storage counts nobody.");
+
+    public static Verb Explain(CliHost host)
+    {
+        var path = Arguments.Path(host);
+        var timeout = NalVerbs.Timeout();
+        var output = Arguments.Output();
+        return new Verb("explain", "How a path is resolved: candidates, their order, accounts, and each failure", "capstan nal explain /srv/cap", "capstan nal explain smb://fs1/cap/ -o json")
+            .With(path, timeout, output)
+            .Does(host, async (parse, cancellationToken) =>
+            {
+                var requested = parse.GetRequiredValue(path);
+                var format = parse.GetValue(output);
+                await using var arbiter = NalSession.CreateArbiter(host);
+                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                if (!result.TryGetLease(out var lease, out var refusal))
+                {
+                    await WriteAsync(host, format, NalExplanation.Of(refusal.Trace, refusal.Reason, refusal.NextTry));
+                    throw NalSession.Refused(refusal);
+                }
+                await using (lease)
+                    await WriteAsync(host, format, NalExplanation.Of(lease.Trace, "usable", nextTry: null));
+                return ExitCode.Done;
+            });
+    }
+
+    public static Verb Connections(CliHost host)
+    {
+        var path = Arguments.Path(host);
+        var timeout = NalVerbs.Timeout();
+        var output = Arguments.Output();
+        return new Verb("connections", "Connect to a path, and show the connection that it takes", "capstan nal connections /srv/cap")
+            .With(path, timeout, output)
+            .Does(host, async (parse, cancellationToken) =>
+            {
+                var requested = parse.GetRequiredValue(path);
+                await using var arbiter = NalSession.CreateArbiter(host);
+                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                if (!result.TryGetLease(out var lease, out var refusal))
+                    throw NalSession.Refused(refusal);
+                await using (lease)
+                    await Connected(host).WriteAsync(host, parse.GetValue(output), [.. arbiter.Connections().Select(NalConnection.Of)]);
+                return ExitCode.Done;
+            });
+    }
+
+    private static async Task WriteAsync(CliHost host, OutputFormat format, NalExplanation explanation)
+    {
+        if (format == OutputFormat.Table)
+        {
+            await Terminal.WriteFactsAsync(host,
+            [
+                ("Requested", explanation.Requested), ("Outcome", explanation.Outcome), ("Waited", $"{explanation.WaitedSeconds:0.000} s"),
+                ("Next try", explanation.NextTry is null ? null : Display.Utc(explanation.NextTry)),
+            ]);
+            await host.Out.WriteLineAsync();
+        }
+        await Candidates.WriteAsync(host, format, explanation.Candidates, explanation);
+    }
+}

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using Capstan.Site;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Cli.Verbs;
+
+/// <summary><c>capstan site init|run</c></summary>
+internal static class SiteVerbs
+{
+    public static Command Create(CliHost host) => new Verb("site", "Make a site and serve it", "capstan site init ABC --data /var/lib/capstan")
+        .With(Init(host), Run(host));
+
+    private static Verb Init(CliHost host)
+    {
+        var code = new Argument<string>("CODE")
+        {
+            Description = "Site code: three characters A-Z 0-9, not AUX CON NUL PRN",
+        };
+        var data = Data();
+        data.Required = true;
+        return new Verb("init", "Make a new site: keys and an empty database", "capstan site init ABC --data /var/lib/capstan")
+            .With(code, data)
+            .Does(host, async (parse, cancellationToken) =>
+            {
+                var directory = host.FullPath(parse.GetRequiredValue(data));
+                var siteCode = parse.GetRequiredValue(code).ToUpperInvariant();
+                await SiteServer.InitializeAsync(directory, siteCode, host.Time, cancellationToken);
+                await host.Out.WriteLineAsync($"Made the site {siteCode} in {directory}.");
+                await host.Error.WriteLineAsync($"Take {Path.Combine(directory, "keys", "root.key.pem")} away to a safe place; it is needed only to change keys.");
+                await host.Error.WriteLineAsync($"Serve it: {host.Command} site run --data {directory}");
+                return ExitCode.Done;
+            });
+    }
+
+    private static Verb Run(CliHost host)
+    {
+        var data = Data();
+        data.DefaultValueFactory = _ => Path.Combine(host.ServiceData, "capstan");
+        var listen = new Option<Uri>("--listen")
+        {
+            Description = "Address to listen on; a loopback address, port 0 takes a free one (default http://127.0.0.1:8750)",
+            HelpName = "URL",
+            DefaultValueFactory = _ => new Uri("http://127.0.0.1:8750"),
+            CustomParser = result =>
+            {
+                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+                    return address;
+                result.AddError($"'{result.Tokens[0].Value}' is not an address: write http://127.0.0.1:8750");
+                return null;
+            },
+        };
+        return new Verb("run", "Serve a site: API, console, publishing, inboxes; until stopped", "capstan site run --data /var/lib/capstan", "capstan site run --data /srv/site --listen http://127.0.0.1:9000")
+            .With(data, listen)
+            .Does(host, async (parse, cancellationToken) =>
+            {
+                using var loggers = LoggerFactory.Create(logging => logging
+                    .AddFilter("Microsoft", LogLevel.Warning)
+                    .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace)
+                    .AddSimpleConsole(console =>
+                    {
+                        console.SingleLine = true;
+                        console.UseUtcTimestamp = true;
+                        console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
+                    }));
+                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen) };
+                await using var site = await SiteServer.OpenAsync(options, host.Time, loggers, cancellationToken);
+                var run = site.RunAsync(cancellationToken);
+                if (await Task.WhenAny(run, site.Listening) == site.Listening)
+                    await host.Out.WriteLineAsync($"Site {site.SiteCode} serves on {await site.Listening}. Stop it with Ctrl-C.");
+                await StopsInOrder(run, cancellationToken);
+                return ExitCode.Done;
+            });
+    }
+
+    /// <summary>Awaits a loop whose cancellation is its regular end.</summary>
+    internal static async Task StopsInOrder(Task loop, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await loop;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Asked to stop, and stopped: the loop has finished what it had begun.
+        }
+    }
+
+    private static Option<string> Data() => new("--data") { Description = "The site's directory", HelpName = "DIR" };
+}

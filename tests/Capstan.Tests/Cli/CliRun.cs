@@ -1,0 +1,62 @@
+using Capstan.Cli;
+using Capstan.Testing;
+
+namespace Capstan.Tests.Cli;
+
+/// <summary>Runs the command line in this process, with its streams captured and its own working directory.</summary>
+internal sealed class CliRun : IDisposable
+{
+    private readonly StringWriter _out = new();
+    private readonly StringWriter _error = new();
+    private readonly MemoryStream _bytes = new();
+
+    public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("capstan-cli-").FullName;
+
+    public string Out => _out.ToString();
+
+    public string Error => _error.ToString();
+
+    public byte[] Bytes => _bytes.ToArray();
+
+    public Stream Input { get; init; } = Stream.Null;
+
+    public int Width { get; init; } = 80;
+
+    public async Task<int> RunAsync(params string[] arguments)
+    {
+        var host = new CliHost
+        {
+            Out = _out,
+            Error = _error,
+            OpenOutput = () => _bytes,
+            OpenInput = () => Input,
+            Time = new ManualTime(CannedRecords.Noon),
+            Random = new Random(1),
+            Environment = _ => null,
+            WorkingDirectory = Directory,
+            Width = Width,
+            ServiceData = Path.Combine(Directory, "var"),
+        };
+        return await CapstanCommand.RunAsync(arguments, host);
+    }
+
+    /// <summary>A directory as a running site leaves it.</summary>
+    public string MakeSite(string relative, Uri? listening)
+    {
+        var site = Path.Combine(Directory, relative);
+        System.IO.Directory.CreateDirectory(site);
+        File.WriteAllText(Path.Combine(site, "site.json"), "{}");
+        File.WriteAllText(Path.Combine(site, "api-token"), CannedSite.ApiToken);
+        if (listening is not null)
+            File.WriteAllText(Path.Combine(site, "listening"), listening.ToString());
+        return site;
+    }
+
+    public void Dispose()
+    {
+        _out.Dispose();
+        _error.Dispose();
+        _bytes.Dispose();
+        System.IO.Directory.Delete(Directory, recursive: true);
+    }
+}

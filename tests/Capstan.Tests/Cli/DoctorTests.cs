@@ -1,0 +1,62 @@
+using Capstan.Cli;
+using Capstan.Cli.Doctor;
+using Capstan.Testing;
+
+namespace Capstan.Tests.Cli;
+
+public sealed class DoctorTests
+{
+    private static readonly DateTimeOffset Now = CannedRecords.Noon;
+
+    [Theory]
+    [InlineData(200L << 30, "ok")]
+    [InlineData(500L << 20, "warning")]
+    [InlineData(10L << 20, "failed")]
+    public void Disk_space_is_judged_by_what_is_free(long free, string state) => Assert.Equal(state, Judgement.DiskSpace("/srv", free).State);
+
+    [Theory]
+    [InlineData(0, "ok")]
+    [InlineData(4, "ok")]
+    [InlineData(6, "failed")]
+    public void A_clock_behind_the_sites_own_writes_was_set_back(int minutesAhead, string state) =>
+        Assert.Equal(state, Judgement.Clock(Now, Now.AddMinutes(minutesAhead)).State);
+
+    [Fact]
+    public void A_clock_before_this_program_is_wrong() => Assert.Equal("failed", Judgement.Clock(new DateTimeOffset(2019, 1, 1, 0, 0, 0, TimeSpan.Zero), null).State);
+
+    [Theory]
+    [InlineData(20, "ok")]
+    [InlineData(6, "warning")]
+    [InlineData(0, "failed")]
+    [InlineData(-3, "failed")]
+    public void Signatures_are_judged_by_their_days(int days, string state) =>
+        Assert.Equal(state, Judgement.TimestampExpiry("cap", Now.AddDays(days), Now, "capstan").State);
+
+    [Theory]
+    [InlineData(0, "ok")]
+    [InlineData(1, "warning")]
+    public void Quarantine_is_a_warning(int count, string state) => Assert.Equal(state, Judgement.Quarantine(count, "capstan").State);
+
+    [Fact]
+    public async Task A_site_that_does_not_run_fails_with_how_to_start_it()
+    {
+        using var run = new CliRun { Width = 400 };
+        run.MakeSite("srv", listening: null);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(Path.Combine(run.Directory, "srv", "api-token"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Assert.Equal(ExitCode.Failed, await run.RunAsync("doctor", "--data", "srv"));
+        Assert.Contains("site run --data", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_site_knows_to_be_wrong_is_shown_with_its_next_step()
+    {
+        await using var site = await CannedSite.StartAsync(CannedRecords.Busy, new ManualTime(Now), CancellationToken.None);
+        using var run = new CliRun { Width = 400 };
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Failed, await run.RunAsync("doctor", "--data", "srv"));
+        Assert.Contains("cap_unreachable", run.Out, StringComparison.Ordinal);
+        Assert.Contains("Raise the licence count on FS1", run.Out, StringComparison.Ordinal);
+        Assert.Contains("2 uploads could not be accepted", run.Out, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,119 @@
+// Looks at the console in a real browser: every page, narrow and wide, light and dark, with JavaScript off.
+//   node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY
+// Prints one line per finding and ends with 1 when there is any.
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [busy, empty, directory] = process.argv.slice(2);
+if (!directory) {
+  console.error('usage: node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY');
+  process.exit(2);
+}
+await mkdir(directory, { recursive: true });
+
+const findings = [];
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+
+// The list names the detail page, as a person finds it.
+async function firstClient() {
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(`${busy}/clients`);
+  const address = await page.locator('tbody th a').first().getAttribute('href');
+  await context.close();
+  return address;
+}
+
+const pages = [
+  ['overview', `${busy}/`, 'Site'],
+  ['clients', `${busy}/clients`, 'Clients'],
+  ['client', busy + await firstClient(), 'Software'],
+  ['software-filter', `${busy}${await firstClient()}?software=example17&all=1`, 'libexample170-dev'],
+  ['status', `${busy}/status`, 'Status'],
+  ['quarantine', `${busy}/quarantine`, 'Quarantine'],
+  ['not-found', `${busy}/clients/nobody`, 'Not found'],
+  ['empty-overview', `${empty}/`, 'No client access point yet'],
+  ['empty-clients', `${empty}/clients`, 'No client yet'],
+  ['empty-status', `${empty}/status`, 'No status messages'],
+  ['empty-quarantine', `${empty}/quarantine`, 'Nothing is in quarantine'],
+];
+
+for (const width of [320, 1440]) {
+  for (const colorScheme of ['light', 'dark']) {
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, javaScriptEnabled: false });
+    for (const [name, address, expected] of pages) {
+      const what = `${name} at ${width} px, ${colorScheme}`;
+      const page = await context.newPage();
+      page.on('console', message => {
+        // The browser itself notes that a page was answered with 404, which that page is for.
+        if (['error', 'warning'].includes(message.type()) && name !== 'not-found') findings.push(`${what}: console: ${message.text()}`);
+      });
+      page.on('pageerror', error => findings.push(`${what}: ${error.message}`));
+      page.on('dialog', async dialog => { findings.push(`${what}: a script ran: ${dialog.message()}`); await dialog.dismiss(); });
+      page.on('request', request => { if (!request.url().startsWith(new URL(address).origin) && !request.url().startsWith('data:')) findings.push(`${what}: asks ${request.url()}`); });
+      await page.goto(address, { waitUntil: 'load' });
+      if (!(await page.locator('body').innerText()).includes(expected)) findings.push(`${what}: does not say "${expected}"`);
+      findings.push(...(await inspect(page)).map(finding => `${what}: ${finding}`));
+      await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: width === 1440 || name !== 'client' });
+      await page.close();
+    }
+    await context.close();
+  }
+}
+
+// The same with script allowed: the policy must keep what a client reported from running.
+const scripted = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+for (const [name, address] of pages) {
+  const page = await scripted.newPage();
+  page.on('dialog', async dialog => { findings.push(`${name}: a script ran: ${dialog.message()}`); await dialog.dismiss(); });
+  await page.goto(address, { waitUntil: 'load' });
+  await page.close();
+}
+
+await browser.close();
+for (const finding of findings) console.log(finding);
+console.log(`${pages.length} pages in 4 forms, ${findings.length} findings`);
+process.exitCode = findings.length > 0 ? 1 : 0;
+
+// The inspector's evaluate runs in its own world, also where the page's script is off.
+async function inspect(page) {
+  return await page.evaluate(() => {
+    const found = [];
+    const root = document.documentElement;
+    if (root.scrollWidth > root.clientWidth) {
+      const wide = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.scroll') && getComputedStyle(e).position !== 'absolute');
+      found.push(`scrolls sideways: ${root.scrollWidth} of ${root.clientWidth} px (${wide.slice(0, 3).map(e => e.tagName + '.' + e.className).join(', ')})`);
+    }
+    for (const landmark of ['header', 'main', 'nav', 'footer', 'h1, .empty h2'])
+      if (!document.querySelector(landmark)) found.push(`has no ${landmark}`);
+    if (document.querySelectorAll('h1').length > 1) found.push('has two h1');
+    for (const header of document.querySelectorAll('th')) if (!header.hasAttribute('scope')) found.push(`a table header without scope: ${header.textContent}`);
+    for (const field of document.querySelectorAll('input:not([type=hidden]), select')) if (!document.querySelector(`label[for="${field.id}"]`)) found.push(`a field without label: ${field.name}`);
+    if (document.querySelector('script, [style], iframe')) found.push('has a script, a style attribute or a frame');
+    // Contrast of every text against what lies behind it (WCAG 2.2: 4.5, or 3 for large text).
+    const channel = value => (value /= 255, value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    const parse = color => (color.match(/[\d.]+/g) ?? []).map(Number);
+    const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const behind = element => {
+      for (let at = element; at; at = at.parentElement) {
+        const color = parse(getComputedStyle(at).backgroundColor);
+        if (color.length === 3 || color[3] > 0.99) return color;
+      }
+      return [255, 255, 255];
+    };
+    const poor = new Set();
+    for (const element of document.querySelectorAll('body *')) {
+      if (![...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()) || element.closest('.skip, .unseen')) continue;
+      const style = getComputedStyle(element);
+      const [a, b] = [luminance(parse(style.color)), luminance(behind(element))].sort((x, y) => y - x);
+      const size = parseFloat(style.fontSize);
+      const ratio = (a + 0.05) / (b + 0.05);
+      if (ratio < (size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5)) poor.add(`contrast ${ratio.toFixed(2)} of ${element.tagName}.${element.className}`);
+    }
+    return found.concat([...poor]);
+  });
+}
