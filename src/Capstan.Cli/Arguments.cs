@@ -89,9 +89,9 @@ internal static class Arguments
         }
     }
 
+    /// <summary>A provider or scheme of at least two letters (one is a drive) with what follows it in a path, a display qualifier, or a share.</summary>
     private static bool LooksTyped(string text) =>
-        text.StartsWith('[') || text.Contains(":\\\\", StringComparison.Ordinal) || text.Contains("://", StringComparison.Ordinal)
-        || text.Contains(":[", StringComparison.Ordinal) || text.StartsWith('\\');
+        text is ['[' or '\\', ..] || (text.IndexOf(':', StringComparison.Ordinal) is var colon and > 1 && text[(colon + 1)..] is ['\\' or '[', ..] or ['/', '/', ..]);
 
     private static T? Refuse<T>(ArgumentResult result, string message)
     {

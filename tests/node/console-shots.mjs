@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [busy, empty, directory] = process.argv.slice(2);
+const [busy, empty, directory] = process.argv.slice(2).map(argument => argument.replace(/\/$/, ''));
 if (!directory) {
   console.error('usage: node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY');
   process.exit(2);
