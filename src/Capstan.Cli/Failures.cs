@@ -16,6 +16,7 @@ internal static class Failures
         CliException known => (known.ExitCode, known.Message),
         ApiException refusal => (OfHttp(refusal), refusal.Message),
         NalException refusal => (OfNal(refusal.Error), refusal.Message),
+        SiteException { Code: "bad_site_code" } => (ExitCode.Usage, failure.Message),
         SiteException or ClientException or ProtocolException => (ExitCode.Failed, failure.Message),
         HttpRequestException => (ExitCode.Failed, $"the site did not answer: {failure.Message} Look into its log; \"capstan doctor\" names the cause."),
         TaskCanceledException { InnerException: TimeoutException } => (ExitCode.Failed, "the site gave no answer in time. Look into its log; \"capstan doctor\" names the cause."),

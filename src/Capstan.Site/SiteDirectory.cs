@@ -16,6 +16,8 @@ internal sealed class SiteDirectory(string root)
     public string Keys => Path.Combine(Root, "keys");
     public string Quarantine => Path.Combine(Root, "quarantine");
     public string ApiToken => Path.Combine(Root, "api-token");
+    /// <summary>While the site runs: its address, for programs of this machine.</summary>
+    public string Listening => Path.Combine(Root, "listening");
     public string Identity => Path.Combine(Root, "site.json");
 
     public bool IsSite => File.Exists(Identity);

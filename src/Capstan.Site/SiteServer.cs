@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site;
 
 /// <summary>A site: its directory, keys and store; makes the web application that <c>site run</c> and <c>up</c> host.</summary>
-/// <remarks>Directory: <c>site.json</c>, <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>quarantine/</c>, <c>api-token</c> (0600), <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>site.json</c>, <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>quarantine/</c>, <c>api-token</c> (0600), <c>listening</c> (the address, while it runs), <c>lock</c>.</remarks>
 public sealed class SiteServer : IAsyncDisposable
 {
     private readonly SiteOptions _options;
@@ -132,11 +132,18 @@ public sealed class SiteServer : IAsyncDisposable
         var listening = new Uri(app.Urls.First());
         var logger = _loggers.CreateLogger<SiteServer>();
         SiteLog.Started(logger, SiteCode, listening.ToString());
+        SiteDirectory.WriteOwned(_site.Directory.Listening, System.Text.Encoding.ASCII.GetBytes(listening.GetLeftPart(UriPartial.Authority)));
         _listening.TrySetResult(listening);
-
-        var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
-        await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken));
-        await app.StopAsync(CancellationToken.None);
+        try
+        {
+            var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
+            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken));
+            await app.StopAsync(CancellationToken.None);
+        }
+        finally
+        {
+            File.Delete(_site.Directory.Listening);
+        }
         SiteLog.Stopped(logger, SiteCode);
     }
 
