@@ -38,7 +38,8 @@ public static class CanonicalJson
         }
         catch (JsonException exception)
         {
-            throw new ProtocolException(ProtocolError.Malformed, $"{document} is not JSON: {exception.Message}", document, exception);
+            // The parser's own message repeats what it could not read, up to all of it: it stays here.
+            throw new ProtocolException(ProtocolError.Malformed, $"{document} is not JSON, or has a member twice (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}).", document);
         }
         catch (InvalidOperationException exception)
         {

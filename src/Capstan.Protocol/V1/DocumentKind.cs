@@ -9,6 +9,9 @@ namespace Capstan.Protocol.V1;
 /// <remarks>Reading goes: byte limit, UTF-8, structure (depth, number of values), version, members, then ranges. Nothing is built in memory before the structure is known to be bounded.</remarks>
 public sealed class DocumentKind<T> where T : class
 {
+    /// <summary>Longest path of a member in a message: a hostile document has names of any length.</summary>
+    private const int MaxPath = 200;
+
     private readonly JsonTypeInfo<T> _type;
     private readonly JsonLimits _limits;
     private readonly Action<T, Problems> _validate;
@@ -46,15 +49,15 @@ public sealed class DocumentKind<T> where T : class
             throw TooLarge(json.Length, path);
         if (!Utf8.IsValid(json))
             throw new ProtocolException(ProtocolError.Malformed, $"{Name}: not UTF-8", path);
+        CheckStructure(json, path);
         T? document;
         try
         {
-            _limits.CheckStructure(json, Name, path);
             document = JsonSerializer.Deserialize(json, _type);
         }
         catch (JsonException e)
         {
-            throw new ProtocolException(ProtocolError.Malformed, $"{Name}: {Describe(e)}", path, e);
+            throw new ProtocolException(ProtocolError.Malformed, $"{Name}: {Describe(e)}", path);
         }
         if (document is null)
             throw new ProtocolException(ProtocolError.Malformed, $"{Name}: null instead of a JSON object", path);
@@ -93,11 +96,27 @@ public sealed class DocumentKind<T> where T : class
     private ProtocolException TooLarge(long length, string? path) =>
         new(ProtocolError.TooLarge, $"{Name}: {length} bytes; the limit is {MaxBytes}", path);
 
-    /// <summary>Where it stands, and which members are missing; never a value of the document.</summary>
+    /// <remarks>The reader's own message, and so the exception, repeats what it could not read: a secret, or megabytes. Neither goes on.</remarks>
+    private void CheckStructure(ReadOnlySpan<byte> json, string? path)
+    {
+        try
+        {
+            _limits.CheckStructure(json, Name, path);
+        }
+        catch (JsonException e)
+        {
+            throw new ProtocolException(ProtocolError.Malformed, $"{Name}: not JSON ({Place(e)})", path);
+        }
+    }
+
+    /// <summary>Where it stands, and which members are missing; never a value of the document. The JSON is well-formed here, so the names are ours.</summary>
     private static string Describe(JsonException e)
     {
         var missing = e.Message.IndexOf("missing required properties", StringComparison.Ordinal);
-        var what = missing < 0 ? "not the JSON that it must be" : e.Message[missing..].Split(". Path", 2)[0].TrimEnd('.');
-        return $"{what} (at {e.Path ?? "$"}, line {e.LineNumber + 1 ?? 1}, byte {e.BytePositionInLine + 1 ?? 1})";
+        var what = missing < 0 ? "a member is not what it must be" : e.Message[missing..].Split(". Path", 2)[0].TrimEnd('.');
+        var path = e.Path is { Length: <= MaxPath } known ? known : "$…";
+        return $"{what} (at {path}, {Place(e)})";
     }
+
+    private static string Place(JsonException e) => $"line {e.LineNumber + 1 ?? 1}, byte {e.BytePositionInLine + 1 ?? 1}";
 }

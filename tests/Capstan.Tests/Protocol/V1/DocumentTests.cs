@@ -55,6 +55,18 @@ public sealed class DocumentTests
         Assert.Equal("hardware-inventory: disks[1].partitions[0].sizeBytes must not be below 0", refused.Message);
     }
 
+    [Theory]
+    [InlineData("fTOPSECRET")]
+    [InlineData("{\"version\":1,\"siteCode\":f missing required properties TOPSECRET}")]
+    [InlineData("{\"version\":\"TOPSECRET\"}")]
+    [InlineData("{\"version\":1,\"siteCode\":\"TOPSECRET\",\"siteCode\":\"TOPSECRET\"}")]
+    [InlineData("{\"version\":1,\"TOPSECRET\":\"\\uD800\",\"rootVersion\":\"TOPSECRET\"}")]
+    public void What_cannot_be_read_is_not_repeated(string json)
+    {
+        var refused = Assert.Throws<ProtocolException>(() => Documents.EnrolmentToken.Decode(Encoding.UTF8.GetBytes(json)));
+        Assert.DoesNotContain("TOPSECRET", refused.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Missing_members_are_named()
     {
