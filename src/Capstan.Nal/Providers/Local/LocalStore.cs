@@ -13,11 +13,13 @@ namespace Capstan.Nal.Providers.Local;
 /// <para>File operations run on the thread pool. A caller who gives up gets its thread back at once; an operation that hangs in the kernel ends there.</para>
 /// <para>Durable means: the file and the directories that name it were synchronised. Where this account may not read a directory, only the file is.</para>
 /// </remarks>
-internal sealed partial class LocalStore(string root, TimeProvider time) : IStore
+internal sealed partial class LocalStore(LocalTree tree, TimeProvider time) : IStore
 {
     private const int ListBatch = 256;
 
-    private readonly LocalTree _tree = LocalTree.For(root);
+    private readonly LocalTree _tree = tree;
+
+    public LocalStore(string root, TimeProvider time) : this(LocalTree.For(root), time) { }
 
     public async ValueTask<StoreEntry?> StatAsync(StorePath path, CancellationToken cancellationToken) =>
         await OnPool("looking at", path, isWrite: false, () => Stat(path), cancellationToken);

@@ -43,6 +43,8 @@ internal sealed partial class PortableTree(string root) : LocalTree(root)
         public override SafeFileHandle? OpenRead(string name)
         {
             tree.RefuseLinks(directory.Combine(name));
+            if (Directory.Exists(PathOf(name)))
+                throw LocalErrors.Of(LocalErrors.IsDirectory, PathOf(name));
             try
             {
                 return File.OpenHandle(PathOf(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);

@@ -1,0 +1,48 @@
+using Capstan.Nal;
+using Capstan.Nal.Providers;
+
+namespace Capstan.Testing.Stores;
+
+/// <summary>The operations of a store that a fault can hit.</summary>
+[Flags]
+public enum StoreOperations
+{
+    None = 0,
+    Stat = 1,
+    Read = 2,
+    List = 4,
+    Create = 8,
+    Replace = 16,
+    Delete = 32,
+    Rename = 64,
+    MakeDirectory = 128,
+    Space = 256,
+    Writes = Create | Replace | Delete | Rename | MakeDirectory,
+    All = Stat | Read | List | Writes | Space,
+}
+
+/// <summary>One fault of a <see cref="FaultStore"/>.</summary>
+/// <param name="Operations">Which operations it can hit.</param>
+/// <param name="Error">What the caller is told; null for a delay alone.</param>
+public sealed record StoreFault(StoreOperations Operations, NalError? Error)
+{
+    /// <summary>Hits only the paths that begin with this text. Default all.</summary>
+    public string PathPrefix { get; init; } = "";
+
+    /// <summary>Hits the n-th matching operation alone, from 1. Null hits each.</summary>
+    public int? Nth { get; init; }
+
+    /// <summary>True: the operation is done and its answer lost. Default: it is not done.</summary>
+    public bool After { get; init; }
+
+    /// <summary>For create and replace: this many bytes are written under the final name before the failure. Null writes none.</summary>
+    public int? TearAtByte { get; init; }
+
+    /// <summary>Waited before anything else, on the store's clock. Default none.</summary>
+    public TimeSpan Delay { get; init; }
+
+    internal int Seen { get; set; }
+
+    internal NalException Thrown(StorePath path) => new(Error!.Value, $"injected {Error} at '{path}'", path.Value,
+        After || TearAtByte is not null ? Completion.Unknown : Completion.Refused, isTransient: true);
+}

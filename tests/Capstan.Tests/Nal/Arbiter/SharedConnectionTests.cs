@@ -1,0 +1,144 @@
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+using Capstan.Testing;
+using Capstan.Testing.Stores;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Tests.Nal.Arbiter;
+
+/// <summary>The shell against a server that counts.</summary>
+public sealed class SharedConnectionTests : IAsyncDisposable
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+    private static readonly NalPath Share = NalPath.Parse("smb://fs1/cap/");
+    private static readonly NalPath Other = NalPath.Parse("smb://fs2/cap/");
+
+    private readonly ManualTime _time = new();
+    private readonly MemoryProvider _server;
+    private readonly ConnectionArbiter _arbiter;
+
+    public SharedConnectionTests()
+    {
+        _server = new MemoryProvider("MSWNET", _time);
+        _arbiter = new ConnectionArbiter([_server], new ArbiterOptions { UseRandomPathSelection = false }, _time, new Random(1), NullLoggerFactory.Instance);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _arbiter.DisposeAsync();
+        Assert.Equal(0, _server.OpenConnections);
+    }
+
+    [Fact]
+    public async Task Many_leases_make_one_attempt_and_one_connection()
+    {
+        var results = await Task.WhenAll(Enumerable.Range(0, 50).Select(number => _arbiter.AcquireAsync(Share, new LeasePurpose($"c{number}"), None).AsTask()));
+        Assert.Equal((1, 1), (_server.Attempts, _server.OpenConnections));
+        await Task.WhenAll(results.Select(result => result.Lease!.DisposeAsync().AsTask()));
+        Assert.Equal((0, 1), (_server.OpenConnections, _server.PeakConnections));
+        Assert.Empty(_arbiter.Connections());
+    }
+
+    [Fact]
+    public async Task A_full_server_is_a_refusal_with_reading_and_next_try()
+    {
+        _server.MaxConnections = 0;
+        var result = await _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None);
+        Assert.False(result.TryGetLease(out _, out var refusal));
+        Assert.Contains("server fs1 is full (0 of 0 connections); next try 12:00:", refusal.Reason, StringComparison.Ordinal);
+        Assert.InRange(refusal.NextTry!.Value - _time.GetUtcNow(), TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(45));
+        Assert.Equal(NalError.ServerFull, Assert.Single(refusal.Trace.Candidates).Error);
+        Assert.Equal(refusal.NextTry, refusal.Trace.NextTry);
+    }
+
+    [Fact]
+    public async Task An_equal_server_with_room_is_taken_instead_of_a_full_one()
+    {
+        _arbiter.SetExport("CAPs", [Share, Other]);
+        _server.OnConnect = (request, _) => request.Path.Root == "fs1"
+            ? throw new NalException(NalError.ServerFull, "server fs1 is full") : Task.CompletedTask;
+        await using var lease = (await _arbiter.AcquireAsync(NalPath.Export("CAPs"), new LeasePurpose("CCIM"), None)).Lease!;
+        Assert.Equal(Other, lease.Path);
+        Assert.Equal(["server fs1 is full", "used"], lease.Trace.Candidates.Select(candidate => candidate.Outcome));
+    }
+
+    [Fact]
+    public async Task A_caller_who_cancels_leaves_the_attempt_to_the_next_one()
+    {
+        var gate = new TaskCompletionSource();
+        var begun = new TaskCompletionSource();
+        _server.OnConnect = (_, _) =>
+        {
+            begun.TrySetResult();
+            return gate.Task;
+        };
+        using var cancel = new CancellationTokenSource();
+        var first = _arbiter.AcquireAsync(Share, new LeasePurpose("one"), cancel.Token).AsTask();
+        await begun.Task;
+        var second = _arbiter.AcquireAsync(Share, new LeasePurpose("two"), None).AsTask();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        gate.SetResult();
+        await using var lease = (await second).Lease!;
+        Assert.Equal(1, _server.Attempts);
+        Assert.Equal(["two"], Assert.Single(_arbiter.Connections()).Holders);
+    }
+
+    [Fact]
+    public async Task A_server_that_does_not_answer_ends_in_an_error_when_the_wait_is_over()
+    {
+        var gate = new TaskCompletionSource();
+        var begun = new TaskCompletionSource();
+        _server.OnConnect = (_, _) =>
+        {
+            begun.TrySetResult();
+            return gate.Task;
+        };
+        var asked = _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None).AsTask();
+        await begun.Task;
+        _time.Advance(TimeSpan.FromSeconds(30));
+        var thrown = await Assert.ThrowsAsync<NalException>(() => asked);
+        Assert.Equal((NalError.Connect, true), (thrown.Error, thrown.IsTransient));
+        Assert.Contains("waited 30.0 s for an answer of fs1", thrown.Message, StringComparison.Ordinal);
+        gate.SetResult();
+    }
+
+    [Fact]
+    public async Task Disposing_ends_those_who_wait()
+    {
+        var begun = new TaskCompletionSource();
+        _server.OnConnect = async (_, token) =>
+        {
+            begun.TrySetResult();
+            await Task.Delay(Timeout.InfiniteTimeSpan, _time, token);
+        };
+        var asked = _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None).AsTask();
+        await begun.Task;
+        await _arbiter.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => asked);
+    }
+
+    [Fact]
+    public async Task The_last_lease_waits_for_the_close()
+    {
+        var gate = new TaskCompletionSource();
+        _server.OnClose = () => gate.Task;
+        var lease = (await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None)).Lease!;
+        var back = lease.DisposeAsync().AsTask();
+        Assert.False(back.IsCompleted);
+        Assert.Equal("closing", Assert.Single(_arbiter.Connections()).State);
+        gate.SetResult();
+        await back;
+        Assert.Empty(_arbiter.Connections());
+    }
+
+    [Fact]
+    public async Task Whatever_a_provider_throws_reaches_the_caller_as_one_exception()
+    {
+        _server.OnConnect = (_, _) => throw new InvalidOperationException("a surprise");
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None));
+        Assert.Equal(NalError.Connect, thrown.Error);
+        Assert.Contains("a surprise", thrown.Message, StringComparison.Ordinal);
+    }
+}
