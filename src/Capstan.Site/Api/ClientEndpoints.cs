@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Capstan.Protocol.V1;
 using Capstan.Site.Load;
@@ -44,7 +45,7 @@ internal static class ClientEndpoints
             return Results.Json(new ClientDetail(summary, row.TokenLabel,
                 JsonSerializer.Deserialize(row.Addresses, StoreJson.Default.IReadOnlyListString) ?? [],
                 JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
-                hardware is { } h ? JsonSerializer.Deserialize(h.Document, DocumentsJson.Default.HardwareInventory) : null, Times.At(hardware?.ReceivedAt),
+                hardware is { } h ? Documents.HardwareInventory.Decode(Encoding.UTF8.GetBytes(h.Document)) : null, Times.At(hardware?.ReceivedAt),
                 software?.Software, software?.At), ApiJson.Default.ClientDetail);
         }, cancellationToken);
 
