@@ -170,7 +170,7 @@ internal sealed class Ccim : IDisposable
         {
             var pause = _memory.ContactFailed(local, _random);
             ClientLog.ContactIncomplete(_core.Log, cap.ToString(), failure, At(pause));
-            Waiting($"the contact with {cap} ended early: {failure}", pause);
+            Waiting($"the contact with {cap} ended early: {failure}", pause, reached: true);
         }
         else
         {
@@ -180,15 +180,14 @@ internal sealed class Ccim : IDisposable
             {
                 ClientLog.WaitForApproval(_core.Log, _core.SiteCode, _core.Keys.Id.Fingerprint);
                 problems.Add(ApprovalText());
-                Waiting(ApprovalText(), pause);
+                Waiting(ApprovalText(), pause, reached: true);
             }
             else
             {
                 _core.State.Set((StateKey.Waiting, _core.Lifecycle == ClientLifecycle.Retired ? $"site {_core.SiteCode} has retired this client; nothing is reported" : null),
-                    (StateKey.NextContact, Stamp(pause)));
+                    (StateKey.NextContact, Stamp(pause)), (StateKey.LastContact, Stamp(TimeSpan.Zero)));
             }
         }
-        _core.State.Set((StateKey.LastContact, Stamp(TimeSpan.Zero)));
         return new CycleReport(Contacted: report.Failure is null, report.Uploaded, problems);
     }
 
@@ -198,7 +197,7 @@ internal sealed class Ccim : IDisposable
         ClientLog.WaitForCapAccess(_core.Log, $@"ABEXPRT:\\{Export}", cause, At(pause));
         var text = $@"WaitForCAPAccess - abstract export ABEXPRT:\\{Export} not accessible: {cause}";
         problems.Add(text);
-        Waiting(text, pause);
+        Waiting(text, pause, reached: false);
         _core.Report("warning", StatusCode.CapUnreachable, text);
         return new CycleReport(Contacted: false, 0, problems);
     }
@@ -254,8 +253,10 @@ internal sealed class Ccim : IDisposable
         return plan.Contact ? TimeSpan.Zero : plan.Wake - now;
     }
 
-    private void Waiting(string cause, TimeSpan pause) =>
-        _core.State.Set((StateKey.Waiting, $"{cause}; next try {At(pause):HH:mm:ss}"), (StateKey.NextContact, Stamp(pause)));
+    private void Waiting(string cause, TimeSpan pause, bool reached) => _core.State.Set(
+        (StateKey.Waiting, $"{cause}; next try {At(pause):HH:mm:ss}"),
+        (StateKey.NextContact, Stamp(pause)),
+        (StateKey.LastContact, reached ? Stamp(TimeSpan.Zero) : _core.State.Get(StateKey.LastContact)));
 
     /// <summary>The local time of a moment from now, for people.</summary>
     private DateTimeOffset At(TimeSpan pause) => TimeZoneInfo.ConvertTime(_core.Clock.Wall + pause, _time.LocalTimeZone);

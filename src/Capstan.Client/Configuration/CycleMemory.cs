@@ -95,7 +95,7 @@ internal sealed class CycleMemory
             _nextApprovalPoll = _core.Clock.Now + Backoff.Approval(_approvalPolls++, CapExport.IsLocal(cap), chance);
         var published = _core.CapList?.Caps.FirstOrDefault(entry => NalPath.TryParse(entry.Path, out var path, out _) && path.Equals(cap))
             ?? _core.CapList?.Caps.MaxBy(entry => entry.PollIntervalSeconds);
-        if (published is not null)
+        if (published is not null && published.PollIntervalSeconds != _core.State.GetNumber(StateKey.PollSeconds))
             _core.State.Set((StateKey.PollSeconds, published.PollIntervalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
     }
 

@@ -1,0 +1,154 @@
+using Capstan.Client;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Protocol.V1;
+using Capstan.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Tests.Client;
+
+/// <summary>One client in a temporary directory, and the test's site, around one CAP. The test moves the clock and takes each step.</summary>
+internal sealed class ClientFixture : IAsyncDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("capstan-client-").FullName;
+
+    public ClientFixture(IStore cap, IStore? seenByClient = null, string provider = "LOCAL", TufSettings? settings = null)
+    {
+        Time = new ManualTime();
+        Provider = new StoreProvider(provider, seenByClient ?? cap);
+        CapPath = provider == "LOCAL" ? NalPath.FromDirectory("/cap").ToString() : @"MSWNET:\\server\cap\";
+        Site = new TestSite(cap, Time, lifetimes: settings?.Lifetimes);
+        Site.Describe(new CapEntry { Path = CapPath });
+        Options = new ClientOptions { Directory = Path.Combine(_root, "client") };
+    }
+
+    public ManualTime Time { get; }
+    public TestSite Site { get; }
+    public StoreProvider Provider { get; }
+    public string CapPath { get; }
+    public ClientOptions Options { get; }
+    public string HostName { get; set; } = "host1";
+    public Func<CancellationToken, HardwareInventory>? Hardware { get; set; }
+    public Func<CancellationToken, Task<SoftwareInventory>>? Software { get; set; }
+    public CapstanClient? Client { get; private set; }
+
+    public static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public Task InstallAsync(string? token = null) => CapstanClient.InstallAsync(Options, token ?? Site.Token(CapPath), null, Time, Stop);
+
+    public async Task<CapstanClient> OpenAsync(int seed = 1) => Client = await CapstanClient.OpenAsync(Options, Parts(), Time, new Random(seed), NullLoggerFactory.Instance, Stop);
+
+    /// <summary>Ends the client as a crash between two steps would: nothing is flushed that was not durable already.</summary>
+    public async Task CloseAsync()
+    {
+        if (Client is { } client)
+            await client.DisposeAsync();
+        Client = null;
+    }
+
+    public Task<ClientStatus> StatusAsync() => CapstanClient.ReadStatusAsync(Options, Stop);
+
+    /// <summary>Steps until the client waits, then lets its wait pass; so often.</summary>
+    public async Task StepAsync(int waits = 1)
+    {
+        for (var i = 0; i < waits;)
+        {
+            var pause = await Client!.Loop.StepAsync(Stop);
+            if (pause == TimeSpan.Zero)
+                continue;
+            Time.Advance(pause);
+            i++;
+        }
+    }
+
+    /// <summary>Does what is due now and stops before the first wait.</summary>
+    public async Task SettleAsync()
+    {
+        while (await Client!.Loop.StepAsync(Stop) == TimeSpan.Zero)
+        {
+        }
+    }
+
+    /// <summary>Installed, asked, approved, first reports sent and acknowledged.</summary>
+    public async Task EnrolAsync(long ordinal = 0)
+    {
+        await Site.PublishAsync(Stop);
+        await InstallAsync();
+        await OpenAsync();
+        await SettleAsync();
+        await ApproveAsync(ordinal);
+        await StepAsync();
+        await SettleAsync();
+        await Site.DrainAsync(Stop);
+    }
+
+    public async Task ApproveAsync(long ordinal = 0)
+    {
+        await Site.DrainAsync(Stop);
+        if (Site.Items(Documents.ConfigurationRequest).Count == 0)
+            Assert.Fail($"no request arrived: {(await StatusAsync()).Waiting}; refused: {string.Join("; ", Site.Refused)}");
+        Site.SetPolicy(Site.Items(Documents.ConfigurationRequest)[^1], ordinal: ordinal);
+        await Site.PublishAsync(Stop);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
+        Site.Dispose();
+        Directory.Delete(_root, recursive: true);
+    }
+
+    private ClientParts Parts() => new(
+        [Provider],
+        () => new HostFacts(HostName, "Test OS 1", ["192.0.2.1"]),
+        token => (Hardware ?? (_ => SampleHardware(HostName)))(token),
+        token => (Software ?? (_ => Task.FromResult(SampleSoftware("1.0"))))(token));
+
+    public static HardwareInventory SampleHardware(string host) => new()
+    {
+        System = new ComputerSystem(host, null, "Maker", "Model", null, null, null),
+        OperatingSystem = new OperatingSystemFacts("Test OS", "1", "test", "6.0", "x86_64", null, null, null),
+        Memory = new MemoryFacts(1 << 30, 0, []),
+    };
+
+    public static SoftwareInventory SampleSoftware(string version) => new()
+    {
+        Packages = [new InstalledPackage("bash", version, "amd64", null, null, "dpkg", null, null)],
+    };
+}
+
+/// <summary>Lifetimes of the site's signatures, for tests that let them end.</summary>
+internal sealed record TufSettings(Capstan.Protocol.Tuf.TufLifetimes Lifetimes);
+
+/// <summary>A provider whose every connection leads to one store; it can refuse, and it counts.</summary>
+internal sealed class StoreProvider(string name, IStore store) : IStorageProvider
+{
+    public string Name => name;
+    public string? Refuse { get; set; }
+    public int Open { get; private set; }
+    public int Opened { get; private set; }
+
+    public string? ServerOf(NalPath path) => name == "LOCAL" ? null : $"{path.Root}:445";
+
+    public ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken)
+    {
+        if (Refuse is { } cause)
+            throw new Capstan.Nal.NalException(Capstan.Nal.NalError.Connect, cause, request.Path.ToString(), isTransient: true);
+        Open++;
+        Opened++;
+        return ValueTask.FromResult<IStorageConnection>(new Connection(this, store));
+    }
+
+    private sealed class Connection(StoreProvider provider, IStore store) : IStorageConnection
+    {
+        public ulong? SessionId => null;
+
+        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken) => ValueTask.FromResult(store);
+
+        public ValueTask<bool> CloseAsync(CancellationToken cancellationToken)
+        {
+            provider.Open--;
+            return ValueTask.FromResult(true);
+        }
+    }
+}
