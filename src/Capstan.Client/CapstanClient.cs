@@ -14,12 +14,14 @@ public sealed class CapstanClient : IAsyncDisposable
     private readonly DirectoryLock _lock;
     private readonly ClientCore _core;
     private readonly ConnectionArbiter _arbiter;
+    private readonly ClientLoggers _files;
 
-    private CapstanClient(DirectoryLock taken, ClientCore core, ConnectionArbiter arbiter, Ccim loop)
+    private CapstanClient(DirectoryLock taken, ClientCore core, ConnectionArbiter arbiter, Ccim loop, ClientLoggers files)
     {
         _lock = taken;
         _core = core;
         _arbiter = arbiter;
+        _files = files;
         Loop = loop;
     }
 
@@ -69,6 +71,7 @@ public sealed class CapstanClient : IAsyncDisposable
         Loop.Dispose();
         await _arbiter.DisposeAsync();
         _core.Dispose();
+        await _files.DisposeAsync();
         _lock.Dispose();
     }
 
@@ -80,6 +83,7 @@ public sealed class CapstanClient : IAsyncDisposable
         var taken = Installation.TakeLock(directory);
         ClientDatabase? database = null;
         DeviceKeys? keys = null;
+        ClientLoggers? files = null;
         try
         {
             database = ClientDatabase.Open(directory);
@@ -88,12 +92,14 @@ public sealed class CapstanClient : IAsyncDisposable
             keys = DeviceKeys.Load(directory);
             if (new ClientState(database).Get(StateKey.DeviceId) is var id && id != keys.Id.Value)
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
-            var core = new ClientCore(directory, keys, database, new Clock(time), loggers.CreateLogger(ClientCore.Component));
-            var arbiter = new ConnectionArbiter(parts.Providers, new ArbiterOptions { OrderSeed = keys.Id.Value }, time, random, loggers);
-            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, time, random));
+            files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
+            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));
+            var arbiter = new ConnectionArbiter(parts.Providers, new ArbiterOptions { OrderSeed = keys.Id.Value }, time, random, files);
+            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, time, random), files);
         }
         catch
         {
+            files?.Dispose();
             keys?.Dispose();
             database?.Dispose();
             taken.Dispose();
