@@ -12,7 +12,6 @@ internal static class StatusCode
     public const string ComponentFailed = "component_failed";
     public const string ComponentNotImplemented = "component_not_implemented";
     public const string ItemTooLarge = "item_too_large";
-    public const string UploadFailed = "upload_failed";
     public const string CapUnreachable = "cap_unreachable";
 }
 
