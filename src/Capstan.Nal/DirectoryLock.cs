@@ -1,10 +1,12 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Nal;
 
 /// <summary>The right of one process to work in a directory. The kernel frees it when the process dies: no stale locks.</summary>
 /// <remarks>The lock is on the file <c>lock</c>, which is never deleted; its text (process id) is for display only.</remarks>
-public sealed class DirectoryLock : IDisposable
+public sealed partial class DirectoryLock : IDisposable
 {
     private readonly FileStream _file;
 
@@ -36,16 +38,25 @@ public sealed class DirectoryLock : IDisposable
 
     public void Dispose() => _file.Dispose();
 
+    /// <remarks>The base library asks for a shared lock with every open, which the holder's lock refuses; a plain <c>open</c> asks for none.</remarks>
     private static string HolderOf(string path)
     {
-        try
-        {
-            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-            return reader.ReadToEnd() is { Length: > 0 } pid ? $"process {pid}" : "another process";
-        }
-        catch (IOException)
-        {
-            return "another process";
-        }
+        if (OperatingSystem.IsWindows())
+            return Unknown;
+        using var file = new SafeFileHandle(Open(path, ReadOnlyCloseOnExec), ownsHandle: true);
+        if (file.IsInvalid)
+            return Unknown;
+        var text = new byte[16];
+        var length = RandomAccess.Read(file, text, fileOffset: 0);
+        return int.TryParse(text.AsSpan(0, length), NumberStyles.None, CultureInfo.InvariantCulture, out var process) ? $"process {process}" : Unknown;
     }
+
+    private const string Unknown = "another process";
+
+    /// <summary>O_RDONLY, and O_CLOEXEC by the system's number.</summary>
+    private static int ReadOnlyCloseOnExec => OperatingSystem.IsMacOS() ? 0x1000000 : 0x80000;
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Open(string path, int flags);
 }

@@ -43,8 +43,9 @@ internal static class SiteChecks
         var check = await api.CheckCapAsync(cap.Path, cancellationToken);
         if (check.Ok && check.Lines.All(line => line.State is DoctorLine.StateOk))
             yield return DoctorLine.Ok("cap", $"{cap.Path}: {check.Lines.Count} checks passed");
-        foreach (var line in check.Lines.Where(line => line.State is not DoctorLine.StateOk))
-            yield return new DoctorLine("cap", line.State, $"{cap.Path}: {line.Name}: {line.Detail}", $"{host.Command} cap check {cap.Path}");
+        // One line per state: the names say what, "cap check" says the rest.
+        foreach (var group in check.Lines.Where(line => line.State is not DoctorLine.StateOk).GroupBy(line => line.State, StringComparer.Ordinal))
+            yield return new DoctorLine("cap", group.Key, $"{cap.Path}: {string.Join(", ", group.Select(line => line.Name))}", $"{host.Command} cap check '{cap.Path}' tells each with its remedy.");
         yield return await TimestampAsync(host, cap.Path, cancellationToken);
     }
 

@@ -31,6 +31,7 @@ internal sealed class UpRun(CliHost host, UpPaths paths, int port)
         }
         await using var site = await SiteServer.OpenAsync(Options(), host.Time, loggers, cancellationToken);
         var serving = site.RunAsync(stopSite.Token);
+        int result;
         try
         {
             var address = await ListeningAsync(site, serving);
@@ -40,15 +41,17 @@ internal sealed class UpRun(CliHost host, UpPaths paths, int port)
                 await SayAsync($"Site {site.SiteCode} serves on {Shown(address)}");
                 await AddCapAsync(api, cancellationToken);
                 await InstallClientAsync(api, cancellationToken);
-                return await RunClientAsync(api, address, serving, loggers, begun, once, cancellationToken);
+                result = await RunClientAsync(api, address, serving, loggers, begun, once, cancellationToken);
             }
         }
         finally
         {
-            // In order: the client has ended before; the site ends what it has begun.
+            // In order: the client has ended before; the site ends what it has begun. A failure that is on its way is not replaced.
             await stopSite.CancelAsync();
-            await SiteVerbs.StopsInOrder(serving, stopSite.Token);
+            await Task.WhenAny(serving);
         }
+        await SiteVerbs.StopsInOrder(serving, stopSite.Token);
+        return result;
     }
 
     private SiteOptions Options() => new()
@@ -119,26 +122,29 @@ internal sealed class UpRun(CliHost host, UpPaths paths, int port)
             if (detail is not null)
             {
                 await SayAsync($"Hardware and software of this machine are in the database, {host.Time.GetElapsedTime(begun).TotalSeconds:0.0} s after the start");
-                if (once)
-                {
-                    await host.Out.WriteLineAsync();
-                    await Output.Terminal.WriteFactsAsync(host, ClientView.Facts(host, detail));
-                    return ExitCode.Done;
-                }
-                await UpText.WriteAsync(host, paths, address, detail);
+                await (once ? SummaryAsync(detail) : UpText.WriteAsync(host, paths, address, detail));
             }
-            await Task.WhenAny(loops, UntilCancelled(cancellationToken));
-            if (!cancellationToken.IsCancellationRequested)
+            if (!once)
+                await Task.WhenAny(loops, UntilCancelled(cancellationToken));
+            if (loops.IsCompleted && !cancellationToken.IsCancellationRequested)
                 await FailedAsync(loops);
-            return ExitCode.Done;
         }
         finally
         {
             await stopClient.CancelAsync();
-            await SiteVerbs.StopsInOrder(running, stopClient.Token);
-            if (cancellationToken.IsCancellationRequested)
-                await host.Error.WriteLineAsync($"Stopped. Everything is kept in {Shown(paths.Root)}; go on with: {host.Command} up");
+            await Task.WhenAny(running);
         }
+        await SiteVerbs.StopsInOrder(running, stopClient.Token);
+        if (!once)
+            await host.Error.WriteLineAsync($"Stopped. Everything is kept in {Shown(paths.Root)}; go on with: {host.Command} up{UpText.DataOption(host, paths)}");
+        // Stopped before the first inventory, --once has not done what it was asked for.
+        return once && cancellationToken.IsCancellationRequested ? ExitCode.Failed : ExitCode.Done;
+    }
+
+    private async Task SummaryAsync(ClientDetail detail)
+    {
+        await host.Out.WriteLineAsync();
+        await Output.Terminal.WriteFactsAsync(host, ClientView.Facts(host, detail));
     }
 
     /// <summary>This machine with its hardware and software; null when cancelled.</summary>

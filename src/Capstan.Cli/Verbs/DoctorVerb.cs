@@ -13,7 +13,7 @@ internal static class DoctorVerb
         [
             new("STATE", line => line.State, NoWrap: true),
             new("CHECK", line => line.Name),
-            new("FINDING", line => line.NextStep is null ? line.Detail : $"{line.Detail}. Next: {line.NextStep}"),
+            new("FINDING", line => line.NextStep is null ? line.Detail : $"{line.Detail.TrimEnd('.')}. Next: {line.NextStep}"),
         ],
         [new("name", line => line.Name), new("state", line => line.State), new("detail", line => line.Detail), new("nextStep", line => line.NextStep)],
         CliJson.Default, "Nothing to check.");

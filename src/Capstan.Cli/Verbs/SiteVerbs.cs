@@ -66,7 +66,7 @@ internal static class SiteVerbs
                 await using var site = await SiteServer.OpenAsync(options, host.Time, loggers, cancellationToken);
                 var run = site.RunAsync(cancellationToken);
                 if (await Task.WhenAny(run, site.Listening) == site.Listening)
-                    await host.Out.WriteLineAsync($"Site {site.SiteCode} serves on {await site.Listening}. Stop it with Ctrl-C.");
+                    await host.Out.WriteLineAsync($"Site {site.SiteCode} serves on {(await site.Listening).GetLeftPart(UriPartial.Authority)}. Stop it with Ctrl-C.");
                 await StopsInOrder(run, cancellationToken);
                 return ExitCode.Done;
             });

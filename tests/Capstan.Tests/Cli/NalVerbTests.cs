@@ -34,8 +34,8 @@ public sealed class NalVerbTests
         Assert.Equal(ExitCode.Failed, await run.RunAsync("nal", "put", "-", file));
         Assert.Contains("--replace", run.Error, StringComparison.Ordinal);
         Assert.Equal("old", await File.ReadAllTextAsync(file));
-        run.Input.Position = 0;
-        Assert.Equal(ExitCode.Done, await run.RunAsync("nal", "put", "-", file, "--replace"));
+        using var again = new CliRun { Input = new MemoryStream("new"u8.ToArray()) };
+        Assert.Equal(ExitCode.Done, await again.RunAsync("nal", "put", "-", file, "--replace"));
         Assert.Equal("new", await File.ReadAllTextAsync(file));
     }
 
