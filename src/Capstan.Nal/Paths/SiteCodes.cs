@@ -1,6 +1,6 @@
 namespace Capstan.Nal.Paths;
 
-/// <summary>Site codes: three letters or digits, not a device name of DOS (they became directory names: <c>CAP_CON</c> was never the trouble, <c>CON</c> was).</summary>
+/// <summary>Site codes: three letters or digits, not a device name of DOS: they become names of directories.</summary>
 internal static class SiteCodes
 {
     public const string Rule = "a site code of three characters A to Z or 0 to 9, not AUX, CON, NUL or PRN";

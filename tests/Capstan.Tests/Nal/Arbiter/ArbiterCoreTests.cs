@@ -142,7 +142,7 @@ public sealed class ArbiterCoreTests
         Prop.ForAll(Gen.Choose(0, 1_000_000).ListOf(120).ToArbitrary(), Gen.Choose(1, 3).ToArbitrary(), (choices, budget) =>
         {
             new Schedule(budget).Run(choices);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1_000).WithQuietOnSuccess(true));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithQuietOnSuccess(true));
 
     private List<ArbiterAction> Ask(long request, ConnectionKey key) =>
         _core.Request(request, key, $"c{request}", keepWarm: false, mayQueue: true, Never, TimeSpan.Zero);
