@@ -1,1 +1,30 @@
-return 0;
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Exporters;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Capstan.Bench.Figures;
+
+// dotnet run -c Release --project bench/Capstan.Bench -- figures [agent]   the figures of docs/testing.md, whole processes and pipelines
+// dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
+switch (args)
+{
+    case ["figures", .. var rest]:
+        return await FigureTable.RunAsync(rest, CancellationToken.None);
+    case ["micro", .. var rest]:
+        // In process: the projects' central settings need no copy, and the ratios are what we read.
+        var config = ManualConfig.CreateEmpty()
+            .AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance))
+            .AddDiagnoser(MemoryDiagnoser.Default)
+            .AddColumnProvider(DefaultColumnProviders.Instance)
+            .AddExporter(MarkdownExporter.Console)
+            .AddLogger(ConsoleLogger.Default);
+        BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
+        return 0;
+    default:
+        Console.Error.WriteLine("usage: figures [published capstan-client] | micro [filter]");
+        return 2;
+}
