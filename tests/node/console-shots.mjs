@@ -28,11 +28,12 @@ async function firstClient() {
   return address;
 }
 
+const client = busy + await firstClient();
 const pages = [
   ['overview', `${busy}/`, 'Site'],
   ['clients', `${busy}/clients`, 'Clients'],
-  ['client', busy + await firstClient(), 'Software'],
-  ['software-filter', `${busy}${await firstClient()}?software=example17&all=1`, 'libexample170-dev'],
+  ['client', client, 'Software'],
+  ['software-filter', `${client}?software=example17&all=1`, 'libexample170-dev'],
   ['status', `${busy}/status`, 'Status'],
   ['quarantine', `${busy}/quarantine`, 'Quarantine'],
   ['not-found', `${busy}/clients/nobody`, 'Not found'],
@@ -42,28 +43,40 @@ const pages = [
   ['empty-quarantine', `${empty}/quarantine`, 'Nothing is in quarantine'],
 ];
 
-for (const width of [320, 1440]) {
-  for (const colorScheme of ['light', 'dark']) {
-    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, javaScriptEnabled: false });
-    for (const [name, address, expected] of pages) {
-      const what = `${name} at ${width} px, ${colorScheme}`;
-      const page = await context.newPage();
-      page.on('console', message => {
-        // The browser itself notes that a page was answered with 404, which that page is for.
-        if (['error', 'warning'].includes(message.type()) && name !== 'not-found') findings.push(`${what}: console: ${message.text()}`);
-      });
-      page.on('pageerror', error => findings.push(`${what}: ${error.message}`));
-      page.on('dialog', async dialog => { findings.push(`${what}: a script ran: ${dialog.message()}`); await dialog.dismiss(); });
-      page.on('request', request => { if (!request.url().startsWith(new URL(address).origin) && !request.url().startsWith('data:')) findings.push(`${what}: asks ${request.url()}`); });
-      await page.goto(address, { waitUntil: 'load' });
-      if (!(await page.locator('body').innerText()).includes(expected)) findings.push(`${what}: does not say "${expected}"`);
-      findings.push(...(await inspect(page)).map(finding => `${what}: ${finding}`));
-      await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: width === 1440 || name !== 'client' });
-      await page.close();
+async function look(width) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, javaScriptEnabled: false });
+  for (const [name, address, expected] of pages) {
+    const page = await context.newPage();
+    let what = `${name} at ${width} px`;
+    page.on('console', message => {
+      // The browser itself notes that a page was answered with 404, which that page is for.
+      if (['error', 'warning'].includes(message.type()) && name !== 'not-found') findings.push(`${what}: console: ${message.text()}`);
+    });
+    page.on('pageerror', error => findings.push(`${what}: ${error.message}`));
+    page.on('dialog', async dialog => { findings.push(`${what}: a script ran: ${dialog.message()}`); await dialog.dismiss(); });
+    page.on('request', request => { if (!request.url().startsWith(new URL(address).origin) && !request.url().startsWith('data:')) findings.push(`${what}: asks ${request.url()}`); });
+    await page.goto(address, { waitUntil: 'load' });
+    if (!(await page.locator('body').innerText()).includes(expected)) findings.push(`${what}: does not say "${expected}"`);
+    const heights = {};
+    for (const colorScheme of ['light', 'dark']) {
+      what = `${name} at ${width} px, ${colorScheme}`;
+      await page.emulateMedia({ colorScheme });
+      const { height, found } = await inspect(page);
+      findings.push(...found.map(finding => `${what}: ${finding}`));
+      heights[colorScheme] = Math.min(height, 2400);
     }
-    await context.close();
+    // After looking, because taking a picture leaves marks in the page.
+    for (const [colorScheme, height] of Object.entries(heights)) {
+      await page.emulateMedia({ colorScheme });
+      // The top of a long page shows all that there is to see.
+      await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height } });
+    }
+    await page.close();
   }
+  await context.close();
 }
+
+await Promise.all([look(320), look(1440)]);
 
 // The same with script allowed: the policy must keep what a client reported from running.
 const scripted = await browser.newContext({ viewport: { width: 1440, height: 900 } });
@@ -114,6 +127,6 @@ async function inspect(page) {
       const ratio = (a + 0.05) / (b + 0.05);
       if (ratio < (size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5)) poor.add(`contrast ${ratio.toFixed(2)} of ${element.tagName}.${element.className}`);
     }
-    return found.concat([...poor]);
+    return { height: Math.max(root.scrollHeight, innerHeight), found: found.concat([...poor]) };
   });
 }

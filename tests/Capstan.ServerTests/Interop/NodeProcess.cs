@@ -5,7 +5,7 @@ namespace Capstan.ServerTests.Interop;
 /// <summary>Runs a script of <c>tests/node</c>: an independent implementation that judges ours.</summary>
 internal static class NodeProcess
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
 
     private static string Folder { get; } = FindFolder();
 
