@@ -114,7 +114,9 @@ public sealed class UploadCodecTests : IDisposable
     [Fact]
     public void Decompression_stops_at_its_limit()
     {
-        var bomb = Jws.Sign(Gzip(new byte[UploadCodec.MaxJsonBytes + 1]), _device, "capstan-upload+gzip");
+        var payload = Gzip(new byte[UploadCodec.MaxJsonBytes + 1]);
+        Assert.Equal(ProtocolError.TooLarge, Assert.Throws<ProtocolException>(() => { UploadCodec.Decompress(payload); }).Error);
+        var bomb = Jws.Sign(payload, _device, "capstan-upload+gzip");
         Assert.True(bomb.Length < 100_000);
         Assert.Equal(ProtocolError.TooLarge, Assert.Throws<ProtocolException>(() => UploadCodec.Verify(bomb, FixedKeys.DeviceSigning.Public, "ABC", Recipient)).Error);
     }
