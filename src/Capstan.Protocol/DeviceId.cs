@@ -32,8 +32,8 @@ public readonly record struct DeviceId
     /// <exception cref="ProtocolException">Not a point on P-256.</exception>
     public static DeviceId FromKey(Jwk signingKey)
     {
-        using var key = signingKey.ToSigningKey();
-        return FromPublicKey(key.ExportSubjectPublicKeyInfo());
+        ArgumentNullException.ThrowIfNull(signingKey);
+        return FromPublicKey(signingKey.ToSubjectPublicKeyInfo());
     }
 
     public static bool TryParse(string? text, out DeviceId id)

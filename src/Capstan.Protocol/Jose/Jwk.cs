@@ -10,6 +10,10 @@ public sealed record Jwk(string Kty, string Crv, string X, string Y)
 {
     private const int CoordinateBytes = 32;
 
+    /// <summary>SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING { 04 …: RFC 5480, up to the coordinates.</summary>
+    private static ReadOnlySpan<byte> SubjectPublicKeyInfoPrefix => [0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01,
+        0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04];
+
     // The curve of FIPS 186-5 (SP 800-186, 3.2.1.3): y² = x³ − 3x + b (mod p).
     private static readonly BigInteger P = Number("00ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
     private static readonly BigInteger B = Number("005ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b");
@@ -33,6 +37,14 @@ public sealed record Jwk(string Kty, string Crv, string X, string Y)
     /// <summary>The caller disposes of it.</summary>
     /// <exception cref="ProtocolException">Not a point on P-256.</exception>
     public ECDiffieHellman ToSealingKey() => ECDiffieHellman.Create(ToParameters());
+
+    /// <summary>DER, named curve, uncompressed point: 91 bytes. Made without importing the key, which costs the platform as much as a signature.</summary>
+    /// <exception cref="ProtocolException">Not a point on P-256.</exception>
+    internal byte[] ToSubjectPublicKeyInfo()
+    {
+        var point = ToParameters().Q;
+        return [.. SubjectPublicKeyInfoPrefix, .. point.X!, .. point.Y!];
+    }
 
     /// <summary>As it stands in a header; only for a key that was checked.</summary>
     internal string ToJson() => $$"""{"kty":"{{Kty}}","crv":"{{Crv}}","x":"{{X}}","y":"{{Y}}"}""";

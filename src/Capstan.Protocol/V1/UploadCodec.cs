@@ -91,7 +91,7 @@ public static class UploadCodec
     {
         using var gzip = new GZipStream(new MemoryStream(payload), CompressionMode.Decompress);
         using var json = new MemoryStream(Math.Min(payload.Length * 4, MaxJsonBytes));
-        var buffer = new byte[Math.Min(81_920, MaxJsonBytes)];
+        var buffer = new byte[16 << 10];
         try
         {
             for (int read; (read = gzip.Read(buffer)) > 0;)

@@ -23,6 +23,7 @@ public sealed class JwkTests
         using var signingBack = Jwk.From(signing).ToSigningKey();
         using var sealingBack = Jwk.From(sealing).ToSealingKey();
         Assert.Equal(signing.ExportSubjectPublicKeyInfo(), signingBack.ExportSubjectPublicKeyInfo());
+        Assert.Equal(signing.ExportSubjectPublicKeyInfo(), Jwk.From(signing).ToSubjectPublicKeyInfo());
         Assert.Equal(sealing.ExportSubjectPublicKeyInfo(), sealingBack.ExportSubjectPublicKeyInfo());
         Assert.Null(signingBack.ExportParameters(false).D);
         Assert.ThrowsAny<CryptographicException>(() => signingBack.ExportParameters(includePrivateParameters: true));
