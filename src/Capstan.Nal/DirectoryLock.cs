@@ -30,9 +30,16 @@ public sealed partial class DirectoryLock : IDisposable
             holder = HolderOf(path);
             return null;
         }
-        file.SetLength(0);
-        file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-        file.Flush();
+        try
+        {
+            file.SetLength(0);
+            file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
+            file.Flush();
+        }
+        catch (IOException)
+        {
+            // The disk is full: the lock holds all the same, and its holder stays unnamed.
+        }
         return new DirectoryLock(file);
     }
 

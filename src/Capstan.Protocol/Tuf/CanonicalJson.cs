@@ -81,7 +81,8 @@ public static class CanonicalJson
                 break;
             case JsonValueKind.Number:
                 var digits = JsonMarshal.GetRawUtf8Value(value);
-                if (digits.ContainsAny(".eE"u8) || digits.SequenceEqual("-0"u8) || !value.TryGetInt64(out var number) || Math.Abs(number) > LargestInteger)
+                if (digits.ContainsAny(".eE"u8) || digits.SequenceEqual("-0"u8) || !value.TryGetInt64(out var number)
+                    || number is > LargestInteger or < -LargestInteger) // not Math.Abs: the smallest number has no absolute value
                 {
                     throw new ProtocolException(ProtocolError.Malformed,
                         $"{document} holds the number {Encoding.ASCII.GetString(digits[..Math.Min(digits.Length, 40)])}; only whole numbers up to 2^53 - 1 can be signed.", document);
