@@ -50,7 +50,7 @@ internal static class SiteHost
         services.AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
             .AddSingleton<CapAdministration>().AddSingleton<CapChecker>();
         services.AddLoader();
-        services.AddSingleton<HealthReader>();
+        services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         services.AddRouting();
         services.AddOpenApi("v1");

@@ -21,13 +21,16 @@ public static class Jwe
     }
 
     /// <exception cref="ProtocolException"><see cref="ProtocolError.CannotOpen"/> when sealed to another key or altered.</exception>
-    public static byte[] Open(string compact, ECDiffieHellman key, string contentType)
+    public static byte[] Open(string compact, ECDiffieHellman key, string contentType) => Open(compact, key, Jwk.From(key).Thumbprint(), contentType);
+
+    /// <param name="keyId">Thumbprint of <paramref name="key"/>, computed once by who opens many.</param>
+    internal static byte[] Open(string compact, ECDiffieHellman key, string keyId, string contentType)
     {
         Span<Range> parts = stackalloc Range[5];
         var header = ReadHeader(compact, parts);
         if (header.ContentType != contentType)
             throw new ProtocolException(ProtocolError.Malformed, $"the JWE is not of content type {contentType}");
-        if (header.KeyId != Jwk.From(key).Thumbprint())
+        if (header.KeyId != keyId)
             throw new ProtocolException(ProtocolError.CannotOpen, "the JWE is sealed to another key than the one expected");
 
         var text = compact.AsSpan();

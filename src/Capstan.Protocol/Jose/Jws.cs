@@ -24,12 +24,21 @@ public static class Jws
     /// <exception cref="ProtocolException"/>
     public static byte[] Verify(string compact, ECDsa key, string contentType)
     {
+        using var ready = new VerifyingKey(Jwk.From(key));
+        return Verify(compact, ready, contentType);
+    }
+
+    /// <summary>As the other form, for a key that is used again.</summary>
+    /// <exception cref="ProtocolException"/>
+    public static byte[] Verify(string compact, VerifyingKey key, string contentType)
+    {
+        ArgumentNullException.ThrowIfNull(key);
         var header = ReadHeader(compact, out var dots);
         if (header.ContentType != contentType)
             throw new ProtocolException(ProtocolError.Malformed, $"the JWS is not of content type {contentType}");
-        if (header.KeyId != Jwk.From(key).Thumbprint())
+        if (header.KeyId != key.KeyId)
             throw new ProtocolException(ProtocolError.BadSignature, "the JWS is signed by another key than the one expected");
-        return VerifySignature(compact, dots, key);
+        return VerifySignature(compact, dots, key.Holds);
     }
 
     /// <summary>The <c>kid</c> header (thumbprint of the signer's key), unverified: a hint for finding the key.</summary>
@@ -41,11 +50,14 @@ public static class Jws
     public static Jwk? PeekEmbeddedKey(string compact) => ReadHeader(compact, out _).EmbeddedKey;
 
     /// <summary>The signature alone, without the rules for the header: RFC 7515 section 5.2 from step 7 on.</summary>
-    internal static byte[] VerifySignature(string compact, (int Payload, int Signature) dots, ECDsa key)
+    internal static byte[] VerifySignature(string compact, (int Payload, int Signature) dots, ECDsa key) => VerifySignature(compact, dots,
+        (data, signature) => key.VerifyData(data, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
+
+    private static byte[] VerifySignature(string compact, (int Payload, int Signature) dots, Func<ReadOnlySpan<byte>, ReadOnlySpan<byte>, bool> holds)
     {
         var signature = StrictBase64Url.Decode(compact.AsSpan(dots.Signature + 1), "the JWS signature");
         var input = Encoding.ASCII.GetBytes(compact, 0, dots.Signature);
-        if (signature.Length != 64 || !key.VerifyData(input, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation))
+        if (signature.Length != 64 || !holds(input, signature))
             throw new ProtocolException(ProtocolError.BadSignature, "the JWS signature does not hold: the content was altered, or signed by another key");
         return StrictBase64Url.Decode(compact.AsSpan(dots.Payload + 1, dots.Signature - dots.Payload - 1), "the JWS payload");
     }

@@ -1,11 +1,17 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 
 namespace Capstan.Protocol.Tuf;
 
 /// <summary>Keys of the site by role name: <c>root targets snapshot timestamp site packages client policy</c>. All but root are needed to publish.</summary>
-/// <remarks>P-256 with their private parts. The owner disposes them.</remarks>
+/// <remarks>P-256 with their private parts. The owner disposes them, and imports nothing else into them.</remarks>
 public sealed record TufKeys(IReadOnlyDictionary<string, ECDsa> ByRole)
 {
+    /// <summary>Computing an id costs more than a signature, and 256 bins share one key.</summary>
+    private readonly ConcurrentDictionary<ECDsa, string> _ids = new();
+
+    internal string IdOf(string role) => _ids.GetOrAdd(For(role), TufKey.IdOf);
+
     /// <exception cref="ArgumentException">The role's key is not among them.</exception>
     internal ECDsa For(string role) =>
         ByRole.TryGetValue(role, out var key) ? key : throw new ArgumentException($"The key of role {role} is missing.", nameof(role));

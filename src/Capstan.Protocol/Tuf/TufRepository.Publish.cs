@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Capstan.Protocol.Tuf;
@@ -16,18 +15,17 @@ public sealed partial class TufRepository
     public IReadOnlyList<TufFile> Publish(TufKeys keys, DateTimeOffset now, long seenOnCap, bool force = false)
     {
         ArgumentNullException.ThrowIfNull(keys);
-        foreach (var role in new[] { TufRole.Targets, TufRole.Snapshot, TufRole.Timestamp })
-        {
-            if (!CurrentRoot.Roles[role].Keys.Any(key => string.Equals(key.Id, TufKey.IdOf(keys.For(role)), StringComparison.Ordinal)))
-                throw new ArgumentException($"The key given for role {role} is not the one that root version {RootVersion} names; rotate the root first.", nameof(keys));
-        }
+        if (FirstRefused(keys) is { } refused)
+            throw new ArgumentException($"The key given for role {refused} is not the one that root version {RootVersion} names; rotate the root first.", nameof(keys));
 
         var version = Math.Max(Math.Max(_roles[TufRole.Timestamp].Version, seenOnCap) + 1, now.ToUnixTimeSeconds());
-        var signed = DueRoles(keys, now);
         var timestamp = _roles[TufRole.Timestamp];
+        // Clients trust versions of every role that this state does not know: to them, each role that stays as it is would go back.
+        var isOvertaken = seenOnCap > timestamp.Version;
+        var signed = DueRoles(keys, now, all: isOvertaken);
         var snapshot = _roles[TufRole.Snapshot];
-        var snapshotDue = signed.Count > 0 || IsDue(snapshot, keys.For(TufRole.Snapshot), now);
-        if (!snapshotDue && !force && _publishedRoots == RootVersion && !IsDue(timestamp, keys.For(TufRole.Timestamp), now) && !TimestampIsOld(now))
+        var snapshotDue = signed.Count > 0 || isOvertaken || IsDue(snapshot, keys, now);
+        if (!snapshotDue && !force && _publishedRoots == RootVersion && !IsDue(timestamp, keys, now) && !TimestampIsOld(now))
             return [];
 
         var files = new List<TufFile>(_newContent.Count + signed.Count + 4);
@@ -36,7 +34,7 @@ public sealed partial class TufRepository
         foreach (var role in signed)
         {
             role.Metadata = TargetsMetadata.Parse(Read(role.Name, MetadataWriter.Targets(
-                KeyOf(role.Name, keys), version, now + _lifetimes.Targets, role.Targets, DelegationsOf(role.Name, keys))));
+                keys.For(KeyRole(role.Name)), version, now + _lifetimes.Targets, role.Targets, DelegationsOf(role.Name, keys))));
             files.Add(role.ToFile());
         }
         if (snapshotDue)
@@ -58,21 +56,31 @@ public sealed partial class TufRepository
         return files;
     }
 
-    /// <summary>Roles with targets or delegations to sign, the top-level one last.</summary>
-    private List<RoleState> DueRoles(TufKeys keys, DateTimeOffset now)
+    /// <summary>True when the current root names these keys: what they sign, clients take.</summary>
+    public bool Accepts(TufKeys keys)
     {
-        var due = Bins.Concat(TufRole.Delegated).Select(name => _roles[name]).Where(role => IsDue(role, KeyOf(role.Name, keys), now)).ToList();
+        ArgumentNullException.ThrowIfNull(keys);
+        return FirstRefused(keys) is null;
+    }
+
+    private string? FirstRefused(TufKeys keys) => new[] { TufRole.Targets, TufRole.Snapshot, TufRole.Timestamp }
+        .FirstOrDefault(role => !CurrentRoot.Roles[role].Keys.Any(key => string.Equals(key.Id, keys.IdOf(role), StringComparison.Ordinal)));
+
+    /// <summary>Roles with targets or delegations to sign, the top-level one last.</summary>
+    private List<RoleState> DueRoles(TufKeys keys, DateTimeOffset now, bool all)
+    {
+        var due = Bins.Concat(TufRole.Delegated).Select(name => _roles[name]).Where(role => all || IsDue(role, keys, now)).ToList();
         var targets = _roles[TufRole.Targets];
-        if (IsDue(targets, keys.For(TufRole.Targets), now) || !TufRole.Delegated.All(role => Delegates(role, keys.For(role))))
+        if (all || IsDue(targets, keys, now) || !TufRole.Delegated.All(Delegates))
             due.Add(targets);
         return due;
 
-        bool Delegates(string role, ECDsa key) =>
-            ((TargetsMetadata)targets.Metadata!).Delegations!.KeysOf(role)!.Keys.Any(known => string.Equals(known.Id, TufKey.IdOf(key), StringComparison.Ordinal));
+        bool Delegates(string role) =>
+            ((TargetsMetadata)targets.Metadata!).Delegations!.KeysOf(role)!.Keys.Any(known => string.Equals(known.Id, keys.IdOf(role), StringComparison.Ordinal));
     }
 
-    private bool IsDue(RoleState role, ECDsa key, DateTimeOffset now) =>
-        role.Metadata is null || role.IsDirty || !role.IsSignedBy(key) || _lifetimes.IsDue(role.Name, role.Metadata.Expires, now);
+    private bool IsDue(RoleState role, TufKeys keys, DateTimeOffset now) =>
+        role.Metadata is null || role.IsDirty || !role.IsSignedBy(keys.IdOf(KeyRole(role.Name))) || _lifetimes.IsDue(role.Name, role.Metadata.Expires, now);
 
     private bool TimestampIsOld(DateTimeOffset now) =>
         ((TimestampMetadata)_roles[TufRole.Timestamp].Metadata!).SignedAt is not { } signedAt || now - signedAt >= _lifetimes.TimestampRefresh;
@@ -80,7 +88,7 @@ public sealed partial class TufRepository
     private static MetadataFile Read(string role, byte[] bytes) => MetadataFile.Parse(bytes, TufLimits.For(role), role);
 
     /// <summary>The bins and the role that delegates to them share one key.</summary>
-    private static ECDsa KeyOf(string role, TufKeys keys) => keys.For(role.StartsWith(BinPrefix + "-", StringComparison.Ordinal) ? TufRole.Policy : role);
+    private static string KeyRole(string role) => role.StartsWith(BinPrefix + "-", StringComparison.Ordinal) ? TufRole.Policy : role;
 
     private Action<Utf8JsonWriter>? DelegationsOf(string role, TufKeys keys) => role switch
     {

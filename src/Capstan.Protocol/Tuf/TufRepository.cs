@@ -170,7 +170,7 @@ public sealed partial class TufRepository
 
         public long Version => Metadata?.Version ?? 0;
 
-        public bool IsSignedBy(ECDsa key) => Metadata is not null && Metadata.File.Signatures.ContainsKey(TufKey.IdOf(key));
+        public bool IsSignedBy(string keyId) => Metadata is not null && Metadata.File.Signatures.ContainsKey(keyId);
 
         /// <summary>Takes over metadata that was saved.</summary>
         public void Restore(MetadataFile file)

@@ -42,12 +42,18 @@ public static class UploadCodec
 
     /// <summary>Opens a file: the signed record inside, still unverified.</summary>
     /// <exception cref="ProtocolException"/>
-    public static string Open(ReadOnlySpan<byte> file, ECDiffieHellman siteKey)
+    public static string Open(ReadOnlySpan<byte> file, ECDiffieHellman siteKey) => Open(file, siteKey, Jwk.From(siteKey).Thumbprint());
+
+    /// <param name="file">As above.</param>
+    /// <param name="siteKey">As above.</param>
+    /// <param name="recipient">Thumbprint of <paramref name="siteKey"/>, computed once by who opens many.</param>
+    /// <exception cref="ProtocolException"/>
+    public static string Open(ReadOnlySpan<byte> file, ECDiffieHellman siteKey, string recipient)
     {
         ArgumentNullException.ThrowIfNull(siteKey);
         if (file.Length > MaxSealedBytes)
             throw TooLarge(file.Length);
-        return Encoding.ASCII.GetString(Jwe.Open(Encoding.ASCII.GetString(file), siteKey, RecordContentType));
+        return Encoding.ASCII.GetString(Jwe.Open(Encoding.ASCII.GetString(file), siteKey, recipient, RecordContentType));
     }
 
     /// <summary>Verifies the signature and the bindings that need no state: version, site code, recipient, and that the device id is the key's.</summary>
@@ -56,7 +62,7 @@ public static class UploadCodec
     /// Epoch, sequence and previous hash are bound by the signature and judged by the caller, who has the state. Bodies of items are not decoded,
     /// except that a configuration request must ask for the very key that signed it.
     /// </remarks>
-    /// <param name="record">From <see cref="Open"/>.</param>
+    /// <param name="record">From <see cref="Open(ReadOnlySpan{byte}, ECDiffieHellman)"/>.</param>
     /// <param name="deviceKey">The known signing key of the device.</param>
     /// <param name="siteCode">Of this site.</param>
     /// <param name="recipient">Thumbprint of the key that opened the file.</param>
@@ -66,20 +72,34 @@ public static class UploadCodec
         ArgumentNullException.ThrowIfNull(record);
         var signer = deviceKey ?? Jws.PeekEmbeddedKey(record)
             ?? throw new ProtocolException(ProtocolError.BadSignature, "the record is of a device that is not known and embeds no key");
-        using var key = signer.ToSigningKey();
+        using var key = new VerifyingKey(signer);
+        return VerifyBy(record, key, isKnown: deviceKey is not null, siteCode, recipient);
+    }
+
+    /// <summary>As <see cref="Verify"/>, for a known device whose key is used again.</summary>
+    /// <exception cref="ProtocolException"/>
+    public static Upload VerifyKnown(string record, VerifyingKey deviceKey, string siteCode, string recipient)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        ArgumentNullException.ThrowIfNull(deviceKey);
+        return VerifyBy(record, deviceKey, isKnown: true, siteCode, recipient);
+    }
+
+    private static Upload VerifyBy(string record, VerifyingKey key, bool isKnown, string siteCode, string recipient)
+    {
         var upload = Documents.Upload.Decode(Decompress(Jws.Verify(record, key, UploadContentType)));
 
         if (upload.SiteCode != siteCode)
             throw Binding($"site {upload.SiteCode}; this is site {siteCode}");
         if (upload.Recipient != recipient)
             throw Binding("another sealing key than the one that opened it");
-        if (upload.DeviceId != DeviceId.FromKey(signer).Value)
+        if (upload.DeviceId != key.Device.Value)
             throw Binding("another device than the one whose key signed it");
-        if (deviceKey is null && !HasConfigurationRequest(upload))
+        if (!isKnown && !HasConfigurationRequest(upload))
             throw Binding("a device that is not known, and does not ask to become known");
         foreach (var item in upload.Items.Where(IsConfigurationRequest))
         {
-            if (Documents.ConfigurationRequest.Decode(item).SigningKey != signer)
+            if (Documents.ConfigurationRequest.Decode(item).SigningKey != key.Key)
                 throw Binding("a configuration request for another key than the one that signed it");
         }
         return upload;

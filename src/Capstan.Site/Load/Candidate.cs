@@ -14,7 +14,7 @@ internal sealed record InboxFile(StorePath Path, long LengthBytes, UploadName? N
 internal abstract record Candidate(InboxFile File, byte[]? Content)
 {
     /// <summary>Signature and bindings hold.</summary>
-    internal sealed record Verified(InboxFile File, byte[]? Content, Upload Upload, string RecordHash) : Candidate(File, Content);
+    internal sealed record Verified(InboxFile File, byte[]? Content, Upload Upload, UploadDocuments Documents, string RecordHash) : Candidate(File, Content);
 
     /// <summary>Opened; the signer is not known (yet: its request may stand before it in the same pass).</summary>
     internal sealed record UnknownSigner(InboxFile File, byte[]? Content, string Record) : Candidate(File, Content);

@@ -1,6 +1,7 @@
 using Capstan.Nal;
 using Capstan.Nal.Paths;
 using Capstan.Site.Publish;
+using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
 
@@ -8,7 +9,7 @@ namespace Capstan.Site.Load;
 
 /// <summary>Drains the inboxes of all CAPs: read and verify on every core, store in groups, then delete.</summary>
 /// <remarks>Killed anywhere, nothing is lost and nothing counts twice: a file is deleted only after its record, or its copy in quarantine, is durable.</remarks>
-internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore caps, CapSync sync, InboxPass pass, ILogger<InboxLoader> logger)
+internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore caps, CapSync sync, InboxPass pass, CycleHealth health, ILogger<InboxLoader> logger)
 {
     private static readonly TimeSpan RemoteInterval = TimeSpan.FromSeconds(60);
 
@@ -18,7 +19,7 @@ internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore c
     public Task RunAsync(TimeSpan? interval, CancellationToken cancellationToken)
     {
         var shortest = interval ?? TimeSpan.FromSeconds(2);
-        return new Cycle("loader", site, logger).RunAsync(async () =>
+        return new Cycle("loader", site, health, logger).RunAsync(async () =>
         {
             var more = await RunOnceAsync(interval, cancellationToken);
             if (!more)

@@ -77,8 +77,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
     {
         if (await DeviceStore.FindByKeyAsync(transaction, Protocol.Jose.Jws.PeekKeyId(unknown.Record)) is not { } device)
             return new(unknown, Disposition.Quarantine, IngestDecision.UnknownDevice, "no device with this key has asked to become a client");
-        var upload = reader.Verify(unknown.Record, device.SigningKey);
-        return await RecordAsync(transaction, new Candidate.Verified(unknown.File, unknown.Content, upload, UploadCodec.RecordHash(unknown.Record)), waited, now);
+        return await RecordAsync(transaction, reader.Verify(unknown, device.SigningKey), waited, now);
     }
 
     private async Task<IngestResult> RecordAsync(DbTransaction transaction, Candidate.Verified record, TimeSpan waited, DateTimeOffset now)
@@ -91,7 +90,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         var decision = IngestDecision.Of(
             new ChainFacts(device?.State, device?.Sequence ?? 0, device?.RecordHash ?? Upload.NoPrevious, known?.RecordHash,
                 string.Equals(known?.Outcome, LedgerStore.Refused, StringComparison.Ordinal)),
-            new RecordFacts(upload.Sequence, record.RecordHash, upload.Previous, Request(upload) is not null, waited));
+            new RecordFacts(upload.Sequence, record.RecordHash, upload.Previous, record.Documents.Request is not null, waited));
         var place = $"sequence {upload.Sequence} of {upload.DeviceId}, whose last one is {device?.Sequence ?? 0}";
         switch (decision.Action)
         {
@@ -113,7 +112,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices wait for approval already");
             }
             await transaction.ReleaseAsync(Savepoint);
-            return new(record, Disposition.Delete, Applied: Id(upload), Enrolled: Request(upload) is not null);
+            return new(record, Disposition.Delete, Applied: Id(upload), Enrolled: record.Documents.Request is not null);
         }
         catch (Exception cause) when (cause is ProtocolException || (cause is DbException data && Dialect.IsBadData(data)))
         {
@@ -132,13 +131,15 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
     private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, bool afterGap, DateTimeOffset now)
     {
         var upload = record.Upload;
-        if (Request(upload) is { } request && !await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
+        if (record.Documents.Fault is { } fault)
+            throw fault;
+        if (record.Documents.Request is { } request && !await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
             return false;
         var device = await DeviceStore.FindAsync(transaction, upload.DeviceId)
             ?? throw new ProtocolException(ProtocolError.WrongBinding, "the record is of a device that is not registered");
         await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Applied, now);
-        foreach (var item in upload.Items)
-            await ItemAsync(transaction, device.Number, item, now);
+        foreach (var (item, document) in record.Documents.Items)
+            await ItemAsync(transaction, device.Number, item, document, now);
 
         var wishes = afterGap ? Everything : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
         var open = wishes.Where(kind => !upload.Items.Any(item => string.Equals(item.Kind, kind, StringComparison.Ordinal))).ToList();
@@ -146,25 +147,24 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         return true;
     }
 
-    private async Task ItemAsync(DbTransaction transaction, long number, UploadItem item, DateTimeOffset now)
+    private async Task ItemAsync(DbTransaction transaction, long number, UploadItem item, object? document, DateTimeOffset now)
     {
-        switch (item.Kind)
+        switch (document)
         {
-            case ItemKind.ConfigurationRequest:
+            case ConfigurationRequest:
                 break;
-            case ItemKind.Heartbeat:
-                var heartbeat = Documents.Heartbeat.Decode(item);
+            case Heartbeat heartbeat:
                 await DeviceStore.ApplyHeartbeatAsync(transaction, number, heartbeat, Text(heartbeat.Addresses),
                     JsonSerializer.Serialize(heartbeat.Components, StoreJson.Default.IReadOnlyListComponentState));
                 break;
-            case ItemKind.HardwareInventory:
-                await InventoryStore.SaveHardwareAsync(transaction, number, Documents.HardwareInventory.Decode(item), item.Body.GetRawText(), now);
+            case HardwareInventory hardware:
+                await InventoryStore.SaveHardwareAsync(transaction, number, hardware, item.Body.GetRawText(), now);
                 break;
-            case ItemKind.SoftwareInventory:
-                await inventory.SaveSoftwareAsync(transaction, number, Documents.SoftwareInventory.Decode(item), now);
+            case SoftwareInventory software:
+                await inventory.SaveSoftwareAsync(transaction, number, software, now);
                 break;
-            case ItemKind.Status:
-                await StatusStore.AddAsync(transaction, number, Documents.StatusMessage.Decode(item), now);
+            case StatusMessage message:
+                await StatusStore.AddAsync(transaction, number, message, now);
                 break;
             default:
                 await StatusStore.AddAsync(transaction, number, new StatusMessage
@@ -178,11 +178,6 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 break;
         }
     }
-
-    private static ConfigurationRequest? Request(Upload upload) =>
-        upload.Items.FirstOrDefault(item => string.Equals(item.Kind, ItemKind.ConfigurationRequest, StringComparison.Ordinal)) is { } item
-            ? Documents.ConfigurationRequest.Decode(item)
-            : null;
 
     private static string Text(IReadOnlyList<string> list) => JsonSerializer.Serialize(list, StoreJson.Default.IReadOnlyListString);
 

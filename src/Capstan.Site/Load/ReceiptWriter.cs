@@ -9,6 +9,9 @@ namespace Capstan.Site.Load;
 /// <summary>Writes <c>receipts/&lt;bin&gt;</c> on every CAP for the bins in which something was taken in. Thread-safe.</summary>
 internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapStore caps)
 {
+    /// <summary>A write waits for the disk or the network most of its time.</summary>
+    private const int WritesAtOnce = 8;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, HashSet<string>> _dirty = new(StringComparer.Ordinal);
 
@@ -25,41 +28,47 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
     /// <summary>Every bin that has devices: after a start, and for a CAP that was filled again.</summary>
     public async Task MarkAllAsync(string cap, CancellationToken cancellationToken) => Add(cap, await devices.BinsInUseAsync(cancellationToken));
 
-    /// <summary>Writes what waits for this CAP. What fails waits on.</summary>
+    /// <summary>Writes what waits for this CAP: signed in one transaction, written several at once. When one fails, all of them wait on.</summary>
     public async Task WriteAsync(IStore store, string cap, CancellationToken cancellationToken)
     {
         List<string> bins;
         lock (_gate)
-            bins = [.. _dirty.GetValueOrDefault(cap) ?? []];
-        foreach (var bin in bins)
         {
-            // Unmarked before it is read, so that what changes meanwhile marks it again.
-            lock (_gate)
-                _dirty[cap].Remove(bin);
-            try
-            {
-                await store.ReplaceAsync(StorePath.Parse(Layout.ReceiptsFile(bin)), await SignAsync(bin, cancellationToken), cancellationToken);
-            }
-            catch
-            {
-                Add(cap, [bin]);
-                throw;
-            }
+            // Unmarked before they are read, so that what changes meanwhile marks them again.
+            if (!_dirty.Remove(cap, out var marked))
+                return;
+            bins = [.. marked];
+        }
+        try
+        {
+            var signed = await SignAsync(bins, cancellationToken);
+            await Parallel.ForEachAsync(signed, new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
+                async (file, token) => await store.ReplaceAsync(StorePath.Parse(Layout.ReceiptsFile(file.Bin)), file.Content, token));
+        }
+        catch
+        {
+            Add(cap, bins);
+            throw;
         }
     }
 
-    private Task<byte[]> SignAsync(string bin, CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
+    private Task<List<(string Bin, byte[] Content)>> SignAsync(List<string> bins, CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
     {
-        var rows = await DeviceStore.ReceiptsAsync(transaction, bin);
-        return ReceiptsCodec.Sign(new Receipts
+        var signed = new List<(string, byte[])>(bins.Count);
+        foreach (var bin in bins)
         {
-            SiteCode = site.Site.SiteCode,
-            Epoch = site.Site.Epoch,
-            Revision = await PublishStore.NextReceiptRevisionAsync(transaction, bin),
-            Bin = bin,
-            Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
-                JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],
-        }, site.Keys.Receipts);
+            var rows = await DeviceStore.ReceiptsAsync(transaction, bin);
+            signed.Add((bin, ReceiptsCodec.Sign(new Receipts
+            {
+                SiteCode = site.Site.SiteCode,
+                Epoch = site.Site.Epoch,
+                Revision = await PublishStore.NextReceiptRevisionAsync(transaction, bin),
+                Bin = bin,
+                Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
+                    JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],
+            }, site.Keys.Receipts)));
+        }
+        return signed;
     }, cancellationToken);
 
     private void Add(string cap, IEnumerable<string> bins)

@@ -11,10 +11,11 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Load;
 
 /// <summary>Reads, opens and verifies files of an inbox: all that needs no ledger. Thread-safe; runs on every core.</summary>
-internal sealed class UploadReader(SiteContext site, DeviceStore devices)
+internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDisposable
 {
     private readonly string _recipient = site.Keys.SealingKey.Thumbprint();
-    private readonly ConcurrentDictionary<string, Jwk> _keys = new(StringComparer.Ordinal);
+    /// <summary>Keys of the devices that were heard since the start, by key id. A key never changes: it is the device.</summary>
+    private readonly ConcurrentDictionary<string, VerifyingKey> _keys = new(StringComparer.Ordinal);
 
     public async Task<Candidate> ReadAsync(IStore store, InboxFile file, CancellationToken cancellationToken)
     {
@@ -44,17 +45,26 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices)
 
     /// <summary>Verifies a record whose signer was not known when it was read.</summary>
     /// <exception cref="ProtocolException"/>
-    public Upload Verify(string record, string signingKey) => UploadCodec.Verify(record, ParseKey(signingKey), site.Site.SiteCode, _recipient);
+    public Candidate.Verified Verify(Candidate.UnknownSigner unknown, string signingKey) =>
+        Verified(unknown.File, unknown.Content, unknown.Record, UploadCodec.Verify(unknown.Record, ParseKey(signingKey), site.Site.SiteCode, _recipient));
+
+    public void Dispose()
+    {
+        foreach (var key in _keys.Values)
+            key.Dispose();
+    }
 
     private async Task<Candidate> OpenAsync(InboxFile file, byte[] content, CancellationToken cancellationToken)
     {
         try
         {
-            var record = UploadCodec.Open(content, site.Keys.Sealing);
+            var record = UploadCodec.Open(content, site.Keys.Sealing, _recipient);
             var key = await KeyAsync(Jws.PeekKeyId(record), cancellationToken);
             if (key is null && Jws.PeekEmbeddedKey(record) is null)
                 return new Candidate.UnknownSigner(file, content, record);
-            return new Candidate.Verified(file, content, UploadCodec.Verify(record, key, site.Site.SiteCode, _recipient), UploadCodec.RecordHash(record));
+            return Verified(file, content, record, key is null
+                ? UploadCodec.Verify(record, null, site.Site.SiteCode, _recipient)
+                : UploadCodec.VerifyKnown(record, key, site.Site.SiteCode, _recipient));
         }
         catch (ProtocolException cause)
         {
@@ -62,13 +72,20 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices)
         }
     }
 
-    private async Task<Jwk?> KeyAsync(string keyId, CancellationToken cancellationToken)
+    private static Candidate.Verified Verified(InboxFile file, byte[]? content, string record, Upload upload) =>
+        new(file, content, upload, UploadDocuments.Of(upload), UploadCodec.RecordHash(record));
+
+    private async Task<VerifyingKey?> KeyAsync(string keyId, CancellationToken cancellationToken)
     {
         if (_keys.TryGetValue(keyId, out var known))
             return known;
         if (await devices.ByKeyAsync(keyId, cancellationToken) is not { } device)
             return null;
-        return _keys.GetOrAdd(keyId, ParseKey(device.SigningKey));
+        var key = new VerifyingKey(ParseKey(device.SigningKey));
+        if (_keys.TryAdd(keyId, key))
+            return key;
+        key.Dispose();
+        return _keys[keyId];
     }
 
     private static Jwk ParseKey(string json) => JsonSerializer.Deserialize(json, StoreJson.Default.Jwk)!;

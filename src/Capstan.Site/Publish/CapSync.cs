@@ -18,8 +18,10 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
 
-    /// <summary>CAPs whose every file was looked at since the start, and the version that they show.</summary>
-    private readonly ConcurrentDictionary<string, long> _shown = new(StringComparer.Ordinal);
+    /// <summary>How long nobody looks at files that were written: one that somebody deleted or cut is found then, or by <c>cap publish</c>.</summary>
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromDays(1);
+
+    private readonly ConcurrentDictionary<string, CapLeft> _left = new(StringComparer.Ordinal);
 
     /// <summary>Looks at the CAP and writes what it lacks.</summary>
     /// <param name="complete">Compares every file, and does not wait for the next try.</param>
@@ -32,22 +34,27 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         {
             return await access.UseOrMakeAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
             {
-                var known = _shown.TryGetValue(cap.Path, out var shown);
-                var current = await writer.IsCurrentAsync(store, cancellationToken);
-                if (current && known && shown == version && !complete)
+                var now = site.Time.GetElapsedTime(0);
+                var ours = await writer.OurPointerAsync(cancellationToken) ?? throw new InvalidOperationException("Nothing was published yet.");
+                var theirs = await CapWriter.PointerAsync(store, cancellationToken);
+                var left = _left.GetValueOrDefault(cap.Path);
+                var untouched = left is not null && theirs is not null && theirs.AsSpan().SequenceEqual(left.Pointer);
+                var everything = complete || !untouched || now - left!.CheckedAt >= CheckInterval;
+                if (!everything && left!.Version == version)
                 {
                     if ((cap.LastError is not null && !cap.ErrorCode!.StartsWith("inbox.", StringComparison.Ordinal)) || cap.PublishedVersion != version)
                         await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
                     return (long?)null;
                 }
-                await writer.RefuseForeignAsync(store, cap.Path, cancellationToken);
-                var seen = current || known ? null : await SeenAsync(store, cap.Path, root, cancellationToken);
+                if (everything)
+                    await writer.RefuseForeignAsync(store, cap.Path, cancellationToken);
+                var seen = untouched || theirs is null || theirs.AsSpan().SequenceEqual(ours) ? null : await SeenAsync(store, cap.Path, root, cancellationToken);
                 if (seen >= version)
                     return seen;
-                var files = await writer.WriteAsync(store, complete, cancellationToken);
-                if (!known || !current && shown == version)
+                var files = await writer.WriteAsync(store, everything ? null : left!.Version, complete, cancellationToken);
+                if (!untouched)
                     await receipts.MarkAllAsync(cap.Path, cancellationToken);
-                _shown[cap.Path] = version;
+                _left[cap.Path] = new CapLeft(version, ours, everything ? now : left!.CheckedAt);
                 await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
                 SiteLog.CapWritten(logger, cap.Path, version, files);
                 return null;
@@ -96,8 +103,6 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
 
     private async Task<long?> SeenAsync(IStore store, string cap, (string Hash, int Version) root, CancellationToken cancellationToken)
     {
-        if (await store.StatAsync(StorePath.Parse(CapWriter.Pointer), cancellationToken) is null)
-            return null;
         try
         {
             return await CapTrust.VersionAsync(store, root.Hash, root.Version, site.Time, cancellationToken);
@@ -108,4 +113,8 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
             return null;
         }
     }
+
+    /// <summary>How a CAP was left. While its pointer is the same, only what was published since need be written.</summary>
+    /// <param name="CheckedAt">When every file was last looked at; monotonic.</param>
+    private sealed record CapLeft(long Version, byte[] Pointer, TimeSpan CheckedAt);
 }

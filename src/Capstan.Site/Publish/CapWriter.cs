@@ -14,12 +14,11 @@ internal sealed class CapWriter(PublishStore published)
     private const long MaxPointerBytes = 1 << 16;
     private const long MaxRootBytes = 1 << 20;
 
-    /// <summary>True when the CAP's pointer is byte for byte the published one.</summary>
-    public async Task<bool> IsCurrentAsync(IStore store, CancellationToken cancellationToken)
-    {
-        var ours = await published.ContentAsync(Pointer, cancellationToken);
-        return ours is not null && await ReadAsync(store, Pointer, MaxPointerBytes, cancellationToken) is { } theirs && theirs.AsSpan().SequenceEqual(ours);
-    }
+    /// <summary>The pointer as it was published; null before the first time.</summary>
+    public Task<byte[]?> OurPointerAsync(CancellationToken cancellationToken) => published.ContentAsync(Pointer, cancellationToken);
+
+    /// <summary>The pointer that lies on the CAP; null for none, empty for one that is too large to be ours.</summary>
+    public static Task<byte[]?> PointerAsync(IStore store, CancellationToken cancellationToken) => ReadAsync(store, Pointer, MaxPointerBytes, cancellationToken);
 
     /// <summary>Refuses a CAP on which another site has published. A torn first root of our own is no other site.</summary>
     /// <exception cref="SiteException"><c>foreign_cap</c></exception>
@@ -33,12 +32,14 @@ internal sealed class CapWriter(PublishStore published)
     }
 
     /// <summary>Writes what is missing or has another length; with <paramref name="compare"/>, also what has other content.</summary>
+    /// <param name="after">Looks only at what was published with a later version; null for everything, folders included.</param>
     /// <returns>Files written.</returns>
-    public async Task<int> WriteAsync(IStore store, bool compare, CancellationToken cancellationToken)
+    public async Task<int> WriteAsync(IStore store, long? after, bool compare, CancellationToken cancellationToken)
     {
-        await EnsureLayoutAsync(store, cancellationToken);
+        if (after is null)
+            await EnsureLayoutAsync(store, cancellationToken);
         var written = 0;
-        foreach (var (path, length, isPointer) in await published.CurrentAsync(cancellationToken))
+        foreach (var (path, length, isPointer) in await published.CurrentAsync(after, cancellationToken))
         {
             var target = StorePath.Parse(path);
             if (isPointer == 0 && await store.StatAsync(target, cancellationToken) is { } entry && entry.LengthBytes == length

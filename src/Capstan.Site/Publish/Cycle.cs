@@ -1,9 +1,11 @@
+using Capstan.Site.Status;
+using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Publish;
 
 /// <summary>Runs one part of the site again and again. A failing cycle is logged, counted and retried with jitter; nothing of it ends the site.</summary>
-internal sealed class Cycle(string part, SiteContext site, ILogger logger)
+internal sealed class Cycle(string part, SiteContext site, CycleHealth health, ILogger logger)
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(1);
@@ -17,6 +19,7 @@ internal sealed class Cycle(string part, SiteContext site, ILogger logger)
             {
                 await cycle();
                 failures = 0;
+                health.Succeeded(part);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -25,6 +28,7 @@ internal sealed class Cycle(string part, SiteContext site, ILogger logger)
             catch (Exception cause)
             {
                 failures++;
+                health.Failed(part, new CycleFailure(failures, cause.Message, Dialect.IsDiskFull(cause)));
                 var delay = Backoff(failures, FirstDelay, LongestDelay, site.Random);
                 SiteLog.CycleFailed(logger, part, failures, delay.TotalSeconds, cause);
                 await Task.Delay(delay, site.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
 
@@ -9,18 +10,24 @@ namespace Capstan.Site.Publish;
 
 /// <summary>Owns the site's metadata: signs what changed, stores it durably, and keeps every CAP at the published state.</summary>
 /// <remarks>Thread-safe: changes are told by <see cref="Changed"/>, passes exclude each other.</remarks>
-internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, ILogger<Publisher> logger) : IDisposable
+internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, CycleHealth health, ILogger<Publisher> logger) : IDisposable
 {
     public static readonly TimeSpan CertificateTerm = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
     private static readonly TimeSpan GarbageAfter = TimeSpan.FromDays(7);
 
+    /// <summary>How long an expired token stays on the list.</summary>
+    private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
+
     private readonly SemaphoreSlim _pass = new(1, 1);
     private readonly Lock _gate = new();
     private readonly Signal _signal = new();
-    private TufRepository? _repository;
+    private volatile TufRepository? _repository;
     private PublishSchedule _schedule = new(null, null);
     private TimeSpan? _housekeepingDue;
+
+    /// <summary>When the root must have been signed again; null before the metadata was loaded.</summary>
+    public DateTimeOffset? RootExpires => _repository?.RootExpires;
 
     /// <summary>Something that stands in the store waits to be published.</summary>
     public void Changed(PublishUrgency urgency)
@@ -77,7 +84,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Publishes as the schedule says and looks after the CAPs, until cancelled.</summary>
-    public Task RunAsync(TimeSpan interval, CancellationToken cancellationToken) => new Cycle("publisher", site, logger).RunAsync(async () =>
+    public Task RunAsync(TimeSpan interval, CancellationToken cancellationToken) => new Cycle("publisher", site, health, logger).RunAsync(async () =>
     {
         await PassAsync(cancellationToken);
         var wait = Due() is { } due ? due - Monotonic() : interval;
@@ -97,7 +104,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await SignAsync(force: false, cancellationToken);
             await WriteCapsAsync(complete: false, cancellationToken);
             if (housekeeping)
+            {
                 await CollectGarbageAsync(cancellationToken);
+                await PruneAsync(cancellationToken);
+            }
         }
         finally
         {
@@ -118,14 +128,14 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     private async Task WriteCapsAsync(bool complete, CancellationToken cancellationToken)
     {
         var repository = await RepositoryAsync(cancellationToken);
-        var version = (await published.LoadAsync(cancellationToken))?.Version ?? 0;
+        var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
         var seen = await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete, cancellationToken)));
         if (seen.Max() is not { } highest || highest < version)
             return;
         // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
         await SignAsync(force: true, cancellationToken, highest);
-        version = (await published.LoadAsync(cancellationToken))!.Value.Version;
+        version = await published.VersionAsync(cancellationToken);
         await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete: false, cancellationToken)));
     }
 
@@ -186,12 +196,12 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     /// <summary>Durable before any CAP sees it: state, files, and which policies they hold.</summary>
     private static async Task<long> StoreAsync(System.Data.Common.DbTransaction transaction, TufRepository repository, IReadOnlyList<TufFile> files, DateTimeOffset now)
     {
+        var version = VersionOf(files.Single(file => file.IsPointer));
         foreach (var file in files)
-            await PublishStore.SaveFileAsync(transaction, file.Path, file.Content.ToArray(), file.IsPointer, now);
+            await PublishStore.SaveFileAsync(transaction, file.Path, file.Content.ToArray(), file.IsPointer, version, now);
         await PublishStore.SupersedeAsync(transaction, repository.CurrentFiles(), now);
         await DeviceStore.PoliciesPublishedAsync(transaction);
         await SettingStore.SetAsync(transaction, SettingStore.LastSigned, Times.Of(now).ToString(CultureInfo.InvariantCulture));
-        var version = VersionOf(files.Single(file => file.IsPointer));
         await PublishStore.SaveStateAsync(transaction, repository.Save(), version);
         return version;
     }
@@ -216,13 +226,24 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         if (_repository is not null)
             return _repository;
         if (await published.LoadAsync(cancellationToken) is { } stored)
-            return _repository = TufRepository.Load(stored.State);
+        {
+            var loaded = TufRepository.Load(stored.State);
+            if (!loaded.Accepts(site.Keys.Tuf))
+                throw new SiteException($"The keys in {site.Directory.Keys} are not those that the metadata in {site.Directory.Database} names: they come from different sites or backups, and clients would refuse what they sign. Restore the whole directory from one backup.", "keys_of_another_site");
+            return _repository = loaded;
+        }
         if (!site.Keys.RootPresent)
             throw new SiteException("The site has never published, and its root key is not in keys/root.key.pem. Put it back for the first start; it can be taken away afterwards.", "root_key_missing");
         _repository = TufRepository.Create(site.Keys.Tuf, site.Time.GetUtcNow());
         await SignAsync(force: true, cancellationToken);
         return _repository;
     }
+
+    private Task PruneAsync(CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
+    {
+        await StatusStore.PruneAsync(transaction);
+        await TokenStore.PruneAsync(transaction, site.Time.GetUtcNow() - TokensAfter);
+    }, cancellationToken);
 
     private async Task CollectGarbageAsync(CancellationToken cancellationToken)
     {

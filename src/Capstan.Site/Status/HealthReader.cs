@@ -8,25 +8,26 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, InboxHealth inboxes)
+internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
         await quarantine.CountAsync(cancellationToken),
         await NumberAsync(SettingStore.QuarantineDropped, cancellationToken) ?? 0,
         await caps.ListAsync(cancellationToken),
-        await ExpiryAsync(CapWriter.Pointer, cancellationToken),
-        await ExpiryAsync("metadata/1.root.json", cancellationToken),
+        await TimestampExpiresAsync(cancellationToken),
+        publisher.RootExpires,
         site.Keys.RootPresent,
         await NumberAsync(SettingStore.LastSigned, cancellationToken) is { } signed ? Times.At(signed) : null,
-        inboxes.Read()));
+        inboxes.Read(),
+        cycles.Read()));
 
     private async Task<long?> NumberAsync(string setting, CancellationToken cancellationToken) =>
         long.TryParse(await settings.GetAsync(setting, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    private async Task<DateTimeOffset?> ExpiryAsync(string path, CancellationToken cancellationToken)
+    private async Task<DateTimeOffset?> TimestampExpiresAsync(CancellationToken cancellationToken)
     {
-        if (await published.ContentAsync(path, cancellationToken) is not { } content)
+        if (await published.ContentAsync(CapWriter.Pointer, cancellationToken) is not { } content)
             return null;
         using var document = JsonDocument.Parse(content);
         return document.RootElement.GetProperty("signed").GetProperty("expires").GetDateTimeOffset();

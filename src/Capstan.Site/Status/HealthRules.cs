@@ -6,7 +6,7 @@ namespace Capstan.Site.Status;
 
 /// <summary>All that decides whether the site is well.</summary>
 internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long QuarantineDropped, IReadOnlyList<CapState> Caps, DateTimeOffset? TimestampExpires,
-    DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes);
+    DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes, IReadOnlyDictionary<string, CycleFailure> Cycles);
 
 /// <summary>Health conditions: one cause, one line. Pure.</summary>
 internal static class HealthRules
@@ -19,6 +19,7 @@ internal static class HealthRules
     public static IReadOnlyList<HealthCondition> Judge(HealthFacts facts)
     {
         var conditions = new List<HealthCondition>();
+        Cycles(facts, conditions);
         Clock(facts, conditions);
         Expiries(facts, conditions);
         if (facts.Caps.Count == 0)
@@ -33,6 +34,17 @@ internal static class HealthRules
             conditions.Add(new("root_key_online", "information", "The root key lies in the site's keys directory.",
                 "Move keys/root.key.pem to a safe place that is offline; only a change of keys needs it."));
         return conditions;
+    }
+
+    /// <summary>One cause stops both parts, and is one line.</summary>
+    private static void Cycles(HealthFacts facts, List<HealthCondition> conditions)
+    {
+        foreach (var failure in facts.Cycles.OrderBy(pair => pair.Key, StringComparer.Ordinal).GroupBy(pair => pair.Value.Message, StringComparer.Ordinal))
+            conditions.Add(new("site_failing", "error",
+                $"The site's {string.Join(" and ", failure.Select(pair => pair.Key))} failed {failure.Max(pair => pair.Value.Failures)} times in a row: {failure.Key}",
+                failure.First().Value.IsDiskFull
+                    ? "Free space on the disk that holds the site's directory; the site goes on by itself, and uploads wait in the inbox."
+                    : "Look at the site's log for the cause; the site tries again by itself, and uploads wait in the inbox."));
     }
 
     private static void Clock(HealthFacts facts, List<HealthCondition> conditions)

@@ -22,12 +22,22 @@ internal static class Dialect
 
     public static DbConnection Connection(string connectionString) => new SqliteConnection(connectionString);
 
+    /// <summary>Closes the readers that wait for their next use: they hold the file, whatever lies under its name by then.</summary>
+    public static void CloseIdle(string connectionString)
+    {
+        using var connection = new SqliteConnection(connectionString);
+        SqliteConnection.ClearPool(connection);
+    }
+
     /// <summary>WAL, so that readers never wait for the writer; FULL, because a commit after which an upload is deleted must survive a power cut.</summary>
     public static async Task PrepareWriterAsync(DbConnection connection) =>
         await connection.ExecuteAsync("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -65536;");
 
     /// <summary>True when the values themselves were refused (constraint, too large, type): trying again cannot help.</summary>
     public static bool IsBadData(DbException error) => error is SqliteException { SqliteErrorCode: 18 or 19 or 20 };
+
+    /// <summary>True when the disk that holds the database has no room.</summary>
+    public static bool IsDiskFull(Exception error) => error is SqliteException { SqliteErrorCode: 13 };
 
     /// <summary>The message of a failed start, for the causes that a person can do something about.</summary>
     public static bool IsBusyOrDamaged(DbException error) => error is SqliteException { SqliteErrorCode: 5 or 6 or 8 or 10 or 11 or 13 or 14 or 26 };

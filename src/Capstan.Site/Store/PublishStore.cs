@@ -12,17 +12,21 @@ internal sealed class PublishStore(SiteDatabase database)
     public Task<(byte[] State, long Version)?> LoadAsync(CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<(byte[], long)?>("select state, version from publish_state where id = 1"), cancellationToken);
 
+    /// <summary>The version published last; 0 before the first.</summary>
+    public Task<long> VersionAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<long>("select version from publish_state where id = 1"), cancellationToken);
+
     public static Task SaveStateAsync(DbTransaction transaction, byte[] state, long version) => transaction.Connection!.ExecuteAsync(
         """
         insert into publish_state (id, state, version) values (1, @state, @version)
         on conflict (id) do update set state = excluded.state, version = excluded.version
         """, new { state, version }, transaction);
 
-    public static Task SaveFileAsync(DbTransaction transaction, string path, byte[] content, bool isPointer, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+    public static Task SaveFileAsync(DbTransaction transaction, string path, byte[] content, bool isPointer, long version, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
         """
-        insert into published_file (path, content, is_pointer, published_at) values (@path, @content, @pointer, @now)
-        on conflict (path) do update set content = excluded.content, is_pointer = excluded.is_pointer, superseded_at = null
-        """, new { path, content, pointer = isPointer ? 1 : 0, now = Times.Of(now) }, transaction);
+        insert into published_file (path, content, is_pointer, version, published_at) values (@path, @content, @pointer, @version, @now)
+        on conflict (path) do update set content = excluded.content, is_pointer = excluded.is_pointer, version = excluded.version, superseded_at = null
+        """, new { path, content, pointer = isPointer ? 1 : 0, version, now = Times.Of(now) }, transaction);
 
     /// <summary>Marks what the current state no longer uses. Roots stay for ever.</summary>
     public static async Task SupersedeAsync(DbTransaction transaction, IReadOnlySet<string> current, DateTimeOffset now)
@@ -34,9 +38,10 @@ internal sealed class PublishStore(SiteDatabase database)
     }
 
     /// <summary>Paths and lengths of the current files, the pointer last.</summary>
-    public Task<IReadOnlyList<(string Path, long Length, long IsPointer)>> CurrentAsync(CancellationToken cancellationToken) =>
+    /// <param name="after">Only those published with a later version; null for all.</param>
+    public Task<IReadOnlyList<(string Path, long Length, long IsPointer)>> CurrentAsync(long? after, CancellationToken cancellationToken) =>
         database.ReadAsync<IReadOnlyList<(string, long, long)>>(async connection => [.. await connection.QueryAsync<(string, long, long)>(
-            "select path, length(content), is_pointer from published_file where superseded_at is null order by is_pointer, path")], cancellationToken);
+            "select path, length(content), is_pointer from published_file where superseded_at is null and version > @after order by is_pointer, path", new { after = after ?? -1 })], cancellationToken);
 
     public Task<byte[]?> ContentAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<byte[]>("select content from published_file where path = @path", new { path }), cancellationToken);

@@ -77,6 +77,7 @@ internal sealed class SiteDatabase : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _turn.WaitAsync();
+        Dialect.CloseIdle(_readerString);
         await _writer.DisposeAsync();
         _turn.Dispose();
     }

@@ -8,6 +8,9 @@ namespace Capstan.Site.Store;
 /// <summary>Status messages, of clients and of the site itself (no device). A repeat of the last message of its sender is counted, not added.</summary>
 internal sealed class StatusStore(SiteDatabase database)
 {
+    /// <summary>Rows kept; the oldest go first. By number, not by age: a clock that is years ahead for an hour takes nothing away.</summary>
+    public const int MaxRows = 500_000;
+
     public static async Task AddAsync(DbTransaction transaction, long? deviceNumber, StatusMessage message, DateTimeOffset now)
     {
         var row = new
@@ -46,9 +49,9 @@ internal sealed class StatusStore(SiteDatabase database)
             order by s.id desc limit @limit
             """, new { deviceId, severity, before, limit })).Select(row => row.ToStatus())], cancellationToken);
 
-    /// <summary>Removes what was received before <paramref name="before"/>.</summary>
-    public static Task<int> PruneAsync(DbTransaction transaction, DateTimeOffset before) =>
-        transaction.Connection!.ExecuteAsync("delete from status where received_at < @before", new { before = Times.Of(before) }, transaction);
+    /// <summary>Removes what is beyond <paramref name="keep"/> rows.</summary>
+    public static Task<int> PruneAsync(DbTransaction transaction, int keep = MaxRows) => transaction.Connection!.ExecuteAsync(
+        "delete from status where id <= (select coalesce(max(id), 0) - @keep from status)", new { keep }, transaction);
 
     private sealed record Row(long Id, string? DeviceId, string? HostName, string Severity, string Code, string Component, string Text,
         long ReportedAt, long ReceivedAt, long RepeatCount)

@@ -7,22 +7,10 @@ namespace Capstan.Tests.Site;
 
 public class LoaderTests
 {
-    private static async Task<(SiteHarness Site, FakeDevice Device)> EnrolledAsync(ManualTime time)
-    {
-        var site = await SiteHarness.CreateAsync(time);
-        await site.AddCapAsync();
-        var device = new FakeDevice(site.Context);
-        var (path, content, _) = device.Next(device.Request(await site.TokenAsync()));
-        site.Drop(path, content);
-        await site.DrainAsync();
-        Assert.Equal("approved", (await site.ClientAsync(device)).State);
-        return (site, device);
-    }
-
     [Fact]
     public async Task A_request_with_a_good_token_becomes_a_client_with_a_published_policy()
     {
-        var (site, device) = await EnrolledAsync(new ManualTime());
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
         await using var _ = site;
         await site.PublishAsync();
         Assert.Empty(site.Inbox());
@@ -63,7 +51,7 @@ public class LoaderTests
     [Fact]
     public async Task Records_in_any_order_and_twice_are_applied_once_and_in_order()
     {
-        var (site, device) = await EnrolledAsync(new ManualTime());
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
         await using var _ = site;
         var records = Enumerable.Range(2, 5).Select(n => device.Next(device.Heartbeat(policy: n))).ToList();
         foreach (var n in new[] { 4, 2, 3, 0 })
@@ -85,7 +73,7 @@ public class LoaderTests
     [Fact]
     public async Task A_second_record_of_one_place_is_a_fork_and_stops_nobody()
     {
-        var (site, device) = await EnrolledAsync(new ManualTime());
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
         await using var _ = site;
         var (sequence, previous) = (device.Sequence, device.Previous);
         var original = device.Next(device.Heartbeat(policy: 7));
@@ -110,7 +98,7 @@ public class LoaderTests
     public async Task After_seven_days_a_gap_is_given_up_and_everything_is_asked_for()
     {
         var time = new ManualTime();
-        var (site, device) = await EnrolledAsync(time);
+        var (site, device) = await SiteHarness.EnrolledAsync(time);
         await using var _ = site;
         device.Next(device.Heartbeat());
         var after = device.Next(device.Heartbeat(policy: 3));
@@ -129,7 +117,7 @@ public class LoaderTests
     public async Task A_short_file_is_waited_for_and_then_quarantined()
     {
         var time = new ManualTime();
-        var (site, device) = await EnrolledAsync(time);
+        var (site, device) = await SiteHarness.EnrolledAsync(time);
         await using var _ = site;
         var upload = device.Next(device.Heartbeat(policy: 5));
         var file = site.Drop(upload.Path, upload.Content.AsSpan(0, 100));
@@ -151,7 +139,7 @@ public class LoaderTests
     [Fact]
     public async Task A_thousand_junk_files_keep_one_good_upload_from_nothing()
     {
-        var (site, device) = await EnrolledAsync(new ManualTime());
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
         await using var _ = site;
         for (var i = 0; i < 1_000; i++)
             site.Drop($"inbox/{device.Id.Bin}/junk {i}", [1, 2, 3]);
@@ -166,7 +154,7 @@ public class LoaderTests
     [Fact]
     public async Task A_bad_item_goes_to_quarantine_and_the_chain_goes_on()
     {
-        var (site, device) = await EnrolledAsync(new ManualTime());
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
         await using var _ = site;
         var bad = device.Next(new UploadItem(ItemKind.Heartbeat, System.Text.Json.JsonDocument.Parse("""{"version":1}""").RootElement));
         var good = device.Next(device.Heartbeat(policy: 6));
@@ -181,7 +169,7 @@ public class LoaderTests
     public async Task A_restart_between_storing_and_deleting_applies_nothing_twice()
     {
         var time = new ManualTime();
-        var (site, device) = await EnrolledAsync(time);
+        var (site, device) = await SiteHarness.EnrolledAsync(time);
         var upload = device.Next(device.Heartbeat(policy: 2), Documents.StatusMessage.ToItem(new StatusMessage { Severity = "warning", Code = "x_y", Component = "c", Text = "once", ReportedAt = 1 }));
         site.Drop(upload.Path, upload.Content);
         await site.DrainAsync();

@@ -5,12 +5,15 @@ using Capstan.Nal.Providers;
 using Capstan.Nal.Providers.Local;
 using Capstan.Protocol;
 using Capstan.Protocol.Jose;
+using Capstan.Protocol.Tuf;
 using Capstan.Protocol.V1;
 using Capstan.Site;
 using Capstan.Site.Api;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
+using Capstan.Site.Status;
 using Capstan.Site.Store;
+using Capstan.Tests.Protocol.Tuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -26,21 +29,28 @@ internal sealed class SiteHarness : IAsyncDisposable
     private SiteHarness(string directory, SiteContext context, ConnectionArbiter arbiter, WebApplication app)
     {
         Directory = directory;
+        CapDirectory = Path.Combine(directory, "cap");
         Context = context;
         _arbiter = arbiter;
         _app = app;
     }
 
     public string Directory { get; }
-    public string CapDirectory => Path.Combine(Directory, "cap");
+
+    /// <summary>Leaves the directory to whoever opens it next. Default: it is deleted.</summary>
+    public bool KeepDirectory { get; set; }
+
+    /// <summary>Default <c>cap</c> in the site's directory.</summary>
+    public string CapDirectory { get; set; }
+
     public NalPath Cap => NalPath.FromDirectory(CapDirectory);
     public SiteContext Context { get; }
 
     public T Get<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 
-    public static async Task<SiteHarness> CreateAsync(TimeProvider time, string code = "ABC", Func<IStorageProvider, IStorageProvider>? wrap = null)
+    public static async Task<SiteHarness> CreateAsync(TimeProvider time, string code = "ABC", Func<IStorageProvider, IStorageProvider>? wrap = null, string? directory = null)
     {
-        var directory = System.IO.Directory.CreateTempSubdirectory("capstan-site-").FullName;
+        directory ??= System.IO.Directory.CreateTempSubdirectory("capstan-site-").FullName;
         await SiteServer.InitializeAsync(Path.Combine(directory, "site"), code, time, CancellationToken.None);
         var harness = await OpenAsync(directory, time, wrap);
         await harness.Get<Publisher>().StartAsync(CancellationToken.None);
@@ -56,6 +66,56 @@ internal sealed class SiteHarness : IAsyncDisposable
         var arbiter = new ConnectionArbiter([wrap?.Invoke(provider) ?? provider], new ArbiterOptions(), time, random, NullLoggerFactory.Instance);
         var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
         return new SiteHarness(directory, context, arbiter, app);
+    }
+
+    /// <summary>A site with its CAP and one approved device.</summary>
+    public static async Task<(SiteHarness Site, FakeDevice Device)> EnrolledAsync(TimeProvider time, Func<IStorageProvider, IStorageProvider>? wrap = null)
+    {
+        var site = await CreateAsync(time, wrap: wrap);
+        await site.AddCapAsync();
+        return (site, await site.EnrolAsync());
+    }
+
+    /// <summary>One more device, by the way that real ones take.</summary>
+    public async Task<FakeDevice> EnrolAsync(string hostName = "pc1")
+    {
+        var device = new FakeDevice(Context, hostName);
+        await TakeInAsync(device, device.Request(await TokenAsync()));
+        Assert.Equal("approved", (await ClientAsync(device)).State);
+        return device;
+    }
+
+    /// <summary>Drops the device's next record and drains.</summary>
+    public async Task TakeInAsync(FakeDevice device, params IReadOnlyList<UploadItem> items)
+    {
+        var (path, content, _) = device.Next(items);
+        Drop(path, content);
+        await DrainAsync();
+    }
+
+    public async Task<IReadOnlyList<HealthCondition>> ConditionsAsync() => await Get<HealthReader>().ReadAsync(CancellationToken.None);
+
+    /// <summary>The one condition that is not the reminder about the root key, which every new site has.</summary>
+    public async Task<HealthCondition> OnlyConditionAsync() => Assert.Single(await ConditionsAsync(), condition => condition.Code != "root_key_online");
+
+    public async Task<CapState> CapStateAsync() => Assert.Single(await Get<CapStore>().ListAsync(CancellationToken.None));
+
+    public Task<long> VersionAsync() => Get<PublishStore>().VersionAsync(CancellationToken.None);
+
+    /// <summary>What a new client that reads the CAP trusts.</summary>
+    /// <exception cref="ProtocolException">What lies there does not verify.</exception>
+    public async Task<long> VersionOnCapAsync()
+    {
+        var client = await ClientOfCapAsync(new MemoryTrust());
+        return (await client.RefreshAsync(complete: true, CancellationToken.None)).TimestampVersion;
+    }
+
+    public async Task<TufClient> ClientOfCapAsync(MemoryTrust trust)
+    {
+        var root = await Get<Publisher>().RootAsync(CancellationToken.None);
+        var client = new TufClient(new FolderSource(CapDirectory), trust, Context.Time);
+        await client.TrustRootAsync(root.Hash, root.Version, CancellationToken.None);
+        return client;
     }
 
     public async Task AddCapAsync() => await Get<CapAdministration>().AddAsync(Cap, new CapAdd(Cap.ToString()), CancellationToken.None);
@@ -98,7 +158,18 @@ internal sealed class SiteHarness : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await CloseAsync();
-        System.IO.Directory.Delete(Directory, recursive: true);
+        if (!KeepDirectory)
+            System.IO.Directory.Delete(Directory, recursive: true);
+    }
+}
+
+/// <summary>A CAP read as a client does, around everything that a test injects into the site's own way.</summary>
+internal sealed class FolderSource(string directory) : ITufSource
+{
+    public async ValueTask<byte[]?> ReadAsync(string path, long maxBytes, CancellationToken cancellationToken)
+    {
+        var file = Path.Combine(directory, path);
+        return File.Exists(file) ? await File.ReadAllBytesAsync(file, cancellationToken) : null;
     }
 }
 
