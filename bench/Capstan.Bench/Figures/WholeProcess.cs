@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Capstan.Bench.Figures;
 
@@ -8,7 +9,7 @@ namespace Capstan.Bench.Figures;
 internal sealed record Run(double WallSeconds, double CpuSeconds, long PeakBytes, int ExitCode);
 
 /// <summary>Runs programs and reads what they cost.</summary>
-internal static class WholeProcess
+internal static partial class WholeProcess
 {
     /// <summary>The run with the median wall time of <paramref name="runs"/>, after one that does not count.</summary>
     public static async Task<Run> MedianAsync(int runs, string program, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
@@ -23,6 +24,7 @@ internal static class WholeProcess
     public static async Task<Run> RunAsync(string program, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var processorBefore = ProcessorSecondsOfChildren();
         var clock = Stopwatch.StartNew();
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null, cancellationToken);
@@ -37,7 +39,7 @@ internal static class WholeProcess
         await ended;
         var wall = clock.Elapsed.TotalSeconds;
         await Task.WhenAll(output, errors);
-        return new Run(wall, process.TotalProcessorTime.TotalSeconds, peak, process.ExitCode);
+        return new Run(wall, ProcessorSecondsOfChildren() - processorBefore, peak, process.ExitCode);
     }
 
     private static long HighWaterMark(int processId)
@@ -56,4 +58,17 @@ internal static class WholeProcess
         }
         return 0;
     }
+
+    /// <summary>User and system time of all children that have ended: getrusage(2), RUSAGE_CHILDREN.</summary>
+    private static double ProcessorSecondsOfChildren()
+    {
+        var usage = new long[18];
+        return GetResourceUsage(-1, usage) == 0
+            ? usage[0] + usage[2] + ((usage[1] + usage[3]) / 1e6)
+            : throw new InvalidOperationException($"getrusage failed with error {Marshal.GetLastPInvokeError()}.");
+    }
+
+    [LibraryImport("libc", EntryPoint = "getrusage", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int GetResourceUsage(int who, [Out] long[] usage);
 }
