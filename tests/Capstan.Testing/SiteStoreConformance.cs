@@ -185,13 +185,13 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         var caps = new CapStore(Database);
         Assert.True(await caps.AddAsync("p", "per-server:10", 2, Now, None));
         Assert.False(await caps.AddAsync("p", null, 0, Now, None));
-        await caps.FailedAsync("p", "inbox.Connect", "gone", Now, Now.AddSeconds(5), None);
+        await caps.DrainingFailedAsync("p", "Connect", "gone", Now, Now.AddSeconds(5), None);
         await caps.PublishedAsync("p", 7, Now, None);
-        Assert.Equal((1L, "gone", 7L), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.LastError!, cap.PublishedVersion)).Single());
+        Assert.Equal((0L, 1L, "gone", 7L), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.DrainFailures, cap.Failure!.Message, cap.PublishedVersion)).Single());
         await caps.DrainedAsync("p", 3, Now, None);
-        Assert.Equal((0L, (string?)null, 3L), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.LastError, cap.InboxCount)).Single());
-        await caps.FailedAsync("p", "StorageFull", "full", Now, Now.AddSeconds(5), None);
-        await caps.FailedAsync("p", "StorageFull", "full", Now.AddHours(1), Now.AddHours(2), None);
+        Assert.Equal((0L, null, 3L), (await caps.ListAsync(None)).Select(cap => (cap.DrainFailures, cap.Failure, cap.InboxCount)).Single());
+        await caps.PublishingFailedAsync("p", "StorageFull", "full", Now, Now.AddSeconds(5), None);
+        await caps.PublishingFailedAsync("p", "StorageFull", "full", Now.AddHours(1), Now.AddHours(2), None);
         await caps.DrainedAsync("p", 0, Now, None);
         Assert.Equal((2L, Times.Of(Now)), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.FailingSince!.Value)).Single());
         Assert.True(await caps.RemoveAsync("p", None));
@@ -233,8 +233,9 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         Assert.Equal(6, await published.VersionAsync(None));
         Assert.Empty(await published.GarbageAsync(Now, None));
         Assert.Equal(["targets/x"], await published.GarbageAsync(Now.AddMilliseconds(1), None));
-        Assert.Equal((1L, 2L, 1L), await Database.WriteAsync(async transaction => (await PublishStore.NextReceiptRevisionAsync(transaction, "00"),
-            await PublishStore.NextReceiptRevisionAsync(transaction, "00"), await PublishStore.NextReceiptRevisionAsync(transaction, "01")), None));
+        var seconds = Now.ToUnixTimeSeconds();
+        Assert.Equal((seconds, seconds + 1, seconds), await Database.WriteAsync(async transaction => (await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now),
+            await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now), await PublishStore.NextReceiptRevisionAsync(transaction, "01", Now)), None));
     }
 
     private async Task<string> InsertAsync(int number, string hostName = "pc")

@@ -22,6 +22,9 @@ internal abstract record Candidate(InboxFile File, byte[]? Content)
     /// <summary>Not whole yet, as far as one can tell.</summary>
     internal sealed record NotYet(InboxFile File, byte[]? Content, string Detail) : Candidate(File, Content);
 
+    /// <summary>The storage does not give its bytes. Nothing is decided about it, as there would be no copy.</summary>
+    internal sealed record Unreadable(InboxFile File, string Detail) : Candidate(File, null);
+
     /// <summary>Cannot be taken in.</summary>
     internal sealed record Refused(InboxFile File, byte[]? Content, string Reason, string Detail) : Candidate(File, Content);
 

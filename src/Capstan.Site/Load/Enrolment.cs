@@ -10,27 +10,30 @@ namespace Capstan.Site.Load;
 /// <summary>Registers, approves and retires devices. The key is the identity: host names and addresses decide nothing.</summary>
 internal sealed class Enrolment(SiteContext site, Publisher publisher)
 {
-    /// <summary>Devices that may wait for an approval; further requests stay in the inbox.</summary>
+    /// <summary>Devices that may wait for an approval; further requests without a good token stay in the inbox.</summary>
     public const int MaxPending = 1_000;
+
+    /// <summary>How long a request waits for an approval; then it is forgotten, and the client may ask again.</summary>
+    public static readonly TimeSpan PendingLimit = TimeSpan.FromDays(7);
 
     /// <summary>Registers the device when it is new, and approves it when the token is good.</summary>
     /// <returns>False when too many devices wait already.</returns>
     public static async Task<bool> RequestAsync(DbTransaction transaction, DeviceId id, string installNonce, ConfigurationRequest request, DateTimeOffset now)
     {
         var device = await DeviceStore.FindAsync(transaction, id.Value);
+        if (device is { State: not DeviceState.Pending })
+            return true;
+        // The token decides first: forged requests fill up only the room of those that have none.
+        var (accepted, label) = await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
         if (device is null)
         {
-            if (await DeviceStore.CountPendingAsync(transaction) >= MaxPending)
+            if (!accepted && await DeviceStore.CountPendingAsync(transaction) >= MaxPending)
                 return false;
             await DeviceStore.InsertAsync(transaction, new NewDevice(id, request.SigningKey.Thumbprint(),
                 JsonSerializer.Serialize(request.SigningKey, StoreJson.Default.Jwk), JsonSerializer.Serialize(request.SealingKey, StoreJson.Default.Jwk),
                 installNonce, request.HostName, request.OperatingSystem, request.ClientVersion), now);
-            device = await DeviceStore.FindAsync(transaction, id.Value);
+            device = (await DeviceStore.FindAsync(transaction, id.Value))!;
         }
-        if (device is not { State: DeviceState.Pending })
-            return true;
-
-        var (accepted, label) = await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
         if (accepted)
             await DeviceStore.ApproveAsync(transaction, id.Value, label, now, Publisher.CertificateTerm);
         await StatusStore.AddAsync(transaction, device.Number, Message(accepted ? "information" : "warning", accepted ? "client_approved" : "client_pending",

@@ -13,12 +13,12 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
 {
     private readonly SemaphoreSlim _quarantine = new(1, 1);
 
-    public async Task SettleAsync(IStore store, string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, TimeSpan lookAgain,
-        CancellationToken cancellationToken)
+    public async Task SettleAsync(IStore store, string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, CancellationToken cancellationToken)
     {
         await QuarantineAsync(cap, results, now, cancellationToken);
-        await RememberAsync(cap, memory, results, now, lookAgain, cancellationToken);
-        await DeleteAsync(store, cap, memory, results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone), cancellationToken);
+        await RememberAsync(cap, memory, results, now, cancellationToken);
+        await DeleteAsync(store, cap, memory,
+            results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File), cancellationToken);
 
         var devices = results.Where(result => result.Applied is not null).Select(result => result.Applied!.Value).ToHashSet();
         memory.Advanced(devices.Select(device => device.Value).ToHashSet(StringComparer.Ordinal));
@@ -27,11 +27,29 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
             publisher.Changed(PublishUrgency.Enrolment);
     }
 
+    /// <summary>The start of a pass: forgets what is gone, and tries again to delete what could not be deleted.</summary>
+    public async Task TidyAsync(IStore store, string cap, InboxMemory memory, InboxList list, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var gone = list.IsComplete ? memory.Keep(list.Files.Select(file => file.FileName).ToHashSet(StringComparer.Ordinal)) : [];
+        var clamped = memory.Clamp(now);
+        if (clamped || gone.Count > 0)
+        {
+            await site.Database.WriteAsync(async transaction =>
+            {
+                foreach (var name in gone)
+                    await WaitingStore.RemoveAsync(transaction, cap, name);
+                await WaitingStore.ClampAsync(transaction, cap, now);
+            }, cancellationToken);
+        }
+        var elapsed = site.Time.GetElapsedTime(0);
+        await DeleteAsync(store, cap, memory, list.Files.Where(file => memory.IsDeletionDue(file, elapsed)), cancellationToken);
+    }
+
     /// <summary>The end of a pass: receipts on this CAP, and its row.</summary>
     public async Task FinishAsync(IStore store, string cap, InboxMemory memory, int inboxCount, CancellationToken cancellationToken)
     {
         await receipts.WriteAsync(store, cap, cancellationToken);
-        health.Set(cap, new InboxFacts(memory.OldestWaiting, memory.UndeletableCount));
+        health.Set(cap, new InboxFacts(memory.OldestWaiting, memory.UndeletableCount, memory.UnreadableCount));
         await caps.DrainedAsync(cap, Math.Max(0, inboxCount), site.Time.GetUtcNow(), cancellationToken);
     }
 
@@ -69,21 +87,21 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
         }
     }
 
-    private async Task RememberAsync(string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, TimeSpan lookAgain, CancellationToken cancellationToken)
+    private async Task RememberAsync(string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, CancellationToken cancellationToken)
     {
+        var elapsed = site.Time.GetElapsedTime(0);
         var added = new List<string>();
         var settled = new List<string>();
         foreach (var result in results)
         {
             var name = result.Candidate.File.FileName;
             var device = (result.Candidate as Candidate.Verified)?.Upload.DeviceId;
-            // An unfinished file may be whole in a moment: only a gap is worth waiting longer for.
             if (result.Disposition != Disposition.Wait)
             {
                 if (memory.Settled(name))
                     settled.Add(name);
             }
-            else if (memory.Wait(name, device, now, device is null ? now : now + lookAgain))
+            else if (memory.Wait(result.Candidate.File, device, result.Candidate is Candidate.Unreadable, now, elapsed))
                 added.Add(name);
         }
         if (added.Count + settled.Count == 0)
@@ -98,24 +116,28 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
     }
 
     /// <summary>A file that cannot be deleted blocks nothing: the ledger knows that it is done with.</summary>
-    private async Task DeleteAsync(IStore store, string cap, InboxMemory memory, IEnumerable<IngestResult> done, CancellationToken cancellationToken)
+    private async Task DeleteAsync(IStore store, string cap, InboxMemory memory, IEnumerable<InboxFile> done, CancellationToken cancellationToken)
     {
-        var failed = new ConcurrentBag<(string Name, NalException Cause)>();
-        await Parallel.ForEachAsync(done, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken }, async (result, token) =>
+        var files = done.ToList();
+        var failed = new ConcurrentBag<(InboxFile File, NalException Cause)>();
+        await Parallel.ForEachAsync(files, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken }, async (file, token) =>
         {
             try
             {
-                await store.DeleteAsync(result.Candidate.File.Path, token);
+                await store.DeleteAsync(file.Path, token);
             }
             catch (NalException cause)
             {
-                failed.Add((result.Candidate.File.FileName, cause));
+                failed.Add((file, cause));
             }
         });
-        foreach (var (name, cause) in failed)
+        foreach (var file in files.Except(failed.Select(failure => failure.File)))
+            memory.Deleted(file.FileName);
+        var elapsed = site.Time.GetElapsedTime(0);
+        foreach (var (file, cause) in failed)
         {
-            memory.CannotDelete(name);
-            LoadLog.DeleteFailed(logger, name, cap, cause.Message, cause);
+            memory.CannotDelete(file, elapsed);
+            LoadLog.DeleteFailed(logger, file.FileName, cap, cause.Message, cause);
         }
     }
 }

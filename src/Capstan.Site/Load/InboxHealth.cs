@@ -5,7 +5,8 @@ namespace Capstan.Site.Load;
 /// <summary>What the last pass over an inbox left behind.</summary>
 /// <param name="OldestWaiting">Since when the oldest upload waits; null when none does.</param>
 /// <param name="Undeletable">Files that were taken in and could not be deleted.</param>
-internal sealed record InboxFacts(DateTimeOffset? OldestWaiting, int Undeletable);
+/// <param name="Unreadable">Files that are left alone because they cannot be read.</param>
+internal sealed record InboxFacts(DateTimeOffset? OldestWaiting, int Undeletable, int Unreadable = 0);
 
 /// <summary>The state of all inboxes, for health. Thread-safe.</summary>
 internal sealed class InboxHealth

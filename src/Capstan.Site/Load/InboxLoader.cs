@@ -14,6 +14,7 @@ internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore c
     private static readonly TimeSpan RemoteInterval = TimeSpan.FromSeconds(60);
 
     private readonly Dictionary<string, TimeSpan> _due = new(StringComparer.Ordinal);
+    private readonly CapWork<bool> _draining = new(site, (cap, cause, cancellationToken) => sync.FailedAsync(cap, CapSync.Draining, cause, cancellationToken));
 
     /// <param name="interval">Between two looks at an empty inbox; null for 2 s on LOCAL and 60 s elsewhere.</param>
     public Task RunAsync(TimeSpan? interval, CancellationToken cancellationToken)
@@ -33,11 +34,11 @@ internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore c
     {
         var now = site.Time.GetElapsedTime(0);
         var due = (await caps.ListAsync(cancellationToken))
-            .Where(cap => !(cap.NextTry > site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
-        var more = await Task.WhenAll(due.Select(cap => DrainAsync(cap, cancellationToken)));
-        foreach (var (cap, again) in due.Zip(more))
+            .Where(cap => cap.IsDrainingDue(site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
+        var drained = await _draining.RunAsync(due, DrainAsync, cancellationToken);
+        foreach (var (cap, again) in drained)
             _due[cap.Path] = again ? now : now + (interval ?? (NalPath.Parse(cap.Path).LocalDirectory is null ? RemoteInterval : TimeSpan.Zero));
-        return more.Any(again => again);
+        return drained.Any(inbox => inbox.Result);
     }
 
     private async Task<bool> DrainAsync(CapState cap, CancellationToken cancellationToken)

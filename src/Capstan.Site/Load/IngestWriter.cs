@@ -34,18 +34,10 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         return site.Database.WriteAsync<IReadOnlyList<IngestResult>>(async transaction =>
         {
             var results = new List<IngestResult>();
-            try
-            {
-                foreach (var candidate in candidates)
-                    results.Add(await OneAsync(transaction, candidate, waited(candidate.File.FileName), now));
-                return results;
-            }
-            catch
-            {
-                packages.Forget();
-                throw;
-            }
-        }, cancellationToken);
+            foreach (var candidate in candidates)
+                results.Add(await OneAsync(transaction, candidate, waited(candidate.File.FileName), now));
+            return results;
+        }, undone: packages.Forget, cancellationToken);
     }
 
     private async Task<IngestResult> OneAsync(DbTransaction transaction, Candidate candidate, TimeSpan waited, DateTimeOffset now)
@@ -56,6 +48,8 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 return new(candidate, Disposition.Delete);
             case Candidate.Refused refused:
                 return new(candidate, Disposition.Quarantine, refused.Reason, refused.Detail);
+            case Candidate.Unreadable unreadable:
+                return new(candidate, Disposition.Wait, "unreadable", unreadable.Detail);
             case Candidate.NotYet notYet:
                 return waited >= IngestDecision.ShortLimit
                     ? new(candidate, Disposition.Quarantine, "unfinished", notYet.Detail)
@@ -138,6 +132,12 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         var device = await DeviceStore.FindAsync(transaction, upload.DeviceId)
             ?? throw new ProtocolException(ProtocolError.WrongBinding, "the record is of a device that is not registered");
         await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Applied, now);
+        if (device.State != DeviceState.Approved)
+        {
+            // Nothing of a device that nobody approved is kept but its request: it is asked for the rest.
+            await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), now);
+            return true;
+        }
         foreach (var (item, document) in record.Documents.Items)
             await ItemAsync(transaction, device.Number, item, document, now);
 

@@ -11,7 +11,7 @@ internal static partial class LoadLog
     [LoggerMessage(EventId = 4402, EventName = nameof(Quarantined), Level = LogLevel.Warning, Message = "{File} on {Cap} went to quarantine: {Reason} ({Detail})")]
     public static partial void Quarantined(ILogger logger, string file, string cap, string reason, string detail);
 
-    [LoggerMessage(EventId = 4403, EventName = nameof(DeleteFailed), Level = LogLevel.Warning, Message = "{File} on {Cap} is done with but cannot be deleted: {Reason} It is left out until the next start")]
+    [LoggerMessage(EventId = 4403, EventName = nameof(DeleteFailed), Level = LogLevel.Warning, Message = "{File} on {Cap} is done with but cannot be deleted: {Reason} Deleting it is tried again later")]
     public static partial void DeleteFailed(ILogger logger, string file, string cap, string reason, Exception cause);
 
     [LoggerMessage(EventId = 4404, EventName = nameof(QuarantineDropped), Level = LogLevel.Warning, Message = "Quarantine is full: {Files} oldest files were dropped")]

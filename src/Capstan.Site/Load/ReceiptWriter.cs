@@ -62,7 +62,7 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
             {
                 SiteCode = site.Site.SiteCode,
                 Epoch = site.Site.Epoch,
-                Revision = await PublishStore.NextReceiptRevisionAsync(transaction, bin),
+                Revision = await PublishStore.NextReceiptRevisionAsync(transaction, bin, site.Time.GetUtcNow()),
                 Bin = bin,
                 Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
                     JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],

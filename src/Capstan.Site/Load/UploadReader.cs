@@ -20,7 +20,7 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDis
     public async Task<Candidate> ReadAsync(IStore store, InboxFile file, CancellationToken cancellationToken)
     {
         if (file.LengthBytes > UploadCodec.MaxSealedBytes)
-            return new Candidate.Refused(file, null, "too_large", $"{file.LengthBytes} bytes; the limit is {UploadCodec.MaxSealedBytes}");
+            return new Candidate.Refused(file, null, "too_large", $"{file.LengthBytes} bytes; the limit is {UploadCodec.MaxSealedBytes}. Deleted without a copy");
         byte[]? content;
         try
         {
@@ -29,7 +29,7 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDis
         catch (NalException cause) when (cause.Error is not (NalError.Connect or NalError.ServerFull or NalError.Authenticate))
         {
             // One file that cannot be read (rights, a bad sector) is that file's matter.
-            return new Candidate.NotYet(file, null, $"cannot be read: {cause.Message}");
+            return new Candidate.Unreadable(file, $"cannot be read: {cause.Message}");
         }
         if (content is null)
             return new Candidate.Gone(file);

@@ -12,7 +12,7 @@ namespace Capstan.Site.Publish;
 /// <summary>Keeps one CAP after another at the published state; a failing one has its cause and next try in its row and stops no other.</summary>
 internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writer, CapStore caps, ReceiptWriter receipts, ILogger<CapSync> logger)
 {
-    /// <summary>Failures of this work are cleared by the loader, all others by the publisher.</summary>
+    /// <summary>Has its own failures and next try; all other work shares one.</summary>
     public const string Draining = "Draining the inbox";
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
@@ -28,7 +28,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     /// <returns>The version that the CAP verifiably showed before, when it was not ours; null otherwise.</returns>
     public async Task<long?> RunAsync(CapState cap, (string Hash, int Version) root, long version, bool complete, CancellationToken cancellationToken)
     {
-        if (!complete && cap.NextTry > site.NowMilliseconds)
+        if (!complete && !cap.IsPublishingDue(site.NowMilliseconds))
             return null;
         try
         {
@@ -42,7 +42,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                 var everything = complete || !untouched || now - left!.CheckedAt >= CheckInterval;
                 if (!everything && left!.Version == version)
                 {
-                    if ((cap.LastError is not null && !cap.ErrorCode!.StartsWith("inbox.", StringComparison.Ordinal)) || cap.PublishedVersion != version)
+                    if (cap.LastError is not null || cap.PublishedVersion != version)
                         await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
                     return (long?)null;
                 }
@@ -67,37 +67,35 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         }
     }
 
-    /// <summary>Removes superseded files everywhere. False when some CAP could not be reached: they are kept on the list for the next time.</summary>
-    public async Task<bool> DeleteAsync(IReadOnlyList<string> paths, IReadOnlyList<CapState> all, CancellationToken cancellationToken)
+    /// <summary>Removes superseded files. False when the CAP could not be reached: they are kept on the list for the next time.</summary>
+    public async Task<bool> DeleteAsync(CapState cap, IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
-        var done = true;
-        foreach (var cap in all)
+        try
         {
-            try
+            return await access.UseAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
             {
-                await access.UseAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
-                {
-                    foreach (var path in paths)
-                        await store.DeleteAsync(StorePath.Parse(path), cancellationToken);
-                    return true;
-                }, cancellationToken);
-            }
-            catch (NalException cause)
-            {
-                await FailedAsync(cap, "Removing superseded files", cause, cancellationToken);
-                done = false;
-            }
+                foreach (var path in paths)
+                    await store.DeleteAsync(StorePath.Parse(path), cancellationToken);
+                return true;
+            }, cancellationToken);
         }
-        return done;
+        catch (NalException cause)
+        {
+            await FailedAsync(cap, "Removing superseded files", cause, cancellationToken);
+            return false;
+        }
     }
 
     /// <summary>Records a failure with its cause in one line and the time of the next try.</summary>
     public async Task FailedAsync(CapState cap, string work, Exception cause, CancellationToken cancellationToken)
     {
         var now = site.Time.GetUtcNow();
-        var next = now + Cycle.Backoff(cap.Failures + 1, FirstRetry, LongestRetry, site.Random);
-        var code = (string.Equals(work, Draining, StringComparison.Ordinal) ? "inbox." : "") + (cause is NalException nal ? nal.Error.ToString() : ((SiteException)cause).Code);
-        await caps.FailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken);
+        var draining = string.Equals(work, Draining, StringComparison.Ordinal);
+        var next = now + Cycle.Backoff((draining ? cap.DrainFailures : cap.Failures) + 1, FirstRetry, LongestRetry, site.Random);
+        var code = cause is NalException nal ? nal.Error.ToString() : ((SiteException)cause).Code;
+        await (draining
+            ? caps.DrainingFailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken)
+            : caps.PublishingFailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken));
         SiteLog.CapFailed(logger, work, cap.Path, cause.Message, next, cause);
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Site.Load;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -21,6 +22,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private readonly SemaphoreSlim _pass = new(1, 1);
     private readonly Lock _gate = new();
+    private readonly CapWork<long?> _writing = new(site, (cap, cause, cancellationToken) => sync.FailedAsync(cap, "Publishing", cause, cancellationToken));
+    private readonly CapWork<bool> _deleting = new(site, (cap, cause, cancellationToken) => sync.FailedAsync(cap, "Removing superseded files", cause, cancellationToken));
     private readonly Signal _signal = new();
     private volatile TufRepository? _repository;
     private PublishSchedule _schedule = new(null, null);
@@ -40,6 +43,9 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     /// <summary>What an enrolment token must hold: hash and version of the current root.</summary>
     public async Task<(string Hash, int Version)> RootAsync(CancellationToken cancellationToken)
     {
+        // A pass may wait for a slow CAP: a token does not.
+        if (_repository is { } known)
+            return (known.RootHash, known.RootVersion);
         await _pass.WaitAsync(cancellationToken);
         try
         {
@@ -130,13 +136,14 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         var repository = await RepositoryAsync(cancellationToken);
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
-        var seen = await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete, cancellationToken)));
-        if (seen.Max() is not { } highest || highest < version)
+        var root = (repository.RootHash, repository.RootVersion);
+        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, root, version, complete, token), cancellationToken);
+        if (seen.Max(cap => cap.Result) is not { } highest || highest < version)
             return;
         // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
         await SignAsync(force: true, cancellationToken, highest);
-        version = await published.VersionAsync(cancellationToken);
-        await Task.WhenAll(all.Select(cap => sync.RunAsync(cap, (repository.RootHash, repository.RootVersion), version, complete: false, cancellationToken)));
+        var above = await published.VersionAsync(cancellationToken);
+        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, root, above, complete: false, token), cancellationToken);
     }
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)
@@ -188,7 +195,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
             // Memory may be ahead of the store now: what was stored counts.
             _repository = null;
             lock (_gate)
-                _schedule = before;
+                _schedule = _schedule.Urgency is { } meanwhile ? before.Changed(meanwhile) : before;
             throw;
         }
     }
@@ -241,14 +248,22 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private Task PruneAsync(CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
     {
+        var now = site.Time.GetUtcNow();
         await StatusStore.PruneAsync(transaction);
-        await TokenStore.PruneAsync(transaction, site.Time.GetUtcNow() - TokensAfter);
+        await TokenStore.PruneAsync(transaction, now - TokensAfter);
+        await DeviceStore.PrunePendingAsync(transaction, now - Enrolment.PendingLimit);
     }, cancellationToken);
 
     private async Task CollectGarbageAsync(CancellationToken cancellationToken)
     {
         var garbage = await published.GarbageAsync(site.Time.GetUtcNow() - GarbageAfter, cancellationToken);
-        if (garbage.Count == 0 || !await sync.DeleteAsync(garbage, await caps.ListAsync(cancellationToken), cancellationToken))
+        if (garbage.Count == 0)
+            return;
+        var version = await published.VersionAsync(cancellationToken);
+        var all = await caps.ListAsync(cancellationToken);
+        // What a CAP that lags behind still shows may need them: they go when it has caught up.
+        var cleaned = await _deleting.RunAsync(all.Where(cap => cap.PublishedVersion >= version), (cap, token) => sync.DeleteAsync(cap, garbage, token), cancellationToken);
+        if (cleaned.Count(cap => cap.Result) < all.Count)
             return;
         await site.Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), cancellationToken);
         SiteLog.GarbageCollected(logger, garbage.Count);

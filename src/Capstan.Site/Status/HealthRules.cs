@@ -68,14 +68,17 @@ internal static class HealthRules
 
     private static void Cap(CapState cap, HealthFacts facts, List<HealthCondition> conditions)
     {
-        if (cap.LastError is not null)
+        if (cap.Failure is { } failure)
             conditions.Add(new("cap_failing", "error",
-                $"{cap.Path}: failing since {Times.At(cap.FailingSince):u} ({cap.Failures} times): {cap.LastError}", NextStep(cap.ErrorCode)));
+                $"{cap.Path}: failing since {Times.At(failure.Since):u} ({failure.Count} times): {failure.Message}", NextStep(failure.Code)));
         else if (facts.Inboxes.TryGetValue(cap.Path, out var inbox))
         {
             if (inbox.Undeletable > 0)
                 conditions.Add(new("inbox_delete_failed", "warning",
                     $"{cap.Path}: {inbox.Undeletable} uploads were taken in but cannot be deleted.", "Give the site's account the right to delete in inbox: `capstan cap check` prints the recipe."));
+            if (inbox.Unreadable > 0)
+                conditions.Add(new("inbox_unreadable", "warning",
+                    $"{cap.Path}: {inbox.Unreadable} files cannot be read and are left alone.", "Give the site's account the right to read in inbox: `capstan cap check` prints the recipe."));
             if (facts.Now - inbox.OldestWaiting > WaitingWarning)
                 conditions.Add(new("inbox_waiting", "warning",
                     $"{cap.Path}: an upload waits since {inbox.OldestWaiting:u} for one that came before it, or for its own end.",
@@ -83,7 +86,7 @@ internal static class HealthRules
         }
     }
 
-    private static string NextStep(string? code) => code?.Replace("inbox.", "", StringComparison.Ordinal) switch
+    private static string NextStep(string? code) => code switch
     {
         nameof(Nal.NalError.StorageFull) => "Free space there, or raise the quota; the site goes on by itself.",
         nameof(Nal.NalError.AccessDenied) => "Give the site's account the right to write there; `capstan cap check` prints the recipe.",

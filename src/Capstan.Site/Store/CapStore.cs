@@ -5,17 +5,43 @@ namespace Capstan.Site.Store;
 
 /// <summary>One client access point as the site works with it.</summary>
 internal sealed record CapState(string Path, string? Licensing, long Headroom, long? LastPublished, long PublishedVersion, long? LastDrained, long InboxCount,
-    long Failures, long? FailingSince, long? NextTry, string? ErrorCode, string? LastError)
+    long Failures, long? FailingSince, long? NextTry, string? ErrorCode, string? LastError,
+    long DrainFailures = 0, long? DrainFailingSince = null, long? DrainNextTry = null, string? DrainErrorCode = null, string? DrainLastError = null)
 {
-    public CapRow ToRow() => new(Path, Licensing, (int)Headroom, LastError is not null ? "failing" : LastPublished is null ? "new" : "ok",
-        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(NextTry), LastError);
+    /// <summary>What fails; of two kinds of work, publishing.</summary>
+    public CapFailure? Failure =>
+        LastError is not null ? new(Failures, FailingSince, NextTry, ErrorCode, LastError)
+        : DrainLastError is not null ? new(DrainFailures, DrainFailingSince, DrainNextTry, DrainErrorCode, DrainLastError)
+        : null;
+
+    public bool IsPublishingDue(long now) => IsDue(NextTry, now);
+
+    public bool IsDrainingDue(long now) => IsDue(DrainNextTry, now);
+
+    public CapRow ToRow() => new(Path, Licensing, (int)Headroom, Failure is not null ? "failing" : LastPublished is null ? "new" : "ok",
+        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message);
+
+    /// <summary>No next try is further ahead than this: one that is was set while the clock was wrong.</summary>
+    private static bool IsDue(long? nextTry, long now) => nextTry is not { } next || next <= now || next - now > (long)CapStore.LongestPause.TotalMilliseconds;
 }
+
+/// <summary>Work on a CAP that fails now.</summary>
+/// <param name="Count">In a row.</param>
+internal sealed record CapFailure(long Count, long? Since, long? NextTry, string? Code, string Message);
 
 /// <summary>The client access points and how the last work on each went.</summary>
 internal sealed class CapStore(SiteDatabase database)
 {
+    public static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(15);
+
+    /// <summary>How often an unchanged inbox is written down.</summary>
+    private static readonly TimeSpan DrainedInterval = TimeSpan.FromMinutes(1);
+
     private const string Columns =
-        "path, licensing, headroom, last_published, published_version, last_drained, inbox_count, failures, failing_since, next_try, error_code, last_error";
+        """
+        path, licensing, headroom, last_published, published_version, last_drained, inbox_count, failures, failing_since, next_try, error_code, last_error,
+        drain_failures, drain_failing_since, drain_next_try, drain_error_code, drain_last_error
+        """;
 
     public Task<IReadOnlyList<CapState>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<CapState>>(
         async connection => [.. await connection.QueryAsync<CapState>($"select {Columns} from cap order by added_at, path")], cancellationToken);
@@ -32,22 +58,40 @@ internal sealed class CapStore(SiteDatabase database)
     public Task PublishedAsync(string path, long version, DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(
         transaction => transaction.Connection!.ExecuteAsync(
             """
-            update cap set last_published = @now, published_version = @version where path = @path;
-            update cap set failures = 0, failing_since = null, next_try = null, error_code = null, last_error = null
-            where path = @path and (error_code is null or error_code not like 'inbox.%')
+            update cap set last_published = @now, published_version = @version, failures = 0, failing_since = null, next_try = null, error_code = null, last_error = null
+            where path = @path
             """, new { path, version, now = Times.Of(now) }, transaction), cancellationToken);
 
-    public Task DrainedAsync(string path, int inboxCount, DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(
-        transaction => transaction.Connection!.ExecuteAsync(
+    /// <summary>Writes only what changed, or once a minute: a write waits for the disk.</summary>
+    public async Task DrainedAsync(string path, int inboxCount, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var parameters = new { path, inboxCount, now = Times.Of(now), from = Times.Of(now - DrainedInterval) };
+        if (await database.ReadAsync(connection => connection.ExecuteScalarAsync<bool>(
             """
-            update cap set last_drained = @now, inbox_count = @inboxCount where path = @path;
-            update cap set failures = 0, failing_since = null, next_try = null, error_code = null, last_error = null where path = @path and error_code like 'inbox.%'
-            """, new { path, inboxCount, now = Times.Of(now) }, transaction), cancellationToken);
+            select count(*) from cap
+            where path = @path and inbox_count = @inboxCount and drain_last_error is null and last_drained > @from and last_drained <= @now
+            """, parameters), cancellationToken))
+            return;
+        await database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(
+            """
+            update cap set last_drained = @now, inbox_count = @inboxCount, drain_failures = 0, drain_failing_since = null, drain_next_try = null,
+                           drain_error_code = null, drain_last_error = null
+            where path = @path
+            """, parameters, transaction), cancellationToken);
+    }
 
-    public Task FailedAsync(string path, string code, string error, DateTimeOffset now, DateTimeOffset nextTry, CancellationToken cancellationToken) => database.WriteAsync(
+    public Task PublishingFailedAsync(string path, string code, string error, DateTimeOffset now, DateTimeOffset nextTry, CancellationToken cancellationToken) => database.WriteAsync(
         transaction => transaction.Connection!.ExecuteAsync(
             """
             update cap set failures = failures + 1, failing_since = coalesce(failing_since, @now), next_try = @nextTry, error_code = @code, last_error = @error
+            where path = @path
+            """, new { path, code, error, now = Times.Of(now), nextTry = Times.Of(nextTry) }, transaction), cancellationToken);
+
+    public Task DrainingFailedAsync(string path, string code, string error, DateTimeOffset now, DateTimeOffset nextTry, CancellationToken cancellationToken) => database.WriteAsync(
+        transaction => transaction.Connection!.ExecuteAsync(
+            """
+            update cap set drain_failures = drain_failures + 1, drain_failing_since = coalesce(drain_failing_since, @now), drain_next_try = @nextTry,
+                           drain_error_code = @code, drain_last_error = @error
             where path = @path
             """, new { path, code, error, now = Times.Of(now), nextTry = Times.Of(nextTry) }, transaction), cancellationToken);
 }

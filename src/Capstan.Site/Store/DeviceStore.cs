@@ -39,7 +39,7 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task<int> CountPendingAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'pending'", null, transaction);
 
-    /// <summary>Registers a device as pending. Its number is never used again.</summary>
+    /// <summary>Registers a device as pending. Its number is used again only when it was forgotten while pending.</summary>
     public static Task InsertAsync(DbTransaction transaction, NewDevice device, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
         """
         insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text,
@@ -62,6 +62,19 @@ internal sealed class DeviceStore(SiteDatabase database)
             Now = Times.Of(now),
             NoPrevious = Upload.NoPrevious,
         }, transaction);
+
+    /// <summary>Forgets devices that asked before <paramref name="before"/> and were never approved, with all that is kept of them.</summary>
+    /// <returns>How many.</returns>
+    public static async Task<int> PrunePendingAsync(DbTransaction transaction, DateTimeOffset before)
+    {
+        var parameters = new { before = Times.Of(before) };
+        foreach (var table in new[] { "ledger", "status" })
+        {
+            await transaction.Connection!.ExecuteAsync(
+                $"delete from {table} where device_number in (select number from device where state = 'pending' and requested_at < @before)", parameters, transaction);
+        }
+        return await transaction.Connection!.ExecuteAsync("delete from device where state = 'pending' and requested_at < @before", parameters, transaction);
+    }
 
     /// <summary>Approves a pending device: gives it its ordinal (from 0, never reused) and its certificate's term. False when it was not pending.</summary>
     public static async Task<bool> ApproveAsync(DbTransaction transaction, string deviceId, string? tokenLabel, DateTimeOffset now, TimeSpan term) =>

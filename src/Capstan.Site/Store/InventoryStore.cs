@@ -18,21 +18,25 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
         await DeviceStore.ApplyHardwareSummaryAsync(transaction, number, hardware);
     }
 
-    /// <summary>Makes the rows equal to the document: only differences are written.</summary>
+    /// <summary>Makes the rows equal to the document: only differences are written. A source that could not be read keeps its rows: unknown is not empty.</summary>
     public async Task SaveSoftwareAsync(DbTransaction transaction, long number, SoftwareInventory software, DateTimeOffset now)
     {
         var connection = transaction.Connection!;
-        var current = (await connection.QueryAsync<(long Package, long? InstalledAt)>(
-            "select package_id, installed_at from device_package where device_number = @number", new { number }, transaction)).ToDictionary(row => row.Package, row => row.InstalledAt);
+        var current = (await connection.QueryAsync<(long Package, long? InstalledAt, string Source)>(
+            "select d.package_id, d.installed_at, p.source from device_package d join package p on p.package_id = d.package_id where d.device_number = @number",
+            new { number }, transaction)).ToDictionary(row => row.Package);
 
         var wanted = new Dictionary<long, long?>(software.Packages.Count);
         foreach (var package in software.Packages)
             wanted[await packages.IdOfAsync(transaction, package)] = package.InstalledAt;
 
+        var unread = software.Unread.Select(source => PackageSource(source.Source)).ToHashSet(StringComparer.Ordinal);
+        foreach (var kept in current.Values.Where(row => unread.Contains(row.Source)))
+            wanted.TryAdd(kept.Package, kept.InstalledAt);
         var gone = current.Keys.Where(id => !wanted.ContainsKey(id)).ToList();
         if (gone.Count > 0)
             await connection.ExecuteAsync("delete from device_package where device_number = @number and package_id = @id", gone.Select(id => new { number, id }), transaction);
-        await InsertAsync(transaction, number, wanted.Where(pair => !current.TryGetValue(pair.Key, out var at) || at != pair.Value));
+        await InsertAsync(transaction, number, wanted.Where(pair => !current.TryGetValue(pair.Key, out var row) || row.InstalledAt != pair.Value));
 
         await connection.ExecuteAsync(
             """
@@ -61,6 +65,14 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
             Unread = JsonSerializer.Deserialize(head.Unread, StoreJson.Default.IReadOnlyListUnreadSource) ?? [],
         }, Times.At(head.At));
     }, cancellationToken);
+
+    /// <summary>A source that was not read is named as itself, or by the path of its database.</summary>
+    private static string PackageSource(string unread) => unread switch
+    {
+        "/var/lib/dpkg" or "/var/lib/dpkg/status" or "/var/lib/dpkg/status.d" => "dpkg",
+        "/var/lib/rpm" or "/usr/lib/sysimage/rpm" => "rpm",
+        _ => unread,
+    };
 
     /// <summary>One prepared statement for all rows: 500 packages are the largest part of an inventory's cost.</summary>
     private static async Task InsertAsync(DbTransaction transaction, long number, IEnumerable<KeyValuePair<long, long?>> rows)

@@ -11,13 +11,22 @@ internal static class LedgerStore
     /// <summary>The place was taken; the record itself is in quarantine.</summary>
     public const string Refused = "refused";
 
+    /// <summary>Places kept per device, the newest: a copy of an older record goes to quarantine as replayed instead of being deleted.</summary>
+    public const int MaxPlaces = 1_000;
+    private const int PruneEvery = 64;
+
     public static Task<(string RecordHash, string Outcome)?> FindAsync(DbTransaction transaction, long number, long sequence) =>
         transaction.Connection!.QuerySingleOrDefaultAsync<(string, string)?>(
             "select record_hash, outcome from ledger where device_number = @number and sequence = @sequence", new { number, sequence }, transaction);
 
     /// <summary>Unique by device and sequence: a second row for one place fails the transaction.</summary>
-    public static Task InsertAsync(DbTransaction transaction, long number, long sequence, string recordHash, string outcome, DateTimeOffset now) =>
-        transaction.Connection!.ExecuteAsync(
+    public static async Task InsertAsync(DbTransaction transaction, long number, long sequence, string recordHash, string outcome, DateTimeOffset now)
+    {
+        await transaction.Connection!.ExecuteAsync(
             "insert into ledger (device_number, sequence, record_hash, outcome, applied_at) values (@number, @sequence, @recordHash, @outcome, @now)",
             new { number, sequence, recordHash, outcome, now = Times.Of(now) }, transaction);
+        // Here, by the key, and not by looking through all devices from time to time.
+        if (sequence % PruneEvery == 0)
+            await transaction.Connection!.ExecuteAsync("delete from ledger where device_number = @number and sequence <= @last", new { number, last = sequence - MaxPlaces }, transaction);
+    }
 }

@@ -53,11 +53,11 @@ internal sealed class PublishStore(SiteDatabase database)
     public static Task ForgetAsync(DbTransaction transaction, IEnumerable<string> paths) => transaction.Connection!.ExecuteAsync(
         "delete from published_file where path = @path", paths.Select(path => new { path }).ToList(), transaction);
 
-    /// <summary>The next revision of a receipts bin: it only rises.</summary>
-    public static Task<long> NextReceiptRevisionAsync(DbTransaction transaction, string bin) => transaction.Connection!.ExecuteScalarAsync<long>(
+    /// <summary>The next revision of a receipts bin: it only rises. At least the seconds since 1970, so that a site that was restored goes on above what clients have seen.</summary>
+    public static Task<long> NextReceiptRevisionAsync(DbTransaction transaction, string bin, DateTimeOffset now) => transaction.Connection!.ExecuteScalarAsync<long>(
         """
-        insert into receipt_bin (bin, revision) values (@bin, 1)
-        on conflict (bin) do update set revision = receipt_bin.revision + 1
+        insert into receipt_bin (bin, revision) values (@bin, @seconds)
+        on conflict (bin) do update set revision = case when receipt_bin.revision >= @seconds then receipt_bin.revision + 1 else @seconds end
         returning revision
-        """, new { bin }, transaction);
+        """, new { bin, seconds = now.ToUnixTimeSeconds() }, transaction);
 }

@@ -3,7 +3,7 @@ using System.Data.Common;
 namespace Capstan.Site.Store;
 
 /// <summary>The site's database: one writer at a time, readers beside it. Thread-safe.</summary>
-/// <remarks>A write is one transaction: all of it is durable when <see cref="WriteAsync{T}"/> returns, nothing of it after an exception.</remarks>
+/// <remarks>A write is one transaction: all of it is durable when a write returns, nothing of it after an exception.</remarks>
 internal sealed class SiteDatabase : IAsyncDisposable
 {
     private readonly DbConnection _writer;
@@ -50,7 +50,10 @@ internal sealed class SiteDatabase : IAsyncDisposable
         return await query(connection);
     }
 
-    public async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> work, CancellationToken cancellationToken)
+    public Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> work, CancellationToken cancellationToken) => WriteAsync(work, static () => { }, cancellationToken);
+
+    /// <param name="undone">Called when nothing was stored, be it that the commit failed, before the next writer begins: forgets what the work left in memory.</param>
+    public async Task<T> WriteAsync<T>(Func<DbTransaction, Task<T>> work, Action undone, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken);
         try
@@ -60,6 +63,11 @@ internal sealed class SiteDatabase : IAsyncDisposable
             // A graceful stop finishes what it has begun: the commit no longer asks for cancellation.
             await transaction.CommitAsync(CancellationToken.None);
             return result;
+        }
+        catch
+        {
+            undone();
+            throw;
         }
         finally
         {

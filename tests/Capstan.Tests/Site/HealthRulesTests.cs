@@ -57,7 +57,7 @@ public class HealthRulesTests
         "no cap" => Well with { Caps = [] },
         "failing cap" => Well with { Caps = [Failing("StorageFull")] },
         "foreign cap" => Well with { Caps = [Failing("foreign_cap")] },
-        "failing cap with a full inbox" => Well with { Caps = [Failing("inbox.Connect")], Inboxes = Inbox(Now.AddDays(-3), 4) },
+        "failing cap with a full inbox" => Well with { Caps = [Well.Caps[0] with { DrainFailures = 2, DrainFailingSince = 0, DrainErrorCode = "Connect", DrainLastError = "because" }], Inboxes = Inbox(Now.AddDays(-3), 4) },
         "undeletable" => Well with { Inboxes = Inbox(null, 4) },
         "waiting" => Well with { Inboxes = Inbox(Now.AddHours(-25), 0) },
         "waiting a little" => Well with { Inboxes = Inbox(Now.AddHours(-23), 0) },

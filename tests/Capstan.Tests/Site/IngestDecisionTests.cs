@@ -95,7 +95,7 @@ public class IngestDecisionTests
         }
 
         var files = Enumerable.Range(1, 500).Select(n => File('a', n)).Append(File('b', 3)).Append(new InboxFile(Capstan.Nal.Providers.StorePath.Parse("inbox/00/junk"), 1, null)).ToList();
-        var (work, more) = InboxListing.Choose(files);
+        var (work, more, _) = InboxListing.Choose(files, _ => false, null);
         Assert.True(more);
         Assert.Equal(InboxListing.MaxFilesOfDevice + 2, work.Count);
         Assert.Equal(Enumerable.Range(1, InboxListing.MaxFilesOfDevice), work.Take(InboxListing.MaxFilesOfDevice).Select(file => (int)file.Name!.Value.Sequence));

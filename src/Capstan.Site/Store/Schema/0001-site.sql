@@ -47,7 +47,8 @@ create table device (
     record_hash text not null,
     resync text not null default '[]'
 );
-create index device_by_host on device (host_name, device_id);
+create index device_by_host on device (lower(host_name), device_id);
+create index device_by_state on device (state);
 create index device_by_bin on device (bin);
 create index device_by_pending on device (policy_pending);
 
@@ -88,7 +89,7 @@ create table package (
 
 create table device_package (
     device_number bigint not null,
-    package_id bigint not null,
+    package_id bigint not null references package (package_id),
     installed_at bigint,
     primary key (device_number, package_id)
 ) {clustered};
@@ -145,7 +146,13 @@ create table cap (
     failing_since bigint,
     next_try bigint,
     error_code text,
-    last_error text
+    last_error text,
+    -- The same of the inbox: what fails there slows down no publishing, and the other way round.
+    drain_failures integer not null default 0,
+    drain_failing_since bigint,
+    drain_next_try bigint,
+    drain_error_code text,
+    drain_last_error text
 );
 
 -- Metadata and targets as published, so that any CAP can be filled again from nothing.

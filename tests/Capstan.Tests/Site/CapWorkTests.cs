@@ -1,0 +1,108 @@
+using Capstan.Nal;
+using Capstan.Protocol;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+using Capstan.Testing;
+
+namespace Capstan.Tests.Site;
+
+public class CapWorkTests
+{
+    private static CapState Cap(string path) => new(path, null, 10, null, 0, null, 0, 0, null, null, null, null);
+
+    [Fact]
+    public async Task A_hanging_cap_holds_up_no_other_and_is_said_to_fail()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        var failed = new List<(string Cap, NalError Error)>();
+        var work = new CapWork<int>(site.Context, (cap, cause, _) =>
+        {
+            failed.Add((cap.Path, cause.Error));
+            return Task.CompletedTask;
+        });
+        var begun = 0;
+        var hanging = new TaskCompletionSource<int>();
+        Task<int> Do(CapState cap, CancellationToken _)
+        {
+            Interlocked.Increment(ref begun);
+            return cap.Path == "hangs" ? hanging.Task : Task.FromResult(7);
+        }
+        IReadOnlyList<CapState> caps = [Cap("hangs"), Cap("works")];
+
+        var first = work.RunAsync(caps, Do, CancellationToken.None);
+        while (!first.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+        Assert.Equal(["works"], (await first).Select(result => result.Cap.Path));
+        Assert.Equal(["works"], (await work.RunAsync(caps, Do, CancellationToken.None)).Select(result => result.Cap.Path));
+        Assert.Equal(3, begun);
+
+        time.Advance(CapWork<int>.Limit);
+        while (failed.Count == 0)
+            await Task.Yield();
+        Assert.Equal([("hangs", NalError.Connect)], failed);
+        hanging.SetResult(1);
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(-1, true)]
+    [InlineData(60, false)]
+    [InlineData(15 * 60, false)]
+    [InlineData(16 * 60, true)]
+    [InlineData(300_000_000, true)]
+    public void A_next_try_that_no_right_clock_has_set_counts_for_nothing(int? secondsAhead, bool due)
+    {
+        const long Now = 1_800_000_000_000;
+        var cap = Cap("x") with { NextTry = Now + secondsAhead * 1_000L, DrainNextTry = Now + secondsAhead * 1_000L };
+        Assert.Equal(due, cap.IsPublishingDue(Now));
+        Assert.Equal(due, cap.IsDrainingDue(Now));
+    }
+
+    [Fact]
+    public async Task A_failing_publication_does_not_slow_draining()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        await site.AddCapAsync();
+        var caps = site.Get<CapStore>();
+        var cap = Assert.Single(await caps.ListAsync(CancellationToken.None));
+        await caps.PublishingFailedAsync(cap.Path, "StorageFull", "no room", time.GetUtcNow(), time.GetUtcNow().AddMinutes(5), CancellationToken.None);
+        var device = new FakeDevice(site.Context);
+        var (path, content, _) = device.Next(device.Request(await site.TokenAsync()));
+        site.Drop(path, content);
+        await site.DrainAsync();
+        Assert.Equal("approved", (await site.ClientAsync(device)).State);
+        var state = Assert.Single(await caps.ListAsync(CancellationToken.None));
+        Assert.Equal("no room", state.Failure?.Message);
+        await caps.DrainingFailedAsync(cap.Path, "Connect", "gone", time.GetUtcNow(), time.GetUtcNow().AddMinutes(5), CancellationToken.None);
+        await caps.PublishedAsync(cap.Path, 1, time.GetUtcNow(), CancellationToken.None);
+        Assert.Equal("gone", Assert.Single(await caps.ListAsync(CancellationToken.None)).Failure?.Message);
+    }
+
+    [Fact]
+    public async Task Superseded_files_stay_while_a_cap_lags_behind()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        await site.AddCapAsync();
+        await site.PublishAsync();
+        var before = Files(site);
+        var cap = Assert.Single(await site.Get<CapStore>().ListAsync(CancellationToken.None));
+        // What replaces these files never reaches the CAP: its next try is always in five minutes.
+        for (var day = 0; day < 16; day++)
+        {
+            await site.Get<CapStore>().PublishingFailedAsync(cap.Path, "StorageFull", "no room", time.GetUtcNow(), time.GetUtcNow().AddDays(1).AddMinutes(5), CancellationToken.None);
+            time.Advance(TimeSpan.FromDays(1));
+            await site.PublishAsync();
+        }
+        Assert.True(Assert.Single(await site.Get<CapStore>().ListAsync(CancellationToken.None)).PublishedVersion
+            < (await site.Get<PublishStore>().LoadAsync(CancellationToken.None))!.Value.Version);
+        Assert.Empty(before.Except(Files(site)));
+    }
+
+    private static List<string> Files(SiteHarness site) => [.. Directory.EnumerateFiles(Path.Combine(site.CapDirectory, "metadata"), "*", SearchOption.AllDirectories)];
+}
