@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Capstan.Nal;
 
 /// <summary>The right of one process to work in a directory. The kernel frees it when the process dies: no stale locks.</summary>
-/// <remarks>The lock is on the file <c>lock</c>, which is never deleted; its text (process id) is for display only.</remarks>
+/// <remarks>The lock is on the file <c>lock</c>, which only an uninstallation deletes, and while it holds it; its text (process id) is for display only.</remarks>
 public sealed partial class DirectoryLock : IDisposable
 {
     private readonly FileStream _file;

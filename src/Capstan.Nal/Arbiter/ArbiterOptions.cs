@@ -32,6 +32,9 @@ public sealed class ArbiterOptions
     /// <summary>Preferences besides the mark <c>PREFERRED</c> on a path: a server name alone matches every path of that server.</summary>
     public IReadOnlyList<NalPath> Preferences { get; set; } = [];
 
+    /// <summary>Paths that served badly: tried last, in this order, and never dropped. Default none.</summary>
+    public IReadOnlyList<NalPath> Avoided { get; set; } = [];
+
     /// <summary>Middle of the time after which a refused caller should try again; the actual one is uniform between half and one and a half of it. Default 30 s.</summary>
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(30);
 }

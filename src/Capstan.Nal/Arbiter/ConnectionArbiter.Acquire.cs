@@ -10,6 +10,8 @@ public sealed partial class ConnectionArbiter
     /// <summary>One request on its way through the candidates. Not thread-safe; used once.</summary>
     private sealed class Acquisition(ConnectionArbiter arbiter, NalPath requested, LeasePurpose purpose, TimeSpan wait)
     {
+        private static readonly TimeSpan LeastShare = TimeSpan.FromSeconds(5);
+
         private readonly TimeSpan _started = arbiter.Now;
         private readonly TimeSpan _deadline = arbiter.Now + (wait > TimeSpan.Zero ? wait : DefaultWait);
         private readonly List<Trial> _trials = [];
@@ -19,17 +21,25 @@ public sealed partial class ConnectionArbiter
             Resolve();
             // With alternatives a busy server is passed over first: a free equal is better than a place in a queue.
             var patient = wait > TimeSpan.Zero;
-            foreach (var trial in _trials)
+            for (var i = 0; i < _trials.Count; i++)
             {
-                if (await TryAsync(trial, mayQueue: patient && _trials.Count == 1, cancellationToken) is { } lease)
+                if (await TryAsync(_trials[i], mayQueue: patient && _trials.Count == 1, Share(_trials.Count - i), cancellationToken) is { } lease)
                     return new LeaseResult(lease);
             }
             if (patient && _trials.Count > 1 && _trials.Find(trial => trial.Refusal?.Kind == RefusalKind.Busy) is { } busy
-                && await TryAsync(busy, mayQueue: true, cancellationToken) is { } late)
+                && await TryAsync(busy, mayQueue: true, _deadline, cancellationToken) is { } late)
             {
                 return new LeaseResult(late);
             }
             return _trials.Exists(trial => trial.Outcome.Length > 0 && trial.IsCapacity) ? new LeaseResult(Refuse()) : throw Fail();
+        }
+
+        /// <summary>When the present candidate must have answered: each has an equal part of the time that is left, so that one silent server does not use it up.</summary>
+        private TimeSpan Share(int candidatesLeft)
+        {
+            var now = arbiter.Now;
+            var share = (_deadline - now) / candidatesLeft;
+            return _trials.Count == 1 ? _deadline : now + (share > LeastShare ? share : LeastShare);
         }
 
         private void Resolve()
@@ -44,7 +54,7 @@ public sealed partial class ConnectionArbiter
             }
         }
 
-        private async Task<Lease?> TryAsync(Trial trial, bool mayQueue, CancellationToken cancellationToken)
+        private async Task<Lease?> TryAsync(Trial trial, bool mayQueue, TimeSpan deadline, CancellationToken cancellationToken)
         {
             var path = trial.Ranked.Path;
             if (!arbiter._providers.TryGetValue(path.Provider, out var provider))
@@ -54,7 +64,7 @@ public sealed partial class ConnectionArbiter
             }
             var key = KeyOf(provider, path);
             var request = arbiter.NextRequest();
-            var outcome = await arbiter.HoldAsync(request, key, path, purpose, mayQueue, _deadline, cancellationToken);
+            var outcome = await arbiter.HoldAsync(request, key, path, purpose, mayQueue, deadline, cancellationToken);
             if (outcome.Refused is { } refused)
             {
                 trial.Set(refused, RefusalText(refused, key.Show));
@@ -65,15 +75,18 @@ public sealed partial class ConnectionArbiter
                 trial.Set(failed);
                 return null;
             }
-            return await OpenAsync(trial, request, key, path, cancellationToken);
+            return await OpenAsync(trial, request, key, path, deadline, cancellationToken);
         }
 
-        private async Task<Lease?> OpenAsync(Trial trial, long request, ConnectionKey key, NalPath path, CancellationToken cancellationToken)
+        private async Task<Lease?> OpenAsync(Trial trial, long request, ConnectionKey key, NalPath path, TimeSpan deadline, CancellationToken cancellationToken)
         {
             var kept = false;
+            var left = deadline - arbiter.Now;
+            using var late = new CancellationTokenSource(left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1), arbiter._time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
             try
             {
-                var store = await arbiter.OpenStoreAsync(request, key, path, cancellationToken);
+                var store = await arbiter.OpenStoreAsync(request, key, path, either.Token);
                 kept = true;
                 trial.SetUsed();
                 arbiter.LeaseGranted(path, purpose.Component, request);
@@ -86,6 +99,13 @@ public sealed partial class ConnectionArbiter
             catch (NalException failure)
             {
                 trial.Set(failure);
+                return null;
+            }
+            catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                var waited = string.Create(CultureInfo.InvariantCulture, $"{(arbiter.Now - _started).TotalSeconds:F1} s");
+                trial.Set(new NalException(NalError.Connect, $"{path} did not open within {waited}; it may be a mount that hangs, or a server that does not answer",
+                    path.ToString(), Completion.Unknown, isTransient: true, key.Server));
                 return null;
             }
             finally

@@ -48,7 +48,8 @@ public sealed partial class ConnectionArbiter
             ObjectDisposedException.ThrowIf(_isStopping, this);
             connection = _connections[key];
         }
-        var store = new LeasedStore(await connection.OpenAsync(path, cancellationToken), path);
+        // Waited for apart: a provider that hangs in the kernel does not look at the token.
+        var store = new LeasedStore(await connection.OpenAsync(path, cancellationToken).AsTask().WaitAsync(cancellationToken), path);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);

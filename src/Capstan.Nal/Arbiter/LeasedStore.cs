@@ -11,9 +11,9 @@ internal sealed class LeasedStore(IStore inner, NalPath path) : IStore
 
     public void End() => _ended = true;
 
-    public ValueTask<StoreEntry?> StatAsync(StorePath path, CancellationToken cancellationToken) => Store.StatAsync(path, cancellationToken);
+    public ValueTask<StoreEntry?> StatAsync(StorePath path, CancellationToken cancellationToken) => Bounded(Store.StatAsync(path, cancellationToken), cancellationToken);
 
-    public ValueTask<byte[]?> ReadAllAsync(StorePath path, long maxBytes, CancellationToken cancellationToken) => Store.ReadAllAsync(path, maxBytes, cancellationToken);
+    public ValueTask<byte[]?> ReadAllAsync(StorePath path, long maxBytes, CancellationToken cancellationToken) => Bounded(Store.ReadAllAsync(path, maxBytes, cancellationToken), cancellationToken);
 
     public ValueTask<int> ReadAsync(StorePath path, long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
         Store.ReadAsync(path, offset, buffer, cancellationToken);
@@ -27,17 +27,25 @@ internal sealed class LeasedStore(IStore inner, NalPath path) : IStore
         }
     }
 
-    public ValueTask<bool> CreateAsync(StorePath path, Stream content, CancellationToken cancellationToken) => Store.CreateAsync(path, content, cancellationToken);
+    public ValueTask<bool> CreateAsync(StorePath path, Stream content, CancellationToken cancellationToken) => Bounded(Store.CreateAsync(path, content, cancellationToken), cancellationToken);
 
-    public ValueTask ReplaceAsync(StorePath path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Store.ReplaceAsync(path, content, cancellationToken);
+    public ValueTask ReplaceAsync(StorePath path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => Bounded(Store.ReplaceAsync(path, content, cancellationToken), cancellationToken);
 
-    public ValueTask<bool> DeleteAsync(StorePath path, CancellationToken cancellationToken) => Store.DeleteAsync(path, cancellationToken);
+    public ValueTask<bool> DeleteAsync(StorePath path, CancellationToken cancellationToken) => Bounded(Store.DeleteAsync(path, cancellationToken), cancellationToken);
 
-    public ValueTask RenameAsync(StorePath from, StorePath to, CancellationToken cancellationToken) => Store.RenameAsync(from, to, cancellationToken);
+    public ValueTask RenameAsync(StorePath from, StorePath to, CancellationToken cancellationToken) => Bounded(Store.RenameAsync(from, to, cancellationToken), cancellationToken);
 
-    public ValueTask CreateDirectoryAsync(StorePath path, CancellationToken cancellationToken) => Store.CreateDirectoryAsync(path, cancellationToken);
+    public ValueTask CreateDirectoryAsync(StorePath path, CancellationToken cancellationToken) => Bounded(Store.CreateDirectoryAsync(path, cancellationToken), cancellationToken);
 
-    public ValueTask<StoreSpace?> GetSpaceAsync(CancellationToken cancellationToken) => Store.GetSpaceAsync(cancellationToken);
+    public ValueTask<StoreSpace?> GetSpaceAsync(CancellationToken cancellationToken) => Bounded(Store.GetSpaceAsync(cancellationToken), cancellationToken);
+
+    /// <summary>An operation that hangs in the kernel does not look at its token: the caller gets away all the same, and the operation ends when it can.</summary>
+    /// <remarks>Not for a read into the caller's buffer, which would be written to after the caller has it back.</remarks>
+    private static ValueTask<T> Bounded<T>(ValueTask<T> operation, CancellationToken cancellationToken) =>
+        operation.IsCompleted || !cancellationToken.CanBeCanceled ? operation : new ValueTask<T>(operation.AsTask().WaitAsync(cancellationToken));
+
+    private static ValueTask Bounded(ValueTask operation, CancellationToken cancellationToken) =>
+        operation.IsCompleted || !cancellationToken.CanBeCanceled ? operation : new ValueTask(operation.AsTask().WaitAsync(cancellationToken));
 
     private IStore Store => _ended ? throw new ObjectDisposedException(nameof(Lease), $"the lease on {path} was given back: its store cannot be used any more") : inner;
 }

@@ -11,12 +11,16 @@ namespace Capstan.Nal.Selection;
 /// <param name="UseRandom">The rest in random order; off, in the order of the list.</param>
 /// <param name="Preferences">A server name alone matches every path of that server; with segments, every path that begins with them.</param>
 /// <param name="Seed">The device. With <paramref name="Cycle"/> it fixes the random order.</param>
-internal sealed record SelectionRules(bool UsePreferred, bool UseExisting, bool UseRandom, IReadOnlyList<NalPath> Preferences, string Seed, long Cycle);
+internal sealed record SelectionRules(bool UsePreferred, bool UseExisting, bool UseRandom, IReadOnlyList<NalPath> Preferences, string Seed, long Cycle)
+{
+    /// <summary>Come last, in this order, whatever else holds for them.</summary>
+    public IReadOnlyList<NalPath> Avoided { get; init; } = [];
+}
 
 /// <param name="Why">Why the path stands at its place, for the trace.</param>
 internal readonly record struct RankedPath(NalPath Path, string Why);
 
-/// <summary>Orders equal paths: preferred, then connected, then the rest. Pure.</summary>
+/// <summary>Orders equal paths: preferred, then connected, then the rest, then those to avoid. Pure.</summary>
 internal static class PathSelection
 {
     /// <param name="isConnected">Whether a connection to the path's server is open now.</param>
@@ -42,6 +46,11 @@ internal static class PathSelection
 
     private static RankedPath Stage(NalPath path, Func<NalPath, bool> isConnected, SelectionRules rules, out int stage)
     {
+        if (rules.Avoided.TakeWhile(avoided => !avoided.Equals(path)).Count() is var place && place < rules.Avoided.Count)
+        {
+            stage = 3 + place;
+            return new(path, "served badly before");
+        }
         if (rules.UsePreferred && (path.IsPreferred || rules.Preferences.Any(preference => Covers(preference, path))))
         {
             stage = 0;

@@ -1,6 +1,7 @@
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
 using Capstan.Testing;
 using Capstan.Testing.Stores;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -105,6 +106,41 @@ public sealed class SharedConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_silent_server_leaves_the_others_their_part_of_the_wait()
+    {
+        var begun = new TaskCompletionSource();
+        var gate = new TaskCompletionSource();
+        _arbiter.SetExport("CAPs", [Share, Other]);
+        _server.OnConnect = (request, _) =>
+        {
+            if (request.Path.Root != "fs1")
+                return Task.CompletedTask;
+            begun.TrySetResult();
+            return gate.Task;
+        };
+        var asked = _arbiter.AcquireAsync(NalPath.Export("CAPs"), new LeasePurpose("one"), None).AsTask();
+        await begun.Task;
+        _time.Advance(TimeSpan.FromSeconds(15));
+        var result = await asked;
+        Assert.Equal(Other, result.Lease!.Path);
+        await result.Lease.DisposeAsync();
+        gate.SetResult();
+    }
+
+    [Fact]
+    public async Task A_root_that_hangs_while_it_is_opened_ends_in_an_error_when_the_wait_is_over()
+    {
+        var provider = new HangingRoots();
+        await using var arbiter = new ConnectionArbiter([provider], new ArbiterOptions(), _time, new Random(1), NullLoggerFactory.Instance);
+        var asked = arbiter.AcquireAsync(NalPath.FromDirectory("/hangs"), new LeasePurpose("one"), None).AsTask();
+        await provider.Reached.Task;
+        _time.Advance(TimeSpan.FromSeconds(30));
+        var thrown = await Assert.ThrowsAsync<NalException>(() => asked);
+        Assert.Equal((NalError.Connect, true), (thrown.Error, thrown.IsTransient));
+        Assert.Empty(arbiter.Connections());
+    }
+
+    [Fact]
     public async Task Disposing_ends_those_who_wait()
     {
         var begun = new TaskCompletionSource();
@@ -140,5 +176,25 @@ public sealed class SharedConnectionTests : IAsyncDisposable
         var thrown = await Assert.ThrowsAsync<NalException>(async () => await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None));
         Assert.Equal(NalError.Connect, thrown.Error);
         Assert.Contains("a surprise", thrown.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>As a mount whose server has gone: nothing answers, and nobody looks at the token.</summary>
+    private sealed class HangingRoots : IStorageProvider, IStorageConnection
+    {
+        public TaskCompletionSource Reached { get; } = new();
+        public string Name => "LOCAL";
+        public ulong? SessionId => null;
+
+        public string? ServerOf(NalPath path) => null;
+
+        public ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken) => ValueTask.FromResult<IStorageConnection>(this);
+
+        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)
+        {
+            Reached.TrySetResult();
+            return new ValueTask<IStore>(new TaskCompletionSource<IStore>().Task);
+        }
+
+        public ValueTask<bool> CloseAsync(CancellationToken cancellationToken) => ValueTask.FromResult(true);
     }
 }
