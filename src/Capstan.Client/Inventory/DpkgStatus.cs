@@ -11,7 +11,7 @@ internal sealed class DpkgStatus
     /// <summary>Bound of the file; 8,000 packages have 12 MB.</summary>
     public const int MaxBytes = 64 * 1024 * 1024;
 
-    /// <summary>Bound of the list.</summary>
+    /// <summary>Bound of the list. One more is parsed, so that the caller sees that there are more.</summary>
     public const int MaxPackages = 100_000;
 
     /// <summary>An installed package. <c>SameAcrossArchitectures</c> is "Multi-Arch: same": its files in info/ have the architecture in their name.</summary>
@@ -24,7 +24,7 @@ internal sealed class DpkgStatus
     public static List<Entry> Parse(ReadOnlySpan<byte> file, bool statusRequired)
     {
         var parser = new DpkgStatus();
-        while (file.Length > 0 && parser._entries.Count < MaxPackages)
+        while (file.Length > 0 && parser._entries.Count <= MaxPackages)
         {
             file = parser.Stanza(file, statusRequired);
         }

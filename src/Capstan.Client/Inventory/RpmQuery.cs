@@ -8,6 +8,9 @@ internal static class RpmQuery
     /// <summary>Fields end with unit separator and records with record separator: no header text holds these, while summaries and vendors may hold tabs and newlines.</summary>
     public const string Format = "%{NAME}\u001f%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\u001f%{ARCH}\u001f%{VENDOR}\u001f%{PACKAGER}\u001f%{INSTALLTIME}\u001f%{LONGSIZE}\u001f%{SUMMARY}\u001e";
 
+    /// <summary>The last character of each record.</summary>
+    public const char RecordEnd = '\u001e';
+
     /// <summary>Bound of the answer; 10,000 packages have 3 MB.</summary>
     public const int MaxBytes = 64 * 1024 * 1024;
 
@@ -18,7 +21,7 @@ internal static class RpmQuery
     {
         var packages = new List<InstalledPackage>();
         Span<Range> fields = stackalloc Range[Fields + 1];
-        while (answer.IndexOf('\u001e') is >= 0 and var end)
+        while (answer.IndexOf(RecordEnd) is >= 0 and var end)
         {
             var record = answer[..end];
             answer = answer[(end + 1)..];

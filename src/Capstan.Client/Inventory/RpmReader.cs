@@ -19,13 +19,13 @@ internal sealed class RpmReader(EvidenceTree tree, string tool, TimeProvider tim
 
     public async Task ReadAsync(List<InstalledPackage> packages, CancellationToken cancellationToken)
     {
-        if (DatabaseFolder() is not { } folder)
+        if (DatabaseFolder(tree) is not { } folder)
         {
             return;
         }
         if (!File.Exists(tool))
         {
-            tree.Miss("/" + folder, $"an rpm database without {tool}; install the package rpm to have it listed");
+            tree.Miss("/" + folder, $"an rpm database without {tool}; install the package rpm to have it listed, or remove the folder if it is a left-over");
             return;
         }
         using var deadline = new CancellationTokenSource(s_deadline, time);
@@ -36,6 +36,10 @@ internal sealed class RpmReader(EvidenceTree tree, string tool, TimeProvider tim
             if (answer.Error is { } error)
             {
                 tree.Miss("/" + folder, $"{tool} failed: {error}; run 'rpm --dbpath /{folder} -qa' to see why");
+            }
+            else if (answer.Text.Length > 0 && !answer.Text.EndsWith(RpmQuery.RecordEnd))
+            {
+                tree.Miss("/" + folder, $"{tool} ended in the middle of a package");
             }
             packages.AddRange(RpmQuery.Parse(answer.Text));
         }
@@ -49,7 +53,8 @@ internal sealed class RpmReader(EvidenceTree tree, string tool, TimeProvider tim
         }
     }
 
-    private string? DatabaseFolder()
+    /// <summary>The folder, relative to the root, that holds a database; null when there is none.</summary>
+    public static string? DatabaseFolder(EvidenceTree tree)
     {
         foreach (var folder in s_folders)
         {
@@ -86,7 +91,7 @@ internal sealed class RpmReader(EvidenceTree tree, string tool, TimeProvider tim
             var (text, whole) = await ReadAsync(process.StandardOutput, RpmQuery.MaxBytes, cancellationToken);
             if (!whole)
             {
-                return (text, $"its answer is longer than {RpmQuery.MaxBytes} characters; the rest is left out");
+                return (text, $"its answer is longer than {RpmQuery.MaxBytes} characters");
             }
             var (errorText, _) = await errors;
             await process.WaitForExitAsync(cancellationToken);
@@ -101,20 +106,18 @@ internal sealed class RpmReader(EvidenceTree tree, string tool, TimeProvider tim
         }
     }
 
-    /// <summary>Reads to the end or to the bound, whichever comes first.</summary>
+    /// <summary>Keeps what is within the bound, and reads the rest too: a full pipe would stop the tool.</summary>
     private static async Task<(string Text, bool Whole)> ReadAsync(StreamReader reader, int maxChars, CancellationToken cancellationToken)
     {
         var text = new StringBuilder();
         var buffer = new char[16 * 1024];
+        var whole = true;
         while (await reader.ReadAsync(buffer, cancellationToken) is > 0 and var count)
         {
-            if (text.Length + count > maxChars)
-            {
-                text.Append(buffer, 0, maxChars - text.Length);
-                return (text.ToString(), false);
-            }
-            text.Append(buffer, 0, count);
+            var kept = Math.Min(count, maxChars - text.Length);
+            text.Append(buffer, 0, kept);
+            whole &= kept == count;
         }
-        return (text.ToString(), true);
+        return (text.ToString(), whole);
     }
 }

@@ -27,7 +27,9 @@ public sealed class SoftwareCollector
         _rpmTool = rpmTool;
     }
 
-    /// <exception cref="PlatformNotSupportedException">The message is <c>not implemented on &lt;os&gt;</c>.</exception>
+    /// <remarks>A list that lacks packages would be read as "they were removed", so a database that exists is read whole or the collection fails.</remarks>
+    /// <exception cref="PlatformNotSupportedException">The message is <c>not implemented on &lt;os&gt;</c>, or that neither database exists here.</exception>
+    /// <exception cref="ClientException"><c>software_unread</c>: a database was not read whole; the message names each source with its cause.</exception>
     public async Task<SoftwareInventory> CollectAsync(CancellationToken cancellationToken)
     {
         Platform.RequireLinux();
@@ -38,7 +40,6 @@ public sealed class SoftwareCollector
             DpkgReader.Read(tree, packages, cancellationToken);
             return null;
         }, null);
-        var dpkgPackages = packages.Count;
         try
         {
             await new RpmReader(tree, _rpmTool, _time).ReadAsync(packages, cancellationToken);
@@ -47,13 +48,21 @@ public sealed class SoftwareCollector
         {
             tree.Miss("rpm", $"failed: {error.GetType().Name}: {error.Message}");
         }
-        if (dpkgPackages == 0 && packages.Count == 0 && tree.Unread.Count == 0 && !tree.HasFile("var/lib/dpkg/status") && !tree.HasDirectory("var/lib/dpkg/status.d") && !tree.HasDirectory("var/lib/rpm"))
+        if (tree.Unread is { Count: > 0 } unread)
         {
-            tree.Miss("installed software", "neither a dpkg nor an rpm database exists; other package systems are not read yet");
+            throw Unread(string.Join("; ", unread.Select(source => $"{source.Source}: {source.Reason}")));
+        }
+        if (packages.Count == 0)
+        {
+            throw tree.HasDirectory(DpkgReader.Folder) || RpmReader.DatabaseFolder(tree) is not null
+                ? Unread("the package database of this machine lists no package at all")
+                : new PlatformNotSupportedException("not implemented on this system: it has neither a dpkg nor an rpm database, and other package systems are not read yet");
         }
         packages.Sort(Compare);
-        return new SoftwareInventory { Packages = packages, Unread = tree.Unread };
+        return new SoftwareInventory { Packages = packages, Unread = [] };
     }
+
+    private static ClientException Unread(string cause) => new($"installed software was not read whole: {cause}", "software_unread");
 
     private static int Compare(InstalledPackage a, InstalledPackage b) =>
         string.CompareOrdinal(a.Source, b.Source) is not 0 and var bySource ? bySource

@@ -180,8 +180,71 @@ public sealed class CollectorTests : IDisposable
     public async Task An_rpm_database_without_its_tool_is_named_with_the_next_step()
     {
         _machine.With("var/lib/rpm/rpmdb.sqlite", "");
-        var inventory = await new SoftwareCollector(_machine.Root, TimeProvider.System, Path.Combine(_machine.Root, "no-rpm")).CollectAsync(CancellationToken.None);
-        Assert.Contains("install the package rpm", Assert.Single(inventory.Unread).Reason, StringComparison.Ordinal);
+        Assert.Contains("install the package rpm", await Unread("no-rpm"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Invariant_4_a_dpkg_status_that_is_empty_or_gone_is_a_failure_and_no_empty_list()
+    {
+        _machine.With("var/lib/dpkg/info/dpkg.list", "").With("var/lib/dpkg/status", "");
+        Assert.Contains("/var/lib/dpkg/status: empty", await Unread(), StringComparison.Ordinal);
+        File.Delete(Path.Combine(_machine.Root, "var/lib/dpkg/status"));
+        Assert.Contains("/var/lib/dpkg/status: missing", await Unread(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Invariant_4_a_database_without_any_package_is_not_believed()
+    {
+        _machine.With("var/lib/dpkg/status", "\n");
+        Assert.Contains("lists no package at all", await Unread(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Invariant_4_more_packages_than_the_limit_are_a_failure_and_no_short_list()
+    {
+        _machine.With("var/lib/dpkg/status", string.Concat(Enumerable.Range(0, DpkgStatus.MaxPackages + 1).Select(n => $"Package: p{n}\nStatus: install ok installed\nVersion: 1\n\n")));
+        Assert.Contains("more than 100000 packages", await Unread(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("echo 'cannot get shared lock' >&2; exit 1", "cannot get shared lock")]
+    [InlineData("printf 'bash\\0371\\037x\\037v\\037p\\0371\\0371\\037s\\036torn'", "in the middle of a package")]
+    public async Task Invariant_4_an_rpm_database_that_is_not_read_whole_is_a_failure_whatever_dpkg_says(string script, string cause)
+    {
+        _machine.With("var/lib/dpkg/status", Samples.CorpusFile("DpkgStatus", "three"));
+        Rpm(script);
+        Assert.Contains(cause, await Unread("rpm"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_tool_that_complains_at_length_is_not_stopped_by_a_full_pipe()
+    {
+        Rpm("head -c 300000 /dev/zero >&2; printf 'bash\\0371\\037x\\037v\\037p\\0371\\0371\\037s\\036'");
+        var inventory = await new SoftwareCollector(_machine.Root, TimeProvider.System, Path.Combine(_machine.Root, "rpm")).CollectAsync(CancellationToken.None);
+        Assert.Equal("bash", Assert.Single(inventory.Packages).Name);
+    }
+
+    [Fact]
+    public async Task A_machine_without_either_database_says_that_its_packages_are_not_read_yet()
+    {
+        var error = await Assert.ThrowsAsync<PlatformNotSupportedException>(() => new SoftwareCollector(_machine.Root, TimeProvider.System).CollectAsync(CancellationToken.None));
+        Assert.Contains("neither a dpkg nor an rpm database", error.Message, StringComparison.Ordinal);
+    }
+
+    private void Rpm(string script)
+    {
+        _machine.With("var/lib/rpm/rpmdb.sqlite", "").With("rpm", $"#!/bin/sh\n{script}\n");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(Path.Combine(_machine.Root, "rpm"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
+    }
+
+    private async Task<string> Unread(string tool = "no-rpm")
+    {
+        var refused = await Assert.ThrowsAsync<ClientException>(() => new SoftwareCollector(_machine.Root, TimeProvider.System, Path.Combine(_machine.Root, tool)).CollectAsync(CancellationToken.None));
+        Assert.Equal("software_unread", refused.Code);
+        return refused.Message;
     }
 
     [Fact]
@@ -200,6 +263,6 @@ public sealed class CollectorTests : IDisposable
         var collecting = new SoftwareCollector(_machine.Root, time, tool).CollectAsync(CancellationToken.None);
         await started.Task;
         time.Advance(TimeSpan.FromSeconds(30));
-        Assert.Contains("did not answer within 30 s", Assert.Single((await collecting).Unread).Reason, StringComparison.Ordinal);
+        Assert.Contains("did not answer within 30 s", (await Assert.ThrowsAsync<ClientException>(() => collecting)).Message, StringComparison.Ordinal);
     }
 }
