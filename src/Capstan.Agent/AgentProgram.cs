@@ -18,6 +18,7 @@ internal static class AgentProgram
             await console.Out.WriteLineAsync(AgentVerbs.Version);
             return Done;
         }
+        var endless = false;
         try
         {
             var parsed = Commands(new AgentVerbs(console, time, random)).Parse(args);
@@ -26,6 +27,8 @@ internal static class AgentProgram
                 await console.Error.WriteLineAsync($"capstan-client: {parsed.Errors[0].Message} (capstan-client --help shows the verbs)");
                 return Usage;
             }
+            // To be stopped is how these two end; any other verb has not done its work then.
+            endless = parsed.CommandResult.Command.Name is "run" or "logs";
             return await parsed.InvokeAsync(new InvocationConfiguration
             {
                 Output = console.Out,
@@ -47,7 +50,10 @@ internal static class AgentProgram
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            return Done;
+            if (endless)
+                return Done;
+            await console.Error.WriteLineAsync("capstan-client: stopped before it was done; the same command goes on from there");
+            return Failed;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -72,7 +78,7 @@ internal static class AgentProgram
 
         var token = new Option<string?>("--token") { Description = "The enrolment token (also: the variable CAPSTAN_TOKEN)" };
         var tokenFile = new Option<string?>("--token-file") { Description = "A file that holds the token; - reads it from the input" };
-        var cap = new Option<string?>("--cap") { Description = "A client access point that this machine tries first: a NAL path or a directory" };
+        var cap = new Option<string?>("--cap") { Description = "A client access point that this machine tries first: a NAL path or a directory; it replaces the one given before" };
         var install = new Command("install", "Makes the device's keys and records where the site is. Example: capstan-client install --token-file token.txt --cap /mnt/cap") { token, tokenFile, cap };
         install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(tokenFile), parsed.GetValue(cap), stop));
 
@@ -87,6 +93,13 @@ internal static class AgentProgram
         var status = new Command("status", "What the client knows of itself; works beside a running client. Example: capstan-client status -o json") { format };
         status.SetAction((parsed, stop) => verbs.StatusAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
 
+        var inventory = new Command("inventory", "What hardware and software this machine has, collected now; nothing is sent, and no installation is needed. Example: capstan-client inventory -o json") { format };
+        inventory.SetAction((parsed, stop) => verbs.InventoryAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
+
+        var advertisement = new Argument<string?>("advertisement") { Description = "The advertisement's id", Arity = ArgumentArity.ZeroOrOne };
+        var why = new Command("why", "Why an advertised program did or did not run. Not in this version: it comes with software distribution. Example: capstan-client why ABC20001") { advertisement };
+        why.SetAction((_, _) => verbs.WhyAsync());
+
         var connections = new Command("connections", "Which client access points this client uses, and whether the storage counts connections. Example: capstan-client connections");
         connections.SetAction((parsed, stop) => verbs.ConnectionsAsync(parsed.GetValue(data)!, stop));
 
@@ -97,7 +110,7 @@ internal static class AgentProgram
         var uninstall = new Command("uninstall", "Removes what install and run made: keys, state, logs. Example: capstan-client uninstall");
         uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, stop));
 
-        foreach (var command in new[] { install, run, runNow, status, connections, logs, uninstall })
+        foreach (var command in new[] { install, run, runNow, status, inventory, connections, why, logs, uninstall })
             root.Subcommands.Add(command);
         return root;
     }

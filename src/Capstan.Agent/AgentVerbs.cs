@@ -61,6 +61,37 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         return AgentProgram.Done;
     }
 
+    /// <summary>Collects both inventories of this machine and prints them. One that fails is named on the error stream; the other is still printed.</summary>
+    public async Task<int> InventoryAsync(string directory, bool json, CancellationToken cancellationToken)
+    {
+        var parts = ClientParts.OfThisMachine(Options(directory), time);
+        var failed = false;
+        var hardware = await PartAsync("hardware", () => Task.Run(() => parts.Hardware(cancellationToken), cancellationToken));
+        var software = await PartAsync("software", () => parts.Software(cancellationToken));
+        await console.Out.WriteLineAsync(json ? InventoryText.Json(hardware, software) : InventoryText.Table(hardware, software));
+        return failed ? AgentProgram.Failed : AgentProgram.Done;
+
+        async Task<T?> PartAsync<T>(string name, Func<Task<T>> collect) where T : class
+        {
+            try
+            {
+                return await collect();
+            }
+            catch (Exception e) when (e is ClientException or PlatformNotSupportedException)
+            {
+                failed = true;
+                await console.Error.WriteLineAsync($"capstan-client: {name}: {e.Message}");
+                return null;
+            }
+        }
+    }
+
+    public async Task<int> WhyAsync()
+    {
+        await console.Error.WriteLineAsync("capstan-client: why comes with software distribution, which this version does not have; `capstan-client status` says what the client waits for");
+        return AgentProgram.Failed;
+    }
+
     public async Task<int> ConnectionsAsync(string directory, CancellationToken cancellationToken)
     {
         var status = await CapstanClient.ReadStatusAsync(Options(directory), cancellationToken);

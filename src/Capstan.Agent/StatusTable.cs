@@ -28,7 +28,8 @@ internal static class StatusTable
         : Table([("CAP", "CONNECTIONS"), .. status.Caps.Select(cap =>
             (cap, cap.StartsWith("LOCAL:", StringComparison.OrdinalIgnoreCase) ? "not counted by local storage" : "none open: a lease lasts one cycle"))]);
 
-    private static string Table(IReadOnlyList<(string Left, string Right)> rows)
+    /// <summary>Two columns, the first as wide as its longest text.</summary>
+    public static string Table(IReadOnlyList<(string Left, string Right)> rows)
     {
         var width = rows.Max(row => row.Left.Length) + 2;
         var text = new StringBuilder();
