@@ -28,9 +28,9 @@ public sealed class CapstanClient : IAsyncDisposable
     internal Ccim Loop { get; }
 
     /// <summary>Makes keys and records token and CAPs. Repeatable: an interrupted installation is finished; an approved client is left as it is.</summary>
-    /// <remarks>A client that the site has not approved takes another token of the same site and asks again with it.</remarks>
+    /// <remarks>A client that the site has not approved takes another token of the same site and asks again with it. An approved one takes another <paramref name="cap"/> only.</remarks>
     /// <param name="token">The text of an enrolment token.</param>
-    /// <param name="cap">A NAL path or an absolute directory that this machine uses before the site's list; null for none.</param>
+    /// <param name="cap">A NAL path or an absolute directory that this machine tries before the site's list; it replaces the one given before. Null changes nothing.</param>
     /// <exception cref="ClientException">With cause and next step.</exception>
     public static async Task InstallAsync(ClientOptions options, string token, string? cap, TimeProvider time, CancellationToken cancellationToken) =>
         await Installation.InstallAsync(options, token, cap, cancellationToken);
@@ -94,8 +94,9 @@ public sealed class CapstanClient : IAsyncDisposable
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
             var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));
-            var arbiter = new ConnectionArbiter(parts.Providers, new ArbiterOptions { OrderSeed = keys.Id.Value }, time, random, files);
-            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, time, random), files);
+            var order = new ArbiterOptions { OrderSeed = keys.Id.Value };
+            var arbiter = new ConnectionArbiter(parts.Providers, order, time, random, files);
+            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), time, random), files);
         }
         catch
         {
@@ -112,7 +113,7 @@ public sealed class ClientOptions
 {
     public required string Directory { get; init; }
 
-    /// <summary>Slots and journal of this machine; null for the defaults of design.md 5.</summary>
+    /// <summary>Slots and journal of this machine; null for the defaults of design.md 5. Without effect in this version: slots and journal come with network storage.</summary>
     public string? NalDirectory { get; init; }
 
     /// <summary>Replaces the hardware evidence by a file (CAPSTAN_HARDWARE_FILE, for tests; the inventory says so).</summary>

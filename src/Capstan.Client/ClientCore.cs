@@ -2,7 +2,6 @@ using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
-using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Microsoft.Extensions.Logging;
 
@@ -35,12 +34,12 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     };
 
     /// <summary>The site as last verified; null before the first contact.</summary>
-    public SiteDescription? Site => Parsed(DocumentName.Site, Documents.SiteDescription);
+    public SiteDescription? Site => State.Document(DocumentName.Site, Documents.SiteDescription);
 
     /// <summary>The policy in force; null before approval.</summary>
-    public Policy? Policy => Parsed(DocumentName.Policy, Documents.Policy);
+    public Policy? Policy => State.Document(DocumentName.Policy, Documents.Policy);
 
-    public CapList? CapList => Parsed(DocumentName.CapList, Documents.CapList);
+    public CapList? CapList => State.Document(DocumentName.CapList, Documents.CapList);
 
     /// <summary>Puts a status message into the spool; a repeated one only counts.</summary>
     public void Report(string severity, string code, string text, string component = Component) => Spool.PutStatus(new StatusMessage
@@ -48,9 +47,12 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
         Severity = severity,
         Code = code,
         Component = component,
-        Text = text.Length <= MaxTextLength ? text : text[..MaxTextLength],
+        Text = Clip(text),
         ReportedAt = Clock.Wall.ToUnixTimeMilliseconds(),
     });
+
+    /// <summary>Text that any document takes: what is beyond 2,000 characters is cut off.</summary>
+    public static string Clip(string text) => text.Length <= MaxTextLength ? text : text[..MaxTextLength];
 
     public void Dispose()
     {
@@ -58,20 +60,6 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
         Keys.Dispose();
     }
 
-    private T? Parsed<T>(string name, DocumentKind<T> kind) where T : class
-    {
-        if (State.Document(name) is not { } document)
-            return null;
-        try
-        {
-            return kind.Decode(document.Content);
-        }
-        catch (ProtocolException e)
-        {
-            // It was read before it was adopted, so only a newer or older program of ours can fail here.
-            throw new ClientException($"the stored document '{name}' cannot be read by this program ({e.Message}); use the program that stored it", "state_newer", e);
-        }
-    }
 }
 
 /// <summary>Documents in force.</summary>

@@ -12,29 +12,34 @@ namespace Capstan.Client.Configuration;
 /// <summary>What one contact with a CAP came to.</summary>
 /// <param name="Failure">Why the storage failed on the way; null when it served to the end.</param>
 /// <param name="Problems">One line each, the failure included.</param>
-/// <param name="Wanted">Kinds that the site wants in full.</param>
-internal sealed record ContactReport(int Uploaded, string? Failure, IReadOnlyList<string> Problems, IReadOnlyList<string> Wanted);
+/// <param name="IsDoubtful">The metadata was missing or not acceptable: another CAP may have better.</param>
+internal sealed record ContactReport(int Uploaded, string? Failure, IReadOnlyList<string> Problems, bool IsDoubtful);
 
 /// <summary>The work of one lease: verify metadata, take orders, read receipts, upload. Each part is tried even if one before it failed.</summary>
 internal sealed class CapContact(ClientCore core, IStore store, bool localStorage, Func<HostFacts> host, TimeProvider time)
 {
+    private static readonly StorePath s_metadata = StorePath.Parse(Layout.Metadata);
+
     private readonly List<string> _problems = [];
     private string? _failure;
+    private bool _isDoubtful;
 
     public async Task<ContactReport> RunAsync(CyclePlan plan, CancellationToken cancellationToken)
     {
         await PartAsync(() => VerifyAsync(plan, cancellationToken));
-
-        var wanted = await ReceiptsAsync(plan, cancellationToken);
-
         var uploaded = 0;
-        if (core.Site is { } site && core.Lifecycle != ClientLifecycle.Retired)
+        // Nothing is written below a root that is no CAP: an unmounted share, or another directory.
+        if (_failure is null || !_isDoubtful)
         {
-            await RequestEnrolmentAsync(cancellationToken);
-            var flush = plan.Complete || plan.Heartbeat || plan.Inventory;
-            await PartAsync(async () => uploaded = await new Uploader(core, store, localStorage).UploadAsync(site, flush, cancellationToken));
+            var chainKnown = await ReceiptsAsync(plan, cancellationToken);
+            if (chainKnown && core.Site is { } site && core.Lifecycle != ClientLifecycle.Retired)
+            {
+                await RequestEnrolmentAsync(cancellationToken);
+                var flush = plan.Complete || plan.Heartbeat || plan.Inventory;
+                await PartAsync(async () => uploaded = await new Uploader(core, store, localStorage).UploadAsync(site, flush, cancellationToken));
+            }
         }
-        return new ContactReport(uploaded, _failure, _problems, wanted);
+        return new ContactReport(uploaded, _failure, _problems, _isDoubtful);
     }
 
     private async Task VerifyAsync(CyclePlan plan, CancellationToken cancellationToken)
@@ -66,19 +71,29 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
         }
         catch (ProtocolException e)
         {
+            _isDoubtful = true;
             Invalid(e);
+            if (e.Error == ProtocolError.Missing && await store.StatAsync(s_metadata, cancellationToken) is null)
+                throw new NalException(NalError.NotFound, $"there is no folder '{Layout.Metadata}': this is not a client access point, its storage is not mounted, "
+                    + "or the site has not published to it; nothing is written there", Layout.Metadata, isTransient: true);
         }
     }
 
-    private async Task<IReadOnlyList<string>> ReceiptsAsync(CyclePlan plan, CancellationToken cancellationToken)
+    /// <returns>False when this client may not add to its chain, because it has lost its state and the site's has not been seen.</returns>
+    private async Task<bool> ReceiptsAsync(CyclePlan plan, CancellationToken cancellationToken)
     {
-        if (!plan.ReadReceipts || core.Site is not { } site)
-            return [];
+        // A client asks with its first record, so one that has made none and yet is approved has made it in a life before.
+        var isNew = core.State.GetNumber(StateKey.Sequence) == 0;
+        if (core.Site is not { } site || !plan.ReadReceipts && !isNew)
+            return true;
         var receipts = new ReceiptReader(core, store);
         await PartAsync(() => receipts.ReadAsync(site, cancellationToken));
         if (receipts.Problem is { } problem)
             _problems.Add(problem);
-        return receipts.Wanted;
+        if (!isNew || receipts.IsRead || core.Lifecycle != ClientLifecycle.Approved)
+            return true;
+        _problems.Add("this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
+        return false;
     }
 
     /// <summary>Puts the configuration request into the spool, once for each token.</summary>
@@ -88,17 +103,29 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
             return;
         var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken)
             ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token T again", "not_installed");
-        var facts = host();
+        var facts = Facts();
         core.Spool.PutRequest(new ConfigurationRequest
         {
             TokenId = token.TokenId,
             TokenSecret = token.Secret,
             SigningKey = core.Keys.SigningJwk,
             SealingKey = core.Keys.SealingJwk,
-            HostName = facts.HostName,
-            OperatingSystem = facts.OperatingSystem,
+            HostName = ClientCore.Clip(facts.HostName),
+            OperatingSystem = ClientCore.Clip(facts.OperatingSystem),
             ClientVersion = ClientParts.Version,
         });
+    }
+
+    private HostFacts Facts()
+    {
+        try
+        {
+            return host();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw new ClientException($"this machine's name and addresses cannot be read ({e.Message}); the request for enrolment waits for them", "host_unread", e);
+        }
     }
 
     /// <summary>The storage's failures end this part; the others are still tried, since another part may need another right.</summary>

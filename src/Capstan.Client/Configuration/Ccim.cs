@@ -10,22 +10,27 @@ namespace Capstan.Client.Configuration;
 /// <summary>The client's loop (client component installation manager): plan, act through one lease, report, wait. One cycle at a time.</summary>
 internal sealed class Ccim : IDisposable
 {
+    /// <summary>How long one contact may hold its lease. A mount that hangs answers nothing, not even an error.</summary>
+    public static readonly TimeSpan ContactDeadline = TimeSpan.FromMinutes(5);
+
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
     private readonly ClientCore _core;
     private readonly ClientParts _parts;
     private readonly ConnectionArbiter _arbiter;
+    private readonly CapOrder _order;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly Components _components;
     private readonly CycleMemory _memory;
     private readonly SemaphoreSlim _one = new(1, 1);
 
-    public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, TimeProvider time, Random random)
+    public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, CapOrder order, TimeProvider time, Random random)
     {
         _core = core;
         _parts = parts;
         _arbiter = arbiter;
+        _order = order;
         _time = time;
         _random = random;
         _components = new Components(core, parts, time);
@@ -117,8 +122,10 @@ internal sealed class Ccim : IDisposable
             }
             if (plan.Heartbeat)
             {
-                SpoolHeartbeat();
-                _memory.HeartbeatDone();
+                var failure = await _components.HeartbeatAsync(cancellationToken);
+                if (failure is not null)
+                    problems.Add(failure);
+                _memory.HeartbeatDone(failed: failure is not null);
             }
             return await ContactAsync(plan, problems, cancellationToken);
         }
@@ -139,6 +146,7 @@ internal sealed class Ccim : IDisposable
     {
         var caps = CapExport.Paths(_core);
         _arbiter.SetExport(Export, caps);
+        _order.Prepare();
         LeaseResult result;
         try
         {
@@ -160,11 +168,14 @@ internal sealed class Ccim : IDisposable
             local = CapExport.IsLocal(cap);
             if (_memory.Reached())
                 ClientLog.CapAccessible(_core.Log, cap.ToString());
-            report = await new CapContact(_core, lease.Store, local, _parts.Host, _time).RunAsync(plan, cancellationToken);
+            report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, local, _parts.Host, _time), plan, cancellationToken);
         }
         problems.AddRange(report.Problems);
-        Honour(report.Wanted);
         ForgetSecret();
+        if (report.Failure is not null || report.IsDoubtful)
+            _order.ServedBadly(cap);
+        else
+            _order.ServedWell(cap, plan.Complete);
 
         if (report.Failure is { } failure)
         {
@@ -176,7 +187,17 @@ internal sealed class Ccim : IDisposable
         {
             _memory.ContactDone(plan.Complete, cap, _random.NextDouble());
             var pause = NextContact();
-            if (_core.Lifecycle == ClientLifecycle.Installed)
+            // What was met on the way is the cause that a person can do something about.
+            var cause = report.Problems.Count > 0 ? report.Problems[0]
+                : _core.Site is null ? $"{cap} does not list the description of site {_core.SiteCode}; let the site publish to it"
+                : null;
+            if (_core.Lifecycle != ClientLifecycle.Retired && cause is not null)
+            {
+                if (report.Problems.Count == 0)
+                    problems.Add(cause);
+                Waiting(cause, pause, reached: true);
+            }
+            else if (_core.Lifecycle == ClientLifecycle.Installed)
             {
                 ClientLog.WaitForApproval(_core.Log, _core.SiteCode, _core.Keys.Id.Fingerprint);
                 problems.Add(ApprovalText());
@@ -206,32 +227,31 @@ internal sealed class Ccim : IDisposable
     {
         var pause = _memory.ContactFailed(localStorage: true, _random);
         ClientLog.CycleFailed(_core.Log, e.Message, At(pause), e);
+        try
+        {
+            _core.State.Set((StateKey.Waiting, WaitingText(e.Message.ReplaceLineEndings(" "), pause)), (StateKey.NextContact, Stamp(pause)));
+        }
+        catch (ClientException unwritable)
+        {
+            // Where the state cannot be written, the log is the only place to say so.
+            ClientLog.CycleFailed(_core.Log, unwritable.Message, At(pause), unwritable);
+        }
         return pause;
     }
 
-    private void SpoolHeartbeat()
+    private async Task<ContactReport> WithinDeadlineAsync(CapContact contact, CyclePlan plan, CancellationToken cancellationToken)
     {
-        var host = _parts.Host();
-        _core.Spool.Put(ItemKind.Heartbeat, Documents.Heartbeat.Encode(new Heartbeat
+        using var deadline = new CancellationTokenSource(ContactDeadline, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
         {
-            HostName = host.HostName,
-            OperatingSystem = host.OperatingSystem,
-            ClientVersion = ClientParts.Version,
-            PolicyVersion = _core.State.Document(DocumentName.Policy)?.Version ?? 0,
-            Addresses = host.Addresses,
-            Components = _core.State.Components(),
-        }));
-    }
-
-    private void Honour(IReadOnlyList<string> wanted)
-    {
-        if (wanted.Count == 0)
-            return;
-        ClientLog.ResyncWanted(_core.Log, string.Join(", ", wanted));
-        foreach (var kind in wanted)
-            _core.State.Set((StateKey.Fingerprint(kind), null));
-        _memory.SendAgain(heartbeat: wanted.Contains(ItemKind.Heartbeat, StringComparer.Ordinal),
-            inventory: wanted.Any(kind => kind is ItemKind.HardwareInventory or ItemKind.SoftwareInventory));
+            return await contact.RunAsync(plan, either.Token);
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            var text = $"the storage did not finish within {ContactDeadline.TotalMinutes:F0} minutes; it may be a mount that hangs";
+            return new ContactReport(0, text, [text], IsDoubtful: false);
+        }
     }
 
     /// <summary>The one-time secret leaves the disk when the site has approved and holds the request.</summary>
@@ -254,9 +274,11 @@ internal sealed class Ccim : IDisposable
     }
 
     private void Waiting(string cause, TimeSpan pause, bool reached) => _core.State.Set(
-        (StateKey.Waiting, $"{cause}; next try {At(pause):HH:mm:ss}"),
+        (StateKey.Waiting, WaitingText(cause, pause)),
         (StateKey.NextContact, Stamp(pause)),
         (StateKey.LastContact, reached ? Stamp(TimeSpan.Zero) : _core.State.Get(StateKey.LastContact)));
+
+    private string WaitingText(string cause, TimeSpan pause) => $"{cause}; next try {At(pause):HH:mm:ss}";
 
     /// <summary>The local time of a moment from now, for people.</summary>
     private DateTimeOffset At(TimeSpan pause) => TimeZoneInfo.ConvertTime(_core.Clock.Wall + pause, _time.LocalTimeZone);

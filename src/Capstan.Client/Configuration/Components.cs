@@ -4,11 +4,14 @@ using Capstan.Protocol.V1;
 
 namespace Capstan.Client.Configuration;
 
-/// <summary>Runs the inventory components, each alone with a deadline: one that fails or hangs is reported and stops no other.</summary>
+/// <summary>Runs the inventory components and the heartbeat, each alone with a deadline: one that fails or hangs is reported and stops no other.</summary>
 internal sealed class Components(ClientCore core, ClientParts parts, TimeProvider time)
 {
     /// <summary>How long one component may run.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
+
+    /// <summary>More addresses than a heartbeat may hold are a machine of containers; the first of them name it well enough.</summary>
+    private const int MaxAddresses = 1_000;
 
     /// <summary>Components that were given up at their deadline and have not ended: they are not started a second time.</summary>
     private readonly Dictionary<string, Task> _hanging = new(StringComparer.Ordinal);
@@ -18,9 +21,40 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
     public async Task<IReadOnlyList<string>> CollectAsync(CancellationToken cancellationToken)
     {
         var problems = new List<string>();
-        await RunAsync(Documents.HardwareInventory, token => Task.Run(() => parts.Hardware(token), token), InventoryFingerprint.Of, problems, cancellationToken);
+        await RunAsync(Documents.HardwareInventory, token => Task.FromResult(parts.Hardware(token)), InventoryFingerprint.Of, problems, cancellationToken);
         await RunAsync(Documents.SoftwareInventory, parts.Software, InventoryFingerprint.Of, problems, cancellationToken);
         return problems;
+    }
+
+    /// <summary>Spools what the machine says of itself.</summary>
+    /// <returns>One line when it failed; null when it is in the spool.</returns>
+    public async Task<string?> HeartbeatAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var host = await WithinDeadlineAsync(ItemKind.Heartbeat, _ => Task.FromResult(parts.Host()), cancellationToken);
+            core.Spool.Put(ItemKind.Heartbeat, Documents.Heartbeat.Encode(new Heartbeat
+            {
+                HostName = ClientCore.Clip(host.HostName),
+                OperatingSystem = ClientCore.Clip(host.OperatingSystem),
+                ClientVersion = ClientParts.Version,
+                PolicyVersion = core.State.Document(DocumentName.Policy)?.Version ?? 0,
+                Addresses = [.. host.Addresses.Take(MaxAddresses)],
+                Components = core.State.Components(),
+            }));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+#pragma warning disable CA1031 // One fact that cannot be read must not keep the client from its CAP.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return Failed(ItemKind.Heartbeat, "the last one stays valid", e);
+        }
+        core.Spool.Over(ItemKind.Heartbeat, StatusCode.ComponentFailed);
+        return null;
     }
 
     private async Task RunAsync<T>(DocumentKind<T> kind, Func<CancellationToken, Task<T>> collect, Func<T, string> fingerprint, List<string> problems,
@@ -43,7 +77,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         }
         catch (PlatformNotSupportedException e)
         {
-            core.State.SetComponent(new ComponentState(name, "not-implemented", e.Message));
+            core.State.SetComponent(new ComponentState(name, "not-implemented", ClientCore.Clip(e.Message)));
             core.Report("warning", StatusCode.ComponentNotImplemented, $"{name}: {e.Message}", name);
             return;
         }
@@ -51,7 +85,9 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            problems.Add(Failed(name, e));
+            var problem = Failed(name, "the last inventory stays valid", e);
+            core.State.SetComponent(new ComponentState(name, "failed", ClientCore.Clip(OneLine(e))));
+            problems.Add(problem);
             return;
         }
         if (document is not null)
@@ -61,14 +97,15 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         core.Spool.Over(name, StatusCode.ComponentFailed);
     }
 
-    private string Failed(string name, Exception e)
+    private string Failed(string name, string meanwhile, Exception e)
     {
-        var cause = e.Message.ReplaceLineEndings(" ");
+        var cause = OneLine(e);
         ClientLog.ComponentFailed(core.Log, name, cause, e);
-        core.State.SetComponent(new ComponentState(name, "failed", cause));
-        core.Report("error", StatusCode.ComponentFailed, $"{name} failed: {cause}; the last inventory stays valid, next try in an hour", name);
+        core.Report("error", StatusCode.ComponentFailed, $"{name} failed: {cause}; {meanwhile}, next try in an hour", name);
         return $"{name}: {cause}";
     }
+
+    private static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ");
 
     private async Task<T> WithinDeadlineAsync<T>(string name, Func<CancellationToken, Task<T>> collect, CancellationToken cancellationToken)
     {
@@ -76,11 +113,13 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
             throw new TimeoutException("an earlier run has passed its deadline and has not ended");
         using var deadline = new CancellationTokenSource(Deadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var work = collect(either.Token);
+        var token = either.Token;
+        // On the pool: a collector that blocks its thread must not hold the loop past the deadline.
+        var work = Task.Run(() => collect(token), CancellationToken.None);
         _hanging[name] = work;
         try
         {
-            return await work.WaitAsync(either.Token);
+            return await work.WaitAsync(token);
         }
         catch (OperationCanceledException e) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

@@ -48,28 +48,9 @@ internal sealed class CycleMemory
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };
 
-    public void HeartbeatDone()
-    {
-        _lastHeartbeat = _core.Clock.Now;
-        _core.State.SetMoments(_core.Clock.Wall, MomentName.Heartbeat);
-    }
+    public void HeartbeatDone(bool failed) => _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);
 
-    public void InventoryDone(bool failed)
-    {
-        var interval = Intervals().Inventory;
-        var early = failed && interval > ComponentRetry ? interval - ComponentRetry : TimeSpan.Zero;
-        _lastInventory = _core.Clock.Now - early;
-        _core.State.SetMoments(_core.Clock.Wall - early, MomentName.Inventory);
-    }
-
-    /// <summary>The site wants things again: they are due now.</summary>
-    public void SendAgain(bool heartbeat, bool inventory)
-    {
-        if (heartbeat)
-            _core.State.ClearMoments(MomentName.Heartbeat);
-        if (inventory)
-            _core.State.ClearMoments(MomentName.Inventory);
-    }
+    public void InventoryDone(bool failed) => _lastInventory = Done(MomentName.Inventory, Intervals().Inventory, failed);
 
     /// <summary>A CAP was reached; true when that is news.</summary>
     public bool Reached()
@@ -116,6 +97,13 @@ internal sealed class CycleMemory
             return pause;
         _retryAt = _core.Clock.Now + told;
         return told;
+    }
+
+    private TimeSpan Done(string moment, TimeSpan interval, bool failed)
+    {
+        var early = failed && interval > ComponentRetry ? interval - ComponentRetry : TimeSpan.Zero;
+        _core.State.SetMoments(_core.Clock.Wall - early, moment);
+        return _core.Clock.Now - early;
     }
 
     private CycleIntervals Intervals()

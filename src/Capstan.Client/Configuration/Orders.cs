@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Nal.Paths;
 using Capstan.Protocol;
@@ -10,7 +11,9 @@ namespace Capstan.Client.Configuration;
 /// <summary>Takes the site's orders from verified metadata: site description, CAP list, own policy. What is missing or wrong changes nothing.</summary>
 internal sealed class Orders(ClientCore core)
 {
-    /// <summary>Set when something was refused: one line each, as the status message says it.</summary>
+    private readonly List<string> _missing = [];
+
+    /// <summary>What was refused, one line each, in the order of the documents; the status message joins them.</summary>
     public List<string> Problems { get; } = [];
 
     /// <summary>Reads the three documents and adopts each that holds. The documents do not depend on one another's success.</summary>
@@ -20,8 +23,14 @@ internal sealed class Orders(ClientCore core)
         await TakeAsync(metadata, Layout.SiteDescriptionTarget, Documents.SiteDescription.MaxBytes, AdoptSite, cancellationToken);
         await TakeAsync(metadata, Layout.CapListTarget, Documents.CapList.MaxBytes, AdoptCapList, cancellationToken);
         await TakeAsync(metadata, Layout.PolicyTarget(core.Keys.Id), Documents.Policy.MaxBytes, AdoptPolicy, cancellationToken);
+        // One message a contact, in a fixed order: a lasting condition is the same text again, and so urgent once.
+        if (_missing.Count > 0)
+            core.Report("warning", StatusCode.PolicyMissing, string.Join("; ", _missing));
         if (Problems.Count > 0)
+        {
+            core.Report("error", StatusCode.PolicyInvalid, string.Join("; ", Problems));
             return;
+        }
         core.Spool.Over(ClientCore.Component, StatusCode.PolicyInvalid);
         core.State.Set((StateKey.OrdersVersion, timestampVersion.ToString(CultureInfo.InvariantCulture)));
     }
@@ -84,7 +93,8 @@ internal sealed class Orders(ClientCore core)
             return null;
         var before = core.Lifecycle;
         var returns = before == ClientLifecycle.Retired && policy.State == "approved";
-        core.State.Adopt(DocumentName.Policy, Stored(target), (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
+        // A request that still waits has been answered; left in the spool it would be urgent for ever.
+        core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         if (returns)
             ForgetReported();
@@ -102,7 +112,7 @@ internal sealed class Orders(ClientCore core)
             return;
         var text = $"{target} is not listed by the site's metadata; the last good one stays in force";
         ClientLog.OrderMissing(core.Log, target);
-        core.Report("warning", StatusCode.PolicyMissing, text);
+        _missing.Add(text);
     }
 
     private void Refuse(string document, string cause)
@@ -110,7 +120,6 @@ internal sealed class Orders(ClientCore core)
         var text = $"{document}: {cause}; the last good one stays in force";
         Problems.Add(text);
         ClientLog.PolicyInvalid(core.Log, document, cause);
-        core.Report("error", StatusCode.PolicyInvalid, text);
     }
 
     private void ForgetReported()

@@ -19,10 +19,17 @@ internal static class Installation
         var directory = options.Directory;
         var enrolment = Decode(token);
         var own = cap is null ? null : OwnCap(cap);
-        if (await IsSettledAsync(directory, enrolment, token, own, cancellationToken))
+        var present = await PresentAsync(directory, enrolment, own, cancellationToken);
+        if (present == Present.Settled)
             return;
 
         using var taken = Prepare(directory);
+        if (present == Present.OtherCap)
+        {
+            using var approved = ClientDatabase.Open(directory);
+            new ClientState(approved).Set((StateKey.OwnCaps, own));
+            return;
+        }
         try
         {
             await DeviceKeys.EnsureAsync(directory, cancellationToken);
@@ -55,8 +62,13 @@ internal static class Installation
         {
             foreach (var file in Made(directory))
                 File.Delete(file);
+            // While it is held: after that it may be another process's.
+            if (!OperatingSystem.IsWindows())
+                File.Delete(Path.Combine(directory, LockFile));
         }
-        File.Delete(Path.Combine(directory, LockFile));
+        // Windows deletes no open file; nothing but an empty lock can be lost there.
+        if (OperatingSystem.IsWindows())
+            File.Delete(Path.Combine(directory, LockFile));
         RemoveIfEmpty(Path.Combine(directory, DeviceKeys.Folder));
         RemoveIfEmpty(Path.Combine(directory, LogFolder));
         RemoveIfEmpty(directory);
@@ -79,12 +91,22 @@ internal static class Installation
         }
     }
 
-    /// <summary>True when the directory holds a client of this site that needs nothing: approved, or waiting with this very token.</summary>
+    /// <summary>What an installation finds.</summary>
+    private enum Present
+    {
+        /// <summary>Nothing, something unfinished, or a client that waits with another token.</summary>
+        Incomplete = 1,
+        /// <summary>A client that the site has decided about, to which another CAP is given.</summary>
+        OtherCap = 2,
+        /// <summary>A client of this site that needs nothing: decided about, or waiting with this very token.</summary>
+        Settled = 3,
+    }
+
     /// <exception cref="ClientException"><c>other_site</c>.</exception>
-    private static async Task<bool> IsSettledAsync(string directory, EnrolmentToken enrolment, string token, string? own, CancellationToken cancellationToken)
+    private static async Task<Present> PresentAsync(string directory, EnrolmentToken enrolment, string? own, CancellationToken cancellationToken)
     {
         if (!File.Exists(ClientDatabase.PathIn(directory)))
-            return false;
+            return Present.Incomplete;
         string? site, lifecycle, caps;
         try
         {
@@ -94,18 +116,18 @@ internal static class Installation
         }
         catch (ClientException e) when (e.Code == "state_older")
         {
-            return false;
+            return Present.Incomplete;
         }
         if (site is not null && site != enrolment.SiteCode)
             throw new ClientException($"{directory} holds a client of site {site}, and the token is for site {enrolment.SiteCode}; "
                 + "uninstall first (capstan-client uninstall), or choose another directory with --data", "other_site");
         if (lifecycle is null)
-            return false;
+            return Present.Incomplete;
+        var sameCap = own is null || own == caps;
         if (lifecycle != "installed")
-            return true;
+            return sameCap ? Present.Settled : Present.OtherCap;
         var present = await EnrolmentSecret.LoadAsync(directory, cancellationToken);
-        return present is not null && present.TokenId == enrolment.TokenId && present.Secret == enrolment.Secret && (own is null || own == caps)
-            && token.Length > 0;
+        return sameCap && present is not null && present.TokenId == enrolment.TokenId && present.Secret == enrolment.Secret ? Present.Settled : Present.Incomplete;
     }
 
     private static EnrolmentToken Decode(string token)
@@ -128,7 +150,16 @@ internal static class Installation
         if (NalPath.TryParse(cap, out var path, out var error))
             return path.ToString();
         if (Path.IsPathRooted(cap))
-            return NalPath.FromDirectory(cap).ToString();
+        {
+            try
+            {
+                return NalPath.FromDirectory(cap).ToString();
+            }
+            catch (ArgumentException e)
+            {
+                throw new ClientException($"--cap: {e.Message}; rename the directory, or reach it by a link with another name", "bad_cap", e);
+            }
+        }
         throw new ClientException($"--cap: column {error.Column}: expected {error.Expected}; give a NAL path, or the absolute path of a directory", "bad_cap");
     }
 

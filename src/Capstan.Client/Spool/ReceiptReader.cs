@@ -8,8 +8,8 @@ namespace Capstan.Client.Spool;
 /// <summary>Reads what the site has acknowledged. Missing, unreadable, older or foreign receipts change nothing.</summary>
 internal sealed class ReceiptReader(ClientCore core, IStore store)
 {
-    /// <summary>Kinds that the site wants in full and that are not on their way.</summary>
-    public IReadOnlyList<string> Wanted { get; private set; } = [];
+    /// <summary>Whether valid receipts were read.</summary>
+    public bool IsRead { get; private set; }
 
     /// <summary>One line when receipts were refused; null when all went well or there were none.</summary>
     public string? Problem { get; private set; }
@@ -24,6 +24,7 @@ internal sealed class ReceiptReader(ClientCore core, IStore store)
                 return;
             var receipts = ReceiptsCodec.Verify(file, site.ReceiptsKey, core.SiteCode, site.Epoch, core.Keys.Id.Bin);
             RefuseRollback(receipts);
+            IsRead = true;
             if (receipts.Devices.FirstOrDefault(r => r.DeviceId == core.Keys.Id.Value) is { } mine)
                 Take(receipts, mine);
             core.Spool.Over(ClientCore.Component, StatusCode.ReceiptsInvalid);
@@ -46,6 +47,9 @@ internal sealed class ReceiptReader(ClientCore core, IStore store)
     private void Take(Receipts receipts, Receipt mine)
     {
         var records = core.Spool.Records();
+        if (core.State.GetNumber(StateKey.Sequence) == 0 && records.Count == 0 && mine.Sequence > 0)
+            // The keys are old and the state is new: its database was lost. A record 1 made now would be a fork.
+            core.Spool.Continue(mine);
         if (Fork(records, mine) is { } fork)
         {
             Problem = fork;
@@ -53,14 +57,16 @@ internal sealed class ReceiptReader(ClientCore core, IStore store)
             core.Report("error", StatusCode.ChainForked, fork);
             return;
         }
-        var forgotten = core.Spool.Acknowledge(receipts, mine.Sequence);
+        // Revisions begin anew with an epoch: what was taken before says nothing about these wishes.
+        var taken = receipts.Epoch == core.State.GetNumber(StateKey.ReceiptsEpoch) ? core.State.GetNumber(StateKey.ResyncRevision) : 0;
+        var isNews = mine.Resync.Count > 0 && receipts.Revision > taken;
+        var onTheWay = records.Where(record => record.Sequence > mine.Sequence).SelectMany(record => record.Kinds).ToHashSet(StringComparer.Ordinal);
+        var again = isNews ? mine.Resync.Where(kind => !onTheWay.Contains(kind)).ToList() : [];
+        var forgotten = core.Spool.Acknowledge(receipts, mine.Sequence, again, isNews ? receipts.Revision : taken);
         if (forgotten > 0)
             ClientLog.RecordsAcknowledged(core.Log, forgotten, mine.Sequence);
-        if (mine.Resync.Count == 0 || receipts.Revision <= core.State.GetNumber(StateKey.ResyncRevision))
-            return;
-        var onTheWay = records.Where(record => record.Sequence > mine.Sequence).SelectMany(record => record.Kinds).ToHashSet(StringComparer.Ordinal);
-        Wanted = [.. mine.Resync.Where(kind => !onTheWay.Contains(kind))];
-        core.State.Set((StateKey.ResyncRevision, receipts.Revision.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        if (again.Count > 0)
+            ClientLog.ResyncWanted(core.Log, string.Join(", ", again));
     }
 
     /// <summary>Whether the site holds a record under one of our numbers that is not ours: another machine with our key, or our directory from a backup.</summary>

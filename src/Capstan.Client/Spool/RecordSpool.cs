@@ -21,7 +21,7 @@ internal sealed class RecordSpool(ClientDatabase database)
 {
     /// <summary>Records that may be unacknowledged; beyond it items stay, coalescing.</summary>
     public const int MaxRecords = 16;
-    /// <summary>Characters of unacknowledged records: 4 MB.</summary>
+    /// <summary>Characters of unacknowledged records, 4 MB: at or beyond it no record is added. The last one may exceed it, since one inventory may.</summary>
     public const long MaxBytes = 4_000_000;
 
     /// <summary>Replaces the waiting item of the same kind.</summary>
@@ -44,6 +44,10 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, StateKey.RequestWanted, null);
     });
 
+    /// <summary>Takes a configuration request out, inside another transaction: the site has answered.</summary>
+    public static void DropRequest(SqliteConnection connection) =>
+        connection.Execute("delete from item where kind = $kind", ("$kind", ItemKind.ConfigurationRequest));
+
     /// <summary>Adds a status message: the same component and code again raises the count. A text that was reported last is not urgent.</summary>
     public void PutStatus(StatusMessage message) => database.Write(connection =>
     {
@@ -63,7 +67,9 @@ internal sealed class RecordSpool(ClientDatabase database)
         "select kind, code, body, count from item order by case kind when 'configuration-request' then 0 when 'heartbeat' then 1 when 'status' then 3 else 2 end, kind, code",
         row => new SpooledItem(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt32(3))));
 
-    public bool UrgentItems() => database.Read(connection => connection.Scalar("select 1 from item where urgent = 1 limit 1") is not null);
+    /// <summary>Whether an approved client has something to send at once. A request is none: the site has answered it.</summary>
+    public bool UrgentItems() => database.Read(connection =>
+        connection.Scalar("select 1 from item where urgent = 1 and kind <> $kind limit 1", ("$kind", ItemKind.ConfigurationRequest)) is not null);
 
     public IReadOnlyList<SpooledRecord> Records() => database.Read(connection => connection.Query(
         "select sequence, jws, hash, epoch, recipient, kinds, attempts, written_at from record order by sequence",
@@ -102,16 +108,30 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, StateKey.LastHash, records[^1].Hash);
     });
 
-    /// <summary>Drops an item that cannot be sent.</summary>
+    /// <summary>Drops an item that cannot be sent, and forgets that it was collected: a later one may fit.</summary>
     public void Drop(SpooledItem item) => database.Write(connection =>
-        connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code)));
+    {
+        connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code));
+        ClientState.Put(connection, StateKey.Fingerprint(item.Kind), null);
+    });
+
+    /// <summary>Goes on with the chain that the site has, before this machine has made a record.</summary>
+    public void Continue(Receipt receipt) => database.Write(connection =>
+    {
+        ClientState.Put(connection, StateKey.Sequence, receipt.Sequence);
+        ClientState.Put(connection, StateKey.LastHash, receipt.RecordHash);
+        ClientState.Put(connection, StateKey.Acknowledged, receipt.Sequence);
+    });
 
     public void MarkWritten(long sequence, DateTimeOffset now) => database.Write(connection =>
         connection.Execute("update record set attempts = attempts + 1, written_at = $at where sequence = $sequence",
             ("$sequence", sequence), ("$at", now.ToUnixTimeMilliseconds())));
 
-    /// <summary>Forgets records up to a sequence that the site has; returns how many.</summary>
-    public int Acknowledge(Receipts receipts, long sequence)
+    /// <summary>Forgets records up to a sequence that the site has, and that the kinds it wants in full were ever sent: one transaction.</summary>
+    /// <param name="again">Kinds to send again; empty for none.</param>
+    /// <param name="resyncRevision">Revision of the last receipts whose wishes were taken.</param>
+    /// <returns>How many records were forgotten.</returns>
+    public int Acknowledge(Receipts receipts, long sequence, IReadOnlyCollection<string> again, long resyncRevision)
     {
         var forgotten = 0;
         database.Write(connection =>
@@ -120,6 +140,12 @@ internal sealed class RecordSpool(ClientDatabase database)
             ClientState.Put(connection, StateKey.Acknowledged, sequence);
             ClientState.Put(connection, StateKey.ReceiptsEpoch, receipts.Epoch);
             ClientState.Put(connection, StateKey.ReceiptsRevision, receipts.Revision);
+            ClientState.Put(connection, StateKey.ResyncRevision, resyncRevision);
+            foreach (var kind in again)
+            {
+                ClientState.Put(connection, StateKey.Fingerprint(kind), null);
+                ClientState.ClearMoment(connection, kind == ItemKind.Heartbeat ? MomentName.Heartbeat : MomentName.Inventory);
+            }
         });
         return forgotten;
     }

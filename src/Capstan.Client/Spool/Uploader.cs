@@ -19,7 +19,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
     public async Task<int> UploadAsync(SiteDescription site, bool flush, CancellationToken cancellationToken)
     {
         SignForNewRecipient(site);
-        MakeRecord(site, flush);
+        MakeRecords(site, flush);
         var written = 0;
         foreach (var record in core.Spool.Records().Where(IsDue).ToList())
         {
@@ -49,27 +49,42 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
         ClientLog.RecordUploaded(core.Log, record.Sequence, string.Join(", ", record.Kinds.Order(StringComparer.Ordinal)), file.Length, record.Attempts + 1);
     }
 
-    private void MakeRecord(SiteDescription site, bool flush)
+    private void MakeRecords(SiteDescription site, bool flush)
     {
         var approved = core.Lifecycle == ClientLifecycle.Approved;
         if (!core.Spool.HasRoom() || approved && !flush && !core.Spool.UrgentItems())
             return;
         var items = core.Spool.Items().Where(item => item.Kind == ItemKind.ConfigurationRequest != approved).ToList();
-        while (items.Count > 0)
+        while (items.Count > 0 && core.Spool.HasRoom())
+            items = MakeRecord(site, items);
+    }
+
+    /// <summary>Makes one record of as much as fits into one.</summary>
+    /// <returns>What is left for the next.</returns>
+    private List<SpooledItem> MakeRecord(SiteDescription site, List<SpooledItem> items)
+    {
+        var left = new List<SpooledItem>();
+        while (true)
         {
             try
             {
                 Sign(site, items);
-                return;
+                return left;
             }
             catch (ProtocolException e) when (e.Error == ProtocolError.TooLarge)
             {
-                // One item that is too large must not hold back the others.
                 var largest = items.MaxBy(item => item.Body.Length)!;
-                items.Remove(largest);
+                if (items.Count > 1)
+                {
+                    items.Remove(largest);
+                    left.Add(largest);
+                    continue;
+                }
+                // Too large even alone: it must not hold back the others.
                 core.Spool.Drop(largest);
                 ClientLog.ItemTooLarge(core.Log, largest.Kind, e.Message);
                 core.Report("error", StatusCode.ItemTooLarge, $"{largest.Kind} was not sent: {e.Message}", largest.Kind);
+                return left;
             }
         }
     }

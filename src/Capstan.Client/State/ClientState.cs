@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Protocol;
 using Capstan.Protocol.V1;
 
 namespace Capstan.Client.State;
@@ -71,9 +72,31 @@ internal sealed class ClientState(ClientDatabase database)
         "select version, sha256, content from document where name = $name",
         row => new StoredDocument(row.GetInt64(0), row.GetString(1), (byte[])row[2]), ("$name", name)).SingleOrDefault());
 
-    /// <summary>Puts a document in force together with values that follow from it.</summary>
-    public void Adopt(string name, StoredDocument document, params (string Name, string? Value)[] values) => database.Write(connection =>
+    /// <summary>A document in force, decoded; null when none was ever adopted.</summary>
+    /// <exception cref="ClientException"><c>state_newer</c>.</exception>
+    public T? Document<T>(string name, DocumentKind<T> kind) where T : class
     {
+        if (Document(name) is not { } document)
+            return null;
+        try
+        {
+            return kind.Decode(document.Content);
+        }
+        catch (ProtocolException e)
+        {
+            // It was read before it was adopted, so only a newer or older program of ours can fail here.
+            throw new ClientException($"the stored document '{name}' cannot be read by this program ({e.Message}); use the program that stored it", "state_newer", e);
+        }
+    }
+
+    /// <summary>Puts a document in force together with values that follow from it.</summary>
+    public void Adopt(string name, StoredDocument document, params (string Name, string? Value)[] values) =>
+        Adopt(name, document, also: null, values);
+
+    /// <param name="also">Done in the same transaction.</param>
+    public void Adopt(string name, StoredDocument document, Action<Microsoft.Data.Sqlite.SqliteConnection>? also, params (string Name, string? Value)[] values) => database.Write(connection =>
+    {
+        also?.Invoke(connection);
         connection.Execute("""
             insert into document (name, version, sha256, content) values ($name, $version, $sha256, $content)
             on conflict (name) do update set version = excluded.version, sha256 = excluded.sha256, content = excluded.content
@@ -104,8 +127,12 @@ internal sealed class ClientState(ClientDatabase database)
     public void ClearMoments(params string[] names) => database.Write(connection =>
     {
         foreach (var name in names)
-            connection.Execute("delete from moment where name = $name", ("$name", name));
+            ClearMoment(connection, name);
     });
+
+    /// <summary>For use inside another transaction.</summary>
+    public static void ClearMoment(Microsoft.Data.Sqlite.SqliteConnection connection, string name) =>
+        connection.Execute("delete from moment where name = $name", ("$name", name));
 }
 
 /// <param name="Version">Version of the role that lists it.</param>

@@ -16,7 +16,7 @@ internal static class StatusReader
         var state = new ClientState(database);
         if (state.Get(StateKey.Lifecycle) is not { } lifecycle || !DeviceId.TryParse(state.Get(StateKey.DeviceId), out var device))
             throw ClientErrors.NotInstalled(directory);
-        var list = state.Document(DocumentName.CapList) is { } document ? Documents.CapList.Decode(document.Content) : null;
+        var list = state.Document(DocumentName.CapList, Documents.CapList);
         return new ClientStatus(device.Value, device.Fingerprint, state.Get(StateKey.SiteCode)!, lifecycle,
             state.Document(DocumentName.Policy)?.Version ?? 0, state.GetNumber(StateKey.Sequence), state.GetNumber(StateKey.Acknowledged),
             new RecordSpool(database).Count(), Time(state, StateKey.LastContact), Time(state, StateKey.NextContact), state.Get(StateKey.Waiting),

@@ -28,13 +28,14 @@ internal sealed class ClientFixture : IAsyncDisposable
     public string CapPath { get; }
     public ClientOptions Options { get; }
     public string HostName { get; set; } = "host1";
+    public Func<HostFacts>? Host { get; set; }
     public Func<CancellationToken, HardwareInventory>? Hardware { get; set; }
     public Func<CancellationToken, Task<SoftwareInventory>>? Software { get; set; }
     public CapstanClient? Client { get; private set; }
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public Task InstallAsync(string? token = null) => CapstanClient.InstallAsync(Options, token ?? Site.Token(CapPath), null, Time, Stop);
+    public Task InstallAsync(string? token = null, string? cap = null) => CapstanClient.InstallAsync(Options, token ?? Site.Token(CapPath), cap, Time, Stop);
 
     public async Task<CapstanClient> OpenAsync(int seed = 1) => Client = await CapstanClient.OpenAsync(Options, Parts(), Time, new Random(seed), NullLoggerFactory.Instance, Stop);
 
@@ -100,7 +101,7 @@ internal sealed class ClientFixture : IAsyncDisposable
 
     private ClientParts Parts() => new(
         [Provider],
-        () => new HostFacts(HostName, "Test OS 1", ["192.0.2.1"]),
+        () => Host?.Invoke() ?? new HostFacts(HostName, "Test OS 1", ["192.0.2.1"]),
         token => (Hardware ?? (_ => SampleHardware(HostName)))(token),
         token => (Software ?? (_ => Task.FromResult(SampleSoftware("1.0"))))(token));
 
@@ -125,6 +126,10 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
 {
     public string Name => name;
     public string? Refuse { get; set; }
+
+    /// <summary>Paths that lead elsewhere.</summary>
+    public Dictionary<string, IStore> Elsewhere { get; } = [];
+
     public int Open { get; private set; }
     public int Opened { get; private set; }
 
@@ -143,7 +148,7 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     {
         public ulong? SessionId => null;
 
-        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken) => ValueTask.FromResult(store);
+        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken) => ValueTask.FromResult(provider.Elsewhere.GetValueOrDefault(path.ToString(), store));
 
         public ValueTask<bool> CloseAsync(CancellationToken cancellationToken)
         {

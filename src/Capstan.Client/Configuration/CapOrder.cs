@@ -1,0 +1,27 @@
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>Which CAP is tried first: those given by hand, and last those that served badly. One thread at a time.</summary>
+/// <param name="options">Of the arbiter that serves this client.</param>
+internal sealed class CapOrder(ClientCore core, ArbiterOptions options)
+{
+    /// <summary>Before each acquisition: what is given by hand may have changed.</summary>
+    public void Prepare()
+    {
+        options.Preferences = CapExport.Own(core);
+        options.UsePreferredServers = options.Preferences.Count > 0;
+    }
+
+    /// <summary>The CAP failed, or its metadata was missing or not acceptable: the next try begins with another.</summary>
+    public void ServedBadly(NalPath cap) => options.Avoided = [.. options.Avoided.Where(path => !path.Equals(cap)), cap];
+
+    /// <param name="complete">After a complete cycle the random order is drawn anew, and old faults are forgotten.</param>
+    public void ServedWell(NalPath cap, bool complete)
+    {
+        options.Avoided = complete ? [] : [.. options.Avoided.Where(path => !path.Equals(cap))];
+        if (complete)
+            options.OrderCycle++;
+    }
+}
