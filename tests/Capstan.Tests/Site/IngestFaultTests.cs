@@ -31,7 +31,7 @@ public class IngestFaultTests
         await site.DrainAsync();
     }
 
-    private static Task SqlAsync(SiteHarness site, string sql) =>
+    private static Task<int> SqlAsync(SiteHarness site, string sql) =>
         site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), CancellationToken.None);
 
     private static Task<long> CountAsync(SiteHarness site, string sql) =>
