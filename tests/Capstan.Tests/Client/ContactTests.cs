@@ -240,6 +240,18 @@ public sealed class ContactTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_stored_CAP_list_that_this_program_cannot_read_is_named()
+    {
+        await _f.EnrolAsync();
+        await _f.CloseAsync();
+        using (var database = ClientDatabase.Open(_f.Options.Directory))
+            new ClientState(database).Adopt(DocumentName.CapList, new StoredDocument(9, new string('0', 64), "{\"version\":2}"u8.ToArray()));
+        var refused = await Assert.ThrowsAsync<ClientException>(_f.StatusAsync);
+        Assert.Equal("state_newer", refused.Code);
+        Assert.Contains("cap-list", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_CAP_given_to_an_approved_client_is_taken_and_an_impossible_one_refused()
     {
         await _f.EnrolAsync();

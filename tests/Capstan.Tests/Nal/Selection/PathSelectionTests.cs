@@ -12,6 +12,13 @@ public sealed class PathSelectionTests
     private static readonly NalPath[] Four = [.. Enumerable.Range(1, 4).Select(number => NalPath.Parse($"smb://fs{number}/cap/"))];
 
     [Fact]
+    public void Paths_that_served_badly_come_last_in_their_order_even_when_they_are_preferred()
+    {
+        var rules = new SelectionRules(UsePreferred: true, UseExisting: false, UseRandom: false, [Four[0]], "", 0) { Avoided = [Four[1], Four[0]] };
+        Assert.Equal([Four[2], Four[3], Four[1], Four[0]], PathSelection.Rank(Four, _ => false, rules).Select(ranked => ranked.Path));
+    }
+
+    [Fact]
     public void Preferred_then_connected_then_the_rest()
     {
         NalPath[] paths = [Four[0], Four[1], Four[2].WithQualifiers(null, isPreferred: true)];
