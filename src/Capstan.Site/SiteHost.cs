@@ -52,23 +52,24 @@ internal static class SiteHost
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.
+        services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddRouting();
         services.AddOpenApi("v1");
         services.AddConsole();
         services.AddSingleton(new ConsoleApi(listening, token));
 
         var app = builder.Build();
+        app.UseRouting();
         app.UseMiddleware<ApiGuard>();
         app.UseMiddleware<EntityTags>();
-        app.UseRouting();
-        var api = app.MapGroup("/api/v1");
+        var api = app.MapGroup("/api/v1").WithMetadata(ApiEndpoint.Mark);
         api.MapSite();
         api.MapClients();
         api.MapCaps();
-        app.MapOpenApi("/api/{documentName}/openapi.json");
+        app.MapOpenApi("/api/{documentName}/openapi.json").WithMetadata(ApiEndpoint.Mark);
         app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription();
         app.MapConsole(() => app.Services.GetRequiredService<ConsoleApi>().Client, site.Time);
-        app.MapFallback("{*path}", context => Problems.WriteAsync(context, StatusCodes.Status404NotFound, "not_found", $"There is nothing at {context.Request.Path}."));
         return app;
     }
 

@@ -30,16 +30,12 @@ internal sealed class SiteKeys : IDisposable
     public Jwk ReceiptsKey { get; }
     public bool RootPresent { get; }
 
-    /// <summary>Makes every key that is not there yet, so that an interrupted initialization can be finished.</summary>
+    /// <summary>Makes every key that is not there yet or cannot be read, so that an interrupted initialization can be finished. Only for a site that is not complete yet.</summary>
     public static void Create(SiteDirectory directory)
     {
         foreach (var role in (IEnumerable<string>)[Root, .. OnlineRoles, "receipts"])
-        {
-            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            WriteNew(File(directory, role), key);
-        }
-        using var sealing = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
-        WriteNew(File(directory, "sealing"), sealing);
+            Make(directory, role, ECDsa.Create, ECDsa.Create);
+        Make(directory, "sealing", ECDiffieHellman.Create, ECDiffieHellman.Create);
     }
 
     /// <exception cref="SiteException">A key other than root's is missing or unreadable.</exception>
@@ -62,10 +58,28 @@ internal sealed class SiteKeys : IDisposable
 
     private static string File(SiteDirectory directory, string role) => Path.Combine(directory.Keys, $"{role}.key.pem");
 
-    private static void WriteNew(string path, ECAlgorithm key)
+    private static void Make<T>(SiteDirectory directory, string role, Func<T> empty, Func<ECCurve, T> generate) where T : ECAlgorithm
     {
-        if (!System.IO.File.Exists(path))
-            SiteDirectory.WriteOwned(path, System.Text.Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
+        var path = File(directory, role);
+        if (System.IO.File.Exists(path) && IsReadable())
+            return;
+        using var key = generate(ECCurve.NamedCurves.nistP256);
+        // Whole under its name, or not there.
+        SiteDirectory.WriteOwned(path + ".tmp", System.Text.Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
+        System.IO.File.Move(path + ".tmp", path, overwrite: true);
+
+        bool IsReadable()
+        {
+            try
+            {
+                Read(directory, role, empty).Dispose();
+                return true;
+            }
+            catch (SiteException)
+            {
+                return false;
+            }
+        }
     }
 
     private static T Read<T>(SiteDirectory directory, string role, Func<T> create) where T : ECAlgorithm

@@ -48,6 +48,8 @@ public sealed class SiteServer : IAsyncDisposable
         SiteKeys.Create(home);
         home.WriteNewApiToken();
         await using var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
+        // Read back before the site counts as complete: from then on, keys are never made anew.
+        SiteKeys.Load(home).Dispose();
         home.WriteIdentity(new SiteIdentity(1, siteCode, Epoch: 1, Times.Of(time.GetUtcNow())));
     }
 
@@ -67,6 +69,8 @@ public sealed class SiteServer : IAsyncDisposable
         SiteKeys? keys = null;
         try
         {
+            // A killed process left its address; whoever listens there now must not be taken for this site.
+            File.Delete(home.Listening);
             keys = SiteKeys.Load(home);
             var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
             return new SiteServer(options, new SiteContext(identity, home, keys, database, time, random), taken,
@@ -127,7 +131,7 @@ public sealed class SiteServer : IAsyncDisposable
         }
         catch (IOException cause) when (cause.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException or SocketException)
         {
-            throw new SiteException($"{address} is in use by another program. Choose another port with --port (0 takes a free one), or stop that program.", "port_in_use", cause);
+            throw new SiteException($"{address} is in use by another program. Choose another address with --listen (port 0 takes a free one), or stop that program.", "port_in_use", cause);
         }
         var listening = new Uri(app.Urls.First());
         var logger = _loggers.CreateLogger<SiteServer>();

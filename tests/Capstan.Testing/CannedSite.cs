@@ -52,6 +52,7 @@ public sealed class CannedSite : IAsyncDisposable
         api.MapGet("/overview", () => Results.Json(records.Overview, ApiJson.Default.Overview));
         api.MapGet("/health", () => Results.Json(records.Overview.Conditions, ApiJson.Default.IReadOnlyListHealthCondition));
         api.MapGet("/caps", () => Results.Json(records.Overview.Caps, ApiJson.Default.IReadOnlyListCapRow));
+        api.MapPost("/caps", () => Results.Json(records.Added, ApiJson.Default.CapAdded, statusCode: 201));
         api.MapPost("/caps/check", (string path) => Results.Json(records.Check with { Path = path }, ApiJson.Default.CapCheck));
         api.MapPost("/tokens", (TokenRequest request) => Results.Json(records.Token with { Uses = request.Uses }, ApiJson.Default.TokenCreated));
         api.MapGet("/clients", (string? state, string? filter, string? cursor, int? limit) => Results.Json(
@@ -100,6 +101,8 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
     };
 
     public CapCheck Check { get; init; } = new("", true, [new CapCheckLine("create an upload", "ok", "created"), new CapCheckLine("delete it", "ok", "refused, as it must be")]);
+
+    public CapAdded Added { get; init; } = new(new CapRow(@"LOCAL:\\srv\cap\", null, 0, "ok", Noon, 1, null, 0, null, null), ["chmod 1733 inbox"]);
 
     public TokenCreated Token { get; init; } = new("t1", "capstan1.secret", Noon.AddDays(7), 1);
 

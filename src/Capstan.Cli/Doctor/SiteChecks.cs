@@ -22,8 +22,7 @@ internal static class SiteChecks
         yield return DoctorLine.Ok("site", $"{overview.SiteCode} answers on {address.GetLeftPart(UriPartial.Authority)}: {overview.Clients} clients, {overview.Pending} waiting for approval");
         foreach (var condition in overview.Conditions)
         {
-            yield return new DoctorLine(condition.Code, condition.Severity is "error" ? DoctorLine.StateFailed : DoctorLine.StateWarning,
-                condition.Text, condition.NextStep);
+            yield return new DoctorLine(condition.Code, StateOf(condition.Severity), condition.Text, condition.NextStep);
         }
         if (overview.Caps.Count == 0)
             yield return DoctorLine.Warning("client access points", "none", $"{host.Command} cap add PATH");
@@ -41,13 +40,21 @@ internal static class SiteChecks
         if (cap.LastError is { } error)
             yield return DoctorLine.Failed("cap", $"{cap.Path}: {error}", "The message names the step; the site tries again by itself.");
         var check = await api.CheckCapAsync(cap.Path, cancellationToken);
-        if (check.Ok && check.Lines.All(line => line.State is DoctorLine.StateOk))
+        var wrong = check.Lines.Where(line => line.State is DoctorLine.StateWarning or DoctorLine.StateFailed).ToList();
+        if (check.Ok && wrong.Count == 0)
             yield return DoctorLine.Ok("cap", $"{cap.Path}: {check.Lines.Count} checks passed");
         // One line per state: the names say what, "cap check" says the rest.
-        foreach (var group in check.Lines.Where(line => line.State is not DoctorLine.StateOk).GroupBy(line => line.State, StringComparer.Ordinal))
+        foreach (var group in wrong.GroupBy(line => line.State, StringComparer.Ordinal))
             yield return new DoctorLine("cap", group.Key, $"{cap.Path}: {string.Join(", ", group.Select(line => line.Name))}", $"{host.Command} cap check '{cap.Path}' tells each with its remedy.");
         yield return await TimestampAsync(host, cap.Path, cancellationToken);
     }
+
+    private static string StateOf(string severity) => severity switch
+    {
+        "error" => DoctorLine.StateFailed,
+        "information" => DoctorLine.StateNote,
+        _ => DoctorLine.StateWarning,
+    };
 
     private static async Task<DoctorLine> TimestampAsync(CliHost host, string cap, CancellationToken cancellationToken)
     {

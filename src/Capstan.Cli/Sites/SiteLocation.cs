@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Capstan.Nal;
 using Capstan.Site.Api;
 
 namespace Capstan.Cli.Sites;
@@ -53,16 +54,22 @@ internal sealed class SiteLocation
     }
 
     /// <summary>Where the running site of a directory listens; null when none runs.</summary>
+    /// <remarks>Believed only while a process holds the directory's lock: a killed site leaves its address behind, and whoever has the port then would be given the token.</remarks>
     public static Uri? ReadListening(string directory)
     {
         var file = Path.Combine(directory, "listening");
-        return File.Exists(file) && Uri.TryCreate(ReadSmall(file), UriKind.Absolute, out var address) ? address : null;
+        return File.Exists(file) && IsRunning(directory) && Uri.TryCreate(ReadSmall(file), UriKind.Absolute, out var address) ? address : null;
+    }
+
+    private static bool IsRunning(string directory)
+    {
+        using var free = DirectoryLock.TryTake(directory, out _);
+        return free is null;
     }
 
     /// <summary>The command that starts the site of a directory.</summary>
     public static string HowToStart(CliHost host, string directory) =>
         IsOfUp(directory) ? $"{host.Command} up --data {Path.GetDirectoryName(directory)}" : $"{host.Command} site run --data {directory}";
-
 
     public static bool IsSite(string directory) => File.Exists(Path.Combine(directory, "site.json"));
 

@@ -72,7 +72,7 @@ internal sealed class UpRun(CliHost host, UpPaths paths, int port)
         }
         catch (SiteException refusal) when (refusal.Code is "port_in_use")
         {
-            throw new CliException($"port {port} is in use by another program. Take another one: {host.Command} up --port {(port == 65_535 ? 8751 : port + 1)}", ExitCode.Failed, refusal);
+            throw new CliException($"port {port} is in use by another program. Take another one: {host.Command} up{UpText.DataOption(host, paths)} --port {(port == 65_535 ? 8751 : port + 1)}", ExitCode.Failed, refusal);
         }
     }
 

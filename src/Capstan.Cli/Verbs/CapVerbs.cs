@@ -1,8 +1,10 @@
 using System.CommandLine;
 using Capstan.Cli.Output;
 using Capstan.Cli.Sites;
+using Capstan.Nal;
 using Capstan.Site.Api;
 using Capstan.Site.Console;
+using Capstan.Site.Publish;
 
 namespace Capstan.Cli.Verbs;
 
@@ -24,7 +26,7 @@ internal static class CapVerbs
         [
             new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("state", cap => cap.State),
             new("lastPublished", cap => cap.LastPublished), new("publishedVersion", cap => cap.PublishedVersion), new("lastDrained", cap => cap.LastDrained),
-            new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError),
+            new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
 
@@ -45,7 +47,7 @@ internal static class CapVerbs
             {
                 result =>
                 {
-                    if (!IsLicensing(result.Tokens[0].Value))
+                    if (Licensing.Limit(result.Tokens[0].Value) is null)
                         result.AddError($"'{result.Tokens[0].Value}' is not a licensing mode: write per-server:20 or per-seat:50.");
                 },
             },
@@ -60,7 +62,10 @@ internal static class CapVerbs
                 await host.Out.WriteLineAsync($"Added {VisibleText.Of(added.Cap.Path)} ({added.Cap.State}).");
                 foreach (var line in added.Recipe)
                     await host.Out.WriteLineAsync(VisibleText.Of(line));
-                return ExitCode.Done;
+                if (added.Cap.LastError is not { } error)
+                    return ExitCode.Done;
+                await host.Error.WriteLineAsync($"capstan: it is on the list, but nothing could be published there: {VisibleText.Of(error)} Remove the cause, then: {host.Command} cap publish");
+                return ExitCodeOf(added.Cap);
             }));
     }
 
@@ -81,8 +86,8 @@ internal static class CapVerbs
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        var path = Arguments.Path(host, description: "One of the site's client access points");
-        return new Verb("check", "Prove what the account of the clients can and cannot do there", "capstan cap check /srv/cap")
+        var path = Arguments.Path(host, description: "One of the site's client access points, as `cap list` shows it");
+        return new Verb("check", "Verify what is published there, and try with the site's own account what clients do", "capstan cap check /srv/cap")
             .With(path, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
@@ -106,6 +111,7 @@ internal static class CapVerbs
             }));
     }
 
-    private static bool IsLicensing(string text) => text.Split(':') is ["per-server" or "per-seat", var number]
-        && int.TryParse(number, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var limit) && limit > 0;
+    /// <summary>5 when the storage refused the site, otherwise 1.</summary>
+    private static int ExitCodeOf(CapRow failing) =>
+        failing.ErrorCode is nameof(NalError.AccessDenied) or nameof(NalError.Authenticate) ? ExitCode.AccessDenied : ExitCode.Failed;
 }

@@ -1,4 +1,6 @@
 using Capstan.Cli.Output;
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
 using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
@@ -49,7 +51,16 @@ internal static class NalExplainVerbs
                 var requested = parse.GetRequiredValue(path);
                 var format = parse.GetValue(output);
                 await using var arbiter = NalSession.CreateArbiter(host);
-                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                LeaseResult result;
+                try
+                {
+                    result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                }
+                catch (NalException failure) when (failure.Trace is not null)
+                {
+                    await WriteAsync(host, format, NalExplanation.Of(failure.Trace, failure.Message, nextTry: null));
+                    throw;
+                }
                 if (!result.TryGetLease(out var lease, out var refusal))
                 {
                     await WriteAsync(host, format, NalExplanation.Of(refusal.Trace, refusal.Reason, refusal.NextTry));

@@ -17,7 +17,7 @@ internal static class TokenVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var uses = new Option<int>("--uses") { Description = "How many machines may use it (default 1)", HelpName = "N", DefaultValueFactory = _ => 1, Validators = { result => Arguments.AtLeast(result, 1) } };
-        var expires = Arguments.Duration("--expires", "How long it can be used (default 7d)", "7d", TimeSpan.FromDays(7), TimeSpan.FromDays(3650));
+        var expires = Arguments.Duration("--expires", "How long it can be used (default 7d, at most 366d)", "7d", TimeSpan.FromDays(7), TimeSpan.FromSeconds(TokenRequest.LongestSeconds));
         var label = new Option<string?>("--label") { Description = "A name by which rules and people know it", HelpName = "TEXT" };
         return new Verb("create", "Make an enrolment token. It is a secret: it is shown once, alone on standard output",
                 "capstan token create", "capstan-client install --token \"$(capstan token create)\"", "capstan token create --uses 20 --expires 2d --label lab")
@@ -41,7 +41,7 @@ internal static class TokenVerbs
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        return new Verb("list", "Tokens that can still be used", "capstan token list")
+        return new Verb("list", "Enrolment tokens, newest first; expired and used-up ones stay listed for a while", "capstan token list")
             .With(output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {

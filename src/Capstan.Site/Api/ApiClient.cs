@@ -13,7 +13,8 @@ public sealed class ApiClient(HttpClient http)
     /// <summary>A client of the site at <paramref name="site"/>, for example <c>http://127.0.0.1:8750</c>. The caller disposes the returned <c>Http</c>.</summary>
     public static (ApiClient Api, HttpClient Http) Create(Uri site, string token)
     {
-        var http = new HttpClient { BaseAddress = site };
+        // The token goes to the site and to nobody else: no proxy of the environment, no redirection.
+        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = site };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return (new ApiClient(http), http);
     }

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Api;
 
 /// <summary>What stands before every request: only this machine's own names (a page elsewhere cannot point a browser here), and the token for the API.</summary>
+/// <remarks>Runs after routing: what routing found decides whether the token is asked for, so a spelling that routing accepts is never a way around it.</remarks>
 internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<ApiGuard> logger)
 {
     public async Task InvokeAsync(HttpContext context)
@@ -17,7 +18,7 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
                 "The site answers on this machine's loopback names only: use http://127.0.0.1 or http://localhost.");
             return;
         }
-        if (context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal) && !IsAuthorized(context.Request))
+        if (ApiEndpoint.IsAsked(context) && !IsAuthorized(context.Request))
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
             await Problems.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized",
@@ -27,10 +28,15 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
         try
         {
             await next(context);
+            // Routing refuses without a word: an unknown path, a method or a content type that the path has not.
+            if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentType: null } bare)
+                await Problems.WriteAsync(context, bare.StatusCode, CodeOf(bare.StatusCode), bare.StatusCode == StatusCodes.Status404NotFound
+                    ? $"There is nothing at {context.Request.Path}."
+                    : $"{context.Request.Method} {context.Request.Path} is not possible in this form; /api/v1/openapi.json describes what is.");
         }
         catch (BadHttpRequestException cause) when (!context.Response.HasStarted)
         {
-            await Problems.WriteAsync(context, cause.StatusCode, cause.StatusCode == StatusCodes.Status413PayloadTooLarge ? "too_large" : "invalid_request", cause.Message);
+            await Problems.WriteAsync(context, cause.StatusCode, CodeOf(cause.StatusCode), cause.Message);
         }
         catch (SiteException cause) when (!context.Response.HasStarted)
         {
@@ -42,6 +48,15 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
             await Problems.WriteAsync(context, StatusCodes.Status500InternalServerError, "internal_error", "The request failed in the site; its log says why.");
         }
     }
+
+    private static string CodeOf(int status) => status switch
+    {
+        StatusCodes.Status404NotFound => "not_found",
+        StatusCodes.Status405MethodNotAllowed => "method_not_allowed",
+        StatusCodes.Status413PayloadTooLarge => "too_large",
+        StatusCodes.Status415UnsupportedMediaType => "unsupported_media_type",
+        _ => "invalid_request",
+    };
 
     private bool IsAuthorized(HttpRequest request)
     {

@@ -15,7 +15,7 @@ internal static class CapEndpoints
         api.MapGet("/caps", async (CapStore caps, CancellationToken cancellationToken) => await RowsAsync(caps, cancellationToken)).Produces<IReadOnlyList<CapRow>>();
         api.MapPost("/caps", AddAsync).Produces<CapAdded>(201).Produces<Problem>(400).Produces<Problem>(409);
         api.MapDelete("/caps", RemoveAsync).Produces(204).Produces<Problem>(404);
-        api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>();
+        api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>().Produces<Problem>(400).Produces<Problem>(404);
         api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, CancellationToken cancellationToken) =>
         {
             await publisher.PublishNowAsync(cancellationToken);
@@ -38,10 +38,18 @@ internal static class CapEndpoints
     private static async Task<IResult> RemoveAsync(CapAdministration administration, string path, CancellationToken cancellationToken) =>
         NalPath.TryParse(path, out var parsed, out _) && await administration.RemoveAsync(parsed, cancellationToken)
             ? Results.NoContent()
-            : Problems.NotFound($"'{path}' is not on the list of client access points; `capstan cap list` shows them.");
+            : NotListed(path);
 
-    private static async Task<IResult> CheckAsync(CapChecker checker, string path, CancellationToken cancellationToken) =>
-        NalPath.TryParse(path, out var parsed, out var error)
+    private static async Task<IResult> CheckAsync(CapChecker checker, CapStore caps, string path, CancellationToken cancellationToken)
+    {
+        if (!NalPath.TryParse(path, out var parsed, out var error))
+            return Problems.Invalid($"The path is not a NAL path: at column {error.Column}, expected {error.Expected}.");
+        // A check writes, so it touches nothing that nobody has given to the site.
+        var text = parsed.ToString();
+        return (await caps.ListAsync(cancellationToken)).Any(cap => string.Equals(cap.Path, text, StringComparison.Ordinal))
             ? Results.Json(await checker.CheckAsync(parsed, cancellationToken), ApiJson.Default.CapCheck)
-            : Problems.Invalid($"The path is not a NAL path: at column {error.Column}, expected {error.Expected}.");
+            : NotListed(path);
+    }
+
+    private static IResult NotListed(string path) => Problems.NotFound($"'{path}' is not on the list of client access points; `capstan cap list` shows them.");
 }

@@ -6,6 +6,8 @@ namespace Capstan.Site.Api;
 // The documents of /api/v1, shared by the endpoints, the console and the CLI. Stable: members are added, never renamed. See docs/cli.md.
 
 /// <summary>A page of a list; <see cref="Next"/> is the cursor of the next page, null on the last one.</summary>
+/// <remarks>Status and quarantine go on after the last row of the page before, so nothing is repeated or left out. Clients go on by position: when a row
+/// comes, goes or changes its place between two pages, one may be repeated or left out.</remarks>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
 
 /// <summary>GET /api/v1/clients[?state=&amp;filter=&amp;cursor=&amp;limit=]</summary>
@@ -30,9 +32,10 @@ public sealed record StatusRow(long Id, string? DeviceId, string? HostName, stri
 public sealed record QuarantineRow(long Id, string Cap, string FileName, string Reason, string Detail, long LengthBytes, DateTimeOffset At);
 
 /// <summary>GET /api/v1/caps</summary>
-/// <param name="LastError">One line with cause and next step; null when the last pass succeeded.</param>
+/// <param name="LastError">One line with the cause; null when the last pass succeeded.</param>
+/// <param name="ErrorCode">What kind of error it is, for example <c>AccessDenied</c>, <c>NotFound</c>, <c>foreign_cap</c>. Null without an error.</param>
 public sealed record CapRow(string Path, string? Licensing, int Headroom, string State, DateTimeOffset? LastPublished, long PublishedVersion,
-    DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError);
+    DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null);
 
 /// <summary>POST /api/v1/caps</summary>
 public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0);
@@ -41,19 +44,26 @@ public sealed record CapAdd(string Path, string? Licensing = null, int Headroom 
 /// <param name="Recipe">Lines for a person: the share and the rights that the storage must be given.</param>
 public sealed record CapAdded(CapRow Cap, IReadOnlyList<string> Recipe);
 
-/// <summary>POST /api/v1/caps/check?path=…: what the account of the clients can and cannot do there.</summary>
+/// <summary>POST /api/v1/caps/check?path=…: what the site's own account can do on one of its CAPs, and whether the metadata there verifies.</summary>
 public sealed record CapCheck(string Path, bool Ok, IReadOnlyList<CapCheckLine> Lines);
 
-/// <param name="State"><c>ok</c>, <c>warning</c> or <c>failed</c>.</param>
+/// <param name="State"><c>ok</c>, <c>information</c>, <c>warning</c> or <c>failed</c>.</param>
 public sealed record CapCheckLine(string Name, string State, string Detail);
 
 /// <summary>POST /api/v1/tokens</summary>
-public sealed record TokenRequest(int Uses = 1, int ExpiresInSeconds = 604_800, string? Label = null);
+/// <param name="Uses">1 to 100,000.</param>
+/// <param name="ExpiresInSeconds">60 to <see cref="LongestSeconds"/>; default 7 days.</param>
+/// <param name="Label">At most 100 characters.</param>
+public sealed record TokenRequest(int Uses = 1, int ExpiresInSeconds = 604_800, string? Label = null)
+{
+    /// <summary>366 days.</summary>
+    public const int LongestSeconds = 366 * 86_400;
+}
 
 /// <param name="Token">The text for <c>capstan-client install --token</c>: shown once, a secret.</param>
 public sealed record TokenCreated(string TokenId, string Token, DateTimeOffset ExpiresAt, int Uses);
 
-/// <summary>GET /api/v1/tokens: without the secrets, which the site does not keep.</summary>
+/// <summary>GET /api/v1/tokens: without the secrets, which the site does not keep. Expired and used-up ones stay on the list until they are pruned.</summary>
 public sealed record TokenRow(string TokenId, string? Label, int UsesLeft, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt);
 
 /// <summary>GET /api/v1/overview: what the first page shows.</summary>
@@ -61,7 +71,7 @@ public sealed record Overview(string SiteCode, int Clients, int Pending, int See
     IReadOnlyList<CapRow> Caps, IReadOnlyList<StatusRow> Recent, IReadOnlyList<HealthCondition> Conditions);
 
 /// <summary>GET /api/v1/health; one cause, one line.</summary>
-/// <param name="Severity"><c>error</c>, <c>warning</c>.</param>
+/// <param name="Severity"><c>error</c>, <c>warning</c> or <c>information</c>.</param>
 /// <param name="NextStep">What to do, in one sentence.</param>
 public sealed record HealthCondition(string Code, string Severity, string Text, string NextStep);
 

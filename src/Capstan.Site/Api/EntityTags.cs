@@ -9,7 +9,7 @@ internal sealed class EntityTags(RequestDelegate next)
 {
     public async Task InvokeAsync(HttpContext context)
     {
-        if (!HttpMethods.IsGet(context.Request.Method) || !context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal))
+        if (!HttpMethods.IsGet(context.Request.Method) || !ApiEndpoint.IsAsked(context))
         {
             await next(context);
             return;

@@ -55,8 +55,8 @@ internal static class SiteEndpoints
     {
         if (request.Uses is < 1 or > 100_000)
             return Problems.Invalid("uses must be 1 to 100,000.");
-        if (request.ExpiresInSeconds is < 60 or > 366 * 86_400)
-            return Problems.Invalid("expiresInSeconds must be 60 (one minute) to 31,622,400 (one year).");
+        if (request.ExpiresInSeconds is < 60 or > TokenRequest.LongestSeconds)
+            return Problems.Invalid($"expiresInSeconds must be 60 (one minute) to {TokenRequest.LongestSeconds} (366 days).");
         if (request.Label is { Length: > 100 })
             return Problems.Invalid("label has at most 100 characters.");
         return Results.Json(await issuer.CreateAsync(request, cancellationToken), ApiJson.Default.TokenCreated, statusCode: StatusCodes.Status201Created);

@@ -18,7 +18,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, CapAcce
             {
                 await writer.RefuseForeignAsync(store, text, cancellationToken);
                 return true;
-            }, static () => { }, cancellationToken);
+            }, static () => { }, asked: true, cancellationToken);
         }
         catch (Nal.NalException cause)
         {

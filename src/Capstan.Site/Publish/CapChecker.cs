@@ -7,7 +7,8 @@ using Capstan.Site.Api;
 namespace Capstan.Site.Publish;
 
 /// <summary>Tries on a CAP what clients may do and what they must not be able to do, with the account that this process has there.</summary>
-/// <remarks>Leaves nothing behind where deleting works; where it does not, one file of the form <c>capstan-check-…</c> in inbox/00, which the loader takes to quarantine after a day.</remarks>
+/// <remarks>Makes no directories. Leaves nothing behind where deleting works; where it does not, one file of the form <c>capstan-check-…</c> in inbox/00, which
+/// the loader takes to quarantine after a day.</remarks>
 internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAccess access)
 {
     /// <summary>Beginning of the names of test files: the loader leaves them alone for a day.</summary>
@@ -31,6 +32,12 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
         var lines = new List<CapCheckLine> { new("open", "ok", "The storage can be reached.") };
         lines.Add(await MetadataAsync(store, cancellationToken));
 
+        foreach (var directory in (IEnumerable<string>)[Layout.InboxDirectory("00"), Layout.Metadata])
+            if (await store.StatAsync(StorePath.Parse(directory), cancellationToken) is not { IsDirectory: true })
+                lines.Add(new CapCheckLine(directory, "failed", "The folder is not there: `capstan cap publish` makes it."));
+        if (lines.Any(line => line.State == "failed"))
+            return lines;
+
         var name = $"{Prefix}{Guid.NewGuid():n}";
         var probe = StorePath.Parse($"{Layout.InboxDirectory("00")}/{name}");
         var renamed = StorePath.Parse($"{Layout.InboxDirectory("00")}/{name}-renamed");
@@ -39,6 +46,14 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
             if (!await store.CreateAsync(probe, new MemoryStream([1]), cancellationToken))
                 throw new NalException(NalError.Conflict, "A file of a new random name was said to exist already.");
         }));
+        lines.AddRange(await RightsAsync(store, probe, renamed, name, path, cancellationToken));
+        return lines;
+    }
+
+    /// <summary>What clients must not be able to do. An account that can do all of it is one that the site itself uses, and says nothing about theirs.</summary>
+    private static async Task<IReadOnlyList<CapCheckLine>> RightsAsync(IStore store, StorePath probe, StorePath renamed, string name, NalPath path, CancellationToken cancellationToken)
+    {
+        var lines = new List<CapCheckLine>();
         lines.Add(await MustNotAsync("list inbox", path, async () =>
         {
             await foreach (var _ in store.ListAsync(probe.Parent, cancellationToken))
@@ -59,7 +74,10 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
             await store.DeleteAsync(foreign, cancellationToken);
             return created;
         }));
-        return lines;
+        return lines.All(line => line.State == "warning")
+            ? [new CapCheckLine("rights", "information",
+                $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {string.Join(" ; ", CapText.Recipe(path))}")]
+            : lines;
     }
 
     private async Task<CapCheckLine> MetadataAsync(IStore store, CancellationToken cancellationToken)

@@ -58,7 +58,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                 await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
                 SiteLog.CapWritten(logger, cap.Path, version, files);
                 return null;
-            }, () => SiteLog.CapRootMade(logger, cap.Path), cancellationToken);
+            }, () => SiteLog.CapRootMade(logger, cap.Path), asked: complete, cancellationToken);
         }
         catch (Exception cause) when (cause is NalException or SiteException)
         {

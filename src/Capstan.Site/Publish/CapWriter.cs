@@ -25,8 +25,7 @@ internal sealed class CapWriter(PublishStore published)
     public async Task RefuseForeignAsync(IStore store, string cap, CancellationToken cancellationToken)
     {
         var ours = await published.ContentAsync(FirstRoot, cancellationToken);
-        var theirs = await ReadAsync(store, FirstRoot, MaxRootBytes, cancellationToken);
-        if (ours is not null && theirs is not null && !ours.AsSpan().StartsWith(theirs))
+        if (ours is not null && await IsForeignAsync(store, ours, cancellationToken))
             throw new SiteException($"Another site has published on {cap} (its metadata/1.root.json is not ours), so nothing was written. Choose another folder; or, if that site is gone for good, empty this one and run `capstan cap publish`.",
                 "foreign_cap");
     }
@@ -70,7 +69,19 @@ internal sealed class CapWriter(PublishStore published)
             await store.CreateAsync(readme, new MemoryStream(CapText.Readme(), writable: false), cancellationToken);
     }
 
-    /// <summary>Null also for a file above the limit: it is not one of ours.</summary>
+    private static async Task<bool> IsForeignAsync(IStore store, byte[] ours, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.ReadAllAsync(StorePath.Parse(FirstRoot), MaxRootBytes, cancellationToken) is { } theirs && !ours.AsSpan().StartsWith(theirs);
+        }
+        catch (NalException cause) when (cause.Error == NalError.TooLarge)
+        {
+            return true;
+        }
+    }
+
+    /// <summary>Empty for a file above the limit: it is there, and not one of ours.</summary>
     private static async Task<byte[]?> ReadAsync(IStore store, string path, long maxBytes, CancellationToken cancellationToken)
     {
         try

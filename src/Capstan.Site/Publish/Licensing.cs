@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Capstan.Site.Publish;
 
 /// <summary>How the machine that hosts a CAP is licensed, and what follows for its clients. Pure.</summary>
-internal static class Licensing
+public static class Licensing
 {
     /// <summary>What is wrong with the pair; null when nothing is.</summary>
     public static string? Fault(string? licensing, int headroom)

@@ -90,7 +90,7 @@ internal static class HealthRules
     {
         nameof(Nal.NalError.StorageFull) => "Free space there, or raise the quota; the site goes on by itself.",
         nameof(Nal.NalError.AccessDenied) => "Give the site's account the right to write there; `capstan cap check` prints the recipe.",
-        nameof(Nal.NalError.NotFound) or nameof(Nal.NalError.Resolve) => "Bring the folder or share back (mount it, or make it); the site then publishes everything again.",
+        nameof(Nal.NalError.NotFound) or nameof(Nal.NalError.Resolve) => "Bring the folder or share back (mount it); if a local folder was deleted, `capstan cap publish` makes and fills it again.",
         nameof(Nal.NalError.Connect) => "Check that the server runs and can be reached.",
         nameof(Nal.NalError.ServerFull) or nameof(Nal.NalError.WaitForSlot) => "Nothing to do: the site tries again by itself.",
         nameof(Nal.NalError.Authenticate) => "Check the account and its password.",

@@ -19,7 +19,7 @@ internal sealed record CapState(string Path, string? Licensing, long Headroom, l
     public bool IsDrainingDue(long now) => IsDue(DrainNextTry, now);
 
     public CapRow ToRow() => new(Path, Licensing, (int)Headroom, Failure is not null ? "failing" : LastPublished is null ? "new" : "ok",
-        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message);
+        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message, Failure?.Code);
 
     /// <summary>No next try is further ahead than this: one that is was set while the clock was wrong.</summary>
     private static bool IsDue(long? nextTry, long now) => nextTry is not { } next || next <= now || next - now > (long)CapStore.LongestPause.TotalMilliseconds;

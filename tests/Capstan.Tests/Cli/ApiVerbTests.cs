@@ -152,7 +152,7 @@ public sealed class ApiVerbTests
     }
 
     [Fact]
-    public async Task An_address_left_by_a_killed_site_reads_as_not_running()
+    public async Task An_address_that_nobody_answers_reads_as_not_running()
     {
         Uri gone;
         await using (var site = await StartAsync(CannedRecords.Empty))
@@ -161,6 +161,41 @@ public sealed class ApiVerbTests
         run.MakeSite("srv", gone);
         Assert.Equal(ExitCode.Failed, await run.RunAsync("client", "list", "--data", "srv"));
         Assert.Contains("is not running. Start it:", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whoever_has_the_port_of_a_killed_site_is_not_given_its_token()
+    {
+        await using var stranger = await StartAsync(CannedRecords.Empty);
+        using var run = new CliRun();
+        run.MakeSite("srv", stranger.Address, killed: true);
+        Assert.Equal(ExitCode.Failed, await run.RunAsync("client", "list", "--data", "srv"));
+        Assert.Contains("is not running. Start it:", run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Out);
+    }
+
+    [Theory]
+    [InlineData("StorageFull", ExitCode.Failed)]
+    [InlineData("AccessDenied", ExitCode.AccessDenied)]
+    public async Task An_access_point_on_which_nothing_could_be_published_is_no_success(string code, int exitCode)
+    {
+        var failing = CannedRecords.Busy.Added.Cap with { State = "failing", LastError = "The storage refused.", ErrorCode = code };
+        await using var site = await StartAsync(CannedRecords.Busy with { Added = CannedRecords.Busy.Added with { Cap = failing } });
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(exitCode, await run.RunAsync("cap", "add", "/srv/cap", "--data", "srv"));
+        Assert.Contains("The storage refused.", run.Error, StringComparison.Ordinal);
+        Assert.Contains("cap publish", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_lives_no_longer_than_the_site_allows()
+    {
+        await using var site = await StartAsync(CannedRecords.Busy);
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Done, await run.RunAsync("token", "create", "--expires", "366d", "--data", "srv"));
+        Assert.Equal(ExitCode.Usage, await run.RunAsync("token", "create", "--expires", "367d", "--data", "srv"));
     }
 
     [Fact]

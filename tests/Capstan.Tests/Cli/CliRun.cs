@@ -1,4 +1,5 @@
 using Capstan.Cli;
+using Capstan.Nal;
 using Capstan.Testing;
 
 namespace Capstan.Tests.Cli;
@@ -9,6 +10,7 @@ internal sealed class CliRun : IDisposable
     private readonly StringWriter _out = new();
     private readonly StringWriter _error = new();
     private readonly MemoryStream _bytes = new();
+    private readonly List<DirectoryLock> _running = [];
 
     public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("capstan-cli-").FullName;
 
@@ -40,13 +42,16 @@ internal sealed class CliRun : IDisposable
         return await CapstanCommand.RunAsync(arguments, host);
     }
 
-    /// <summary>A directory as a running site leaves it.</summary>
-    public string MakeSite(string relative, Uri? listening)
+    /// <summary>A site's directory; with an address and its lock held, as one that runs has it.</summary>
+    /// <param name="killed">It has the address, and nobody holds the lock.</param>
+    public string MakeSite(string relative, Uri? listening, bool killed = false)
     {
         var site = Path.Combine(Directory, relative);
         System.IO.Directory.CreateDirectory(site);
         File.WriteAllText(Path.Combine(site, "site.json"), "{}");
         File.WriteAllText(Path.Combine(site, "api-token"), CannedSite.ApiToken);
+        if (listening is not null && !killed)
+            _running.Add(DirectoryLock.TryTake(site, out _)!);
         if (listening is not null)
             File.WriteAllText(Path.Combine(site, "listening"), listening.ToString());
         return site;
@@ -57,6 +62,8 @@ internal sealed class CliRun : IDisposable
         _out.Dispose();
         _error.Dispose();
         _bytes.Dispose();
+        foreach (var held in _running)
+            held.Dispose();
         System.IO.Directory.Delete(Directory, recursive: true);
     }
 }

@@ -49,6 +49,27 @@ public sealed class DoctorTests
     }
 
     [Fact]
+    public async Task What_is_only_good_to_know_is_a_note()
+    {
+        var records = CannedRecords.Empty with
+        {
+            Overview = CannedRecords.Empty.Overview with
+            {
+                Caps = [CannedRecords.Empty.Added.Cap],
+                Conditions = [new Capstan.Site.Api.HealthCondition("root_key_online", "information", "The root key lies there.", "Move it.")],
+            },
+            Check = new Capstan.Site.Api.CapCheck("", true, [new("open", "ok", "reached"), new("rights", "information", "the site's own account")]),
+        };
+        await using var site = await CannedSite.StartAsync(records, new ManualTime(Now), CancellationToken.None);
+        using var run = new CliRun { Width = 400 };
+        run.MakeSite("srv", site.Address);
+        await run.RunAsync("doctor", "--data", "srv", "-o", "json");
+        using var lines = System.Text.Json.JsonDocument.Parse(run.Out);
+        Assert.Equal("note", lines.RootElement.EnumerateArray().Single(line => line.GetProperty("name").GetString() == "root_key_online").GetProperty("state").GetString());
+        Assert.DoesNotContain(lines.RootElement.EnumerateArray(), line => line.GetProperty("state").GetString() == "warning");
+    }
+
+    [Fact]
     public async Task What_the_site_knows_to_be_wrong_is_shown_with_its_next_step()
     {
         await using var site = await CannedSite.StartAsync(CannedRecords.Busy, new ManualTime(Now), CancellationToken.None);

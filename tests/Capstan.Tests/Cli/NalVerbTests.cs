@@ -60,6 +60,17 @@ public sealed class NalVerbTests
         Assert.Contains(NalPath.FromDirectory(run.Directory).ToString(), run.Out, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Explain_shows_the_candidates_also_of_a_failure()
+    {
+        using var run = new CliRun { Width = 200 };
+        var missing = Path.Combine(run.Directory, "missing");
+        Assert.Equal(ExitCode.NotFound, await run.RunAsync("nal", "explain", missing, "-o", "json"));
+        using var explained = JsonDocument.Parse(run.Out);
+        Assert.Equal("NotFound", explained.RootElement.GetProperty("candidates")[0].GetProperty("error").GetString());
+        Assert.NotEmpty(run.Error);
+    }
+
     [Theory]
     [InlineData(@"LOCAL:\\srv\cap\README.txt", @"LOCAL:\\srv\cap\", "README.txt")]
     [InlineData(@"LOCAL:\\srv", @"LOCAL:\\", "srv")]
