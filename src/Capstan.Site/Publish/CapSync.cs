@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Capstan.Nal;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
-using Capstan.Protocol;
+using Capstan.Protocol.Tuf;
 using Capstan.Site.Load;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -24,9 +24,10 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     private readonly ConcurrentDictionary<string, CapLeft> _left = new(StringComparer.Ordinal);
 
     /// <summary>Looks at the CAP and writes what it lacks.</summary>
+    /// <param name="repository">Only its roots are read, which publishing does not change: work on a slow CAP may outlast the pass.</param>
     /// <param name="complete">Compares every file, and does not wait for the next try.</param>
     /// <returns>The version that the CAP verifiably showed before, when it was not ours; null otherwise.</returns>
-    public async Task<long?> RunAsync(CapState cap, (string Hash, int Version) root, long version, bool complete, CancellationToken cancellationToken)
+    public async Task<long?> RunAsync(CapState cap, TufRepository repository, long version, bool complete, CancellationToken cancellationToken)
     {
         if (!complete && !cap.IsPublishingDue(site.NowMilliseconds))
             return null;
@@ -48,7 +49,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                 }
                 if (everything)
                     await writer.RefuseForeignAsync(store, cap.Path, cancellationToken);
-                var seen = untouched || theirs is null || theirs.AsSpan().SequenceEqual(ours) ? null : await SeenAsync(store, cap.Path, root, cancellationToken);
+                var seen = untouched || theirs is null || theirs.AsSpan().SequenceEqual(ours) ? null : await SeenAsync(store, cap.Path, repository, cancellationToken);
                 if (seen >= version)
                     return seen;
                 var files = await writer.WriteAsync(store, everything ? null : left!.Version, complete, cancellationToken);
@@ -99,17 +100,14 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         SiteLog.CapFailed(logger, work, cap.Path, cause.Message, next, cause);
     }
 
-    private async Task<long?> SeenAsync(IStore store, string cap, (string Hash, int Version) root, CancellationToken cancellationToken)
+    /// <summary>Clients remember a timestamp as soon as it verifies, whatever else lies there: it alone is looked at.</summary>
+    private async Task<long?> SeenAsync(IStore store, string cap, TufRepository repository, CancellationToken cancellationToken)
     {
-        try
-        {
-            return await CapTrust.VersionAsync(store, root.Hash, root.Version, site.Time, cancellationToken);
-        }
-        catch (ProtocolException cause)
-        {
-            SiteLog.CapUnverified(logger, cap, cause.Message);
-            return null;
-        }
+        var version = await repository.VerifiedVersionAsync(new StoreSource(store), cancellationToken);
+        if (version > 0)
+            return version;
+        SiteLog.CapUnverified(logger, cap, "its timestamp does not verify from this site's root");
+        return null;
     }
 
     /// <summary>How a CAP was left. While its pointer is the same, only what was published since need be written.</summary>

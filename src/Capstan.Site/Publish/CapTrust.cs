@@ -4,31 +4,16 @@ using Capstan.Protocol.Tuf;
 
 namespace Capstan.Site.Publish;
 
-/// <summary>Reads a CAP as a client does, to learn which version it verifiably shows.</summary>
+/// <summary>Reads a CAP as a client does, and needs all that a client needs.</summary>
 internal static class CapTrust
 {
     /// <summary>The version of the timestamp that verifies from our root; 0 when there is none.</summary>
-    /// <exception cref="ProtocolException">Something is there that does not verify.</exception>
+    /// <exception cref="ProtocolException">Something is missing, or does not verify.</exception>
     public static async Task<long> VersionAsync(IStore store, string rootHash, int rootVersion, TimeProvider time, CancellationToken cancellationToken)
     {
         var client = new TufClient(new StoreSource(store), new TrustInMemory(), time);
         await client.TrustRootAsync(rootHash, rootVersion, cancellationToken);
         return (await client.RefreshAsync(complete: true, cancellationToken)).TimestampVersion;
-    }
-
-    private sealed class StoreSource(IStore store) : ITufSource
-    {
-        public async ValueTask<byte[]?> ReadAsync(string path, long maxBytes, CancellationToken cancellationToken)
-        {
-            try
-            {
-                return await store.ReadAllAsync(StorePath.Parse(path), maxBytes, cancellationToken);
-            }
-            catch (Nal.NalException cause) when (cause.Error == Nal.NalError.TooLarge)
-            {
-                throw new ProtocolException(ProtocolError.TooLarge, cause.Message, path, cause);
-            }
-        }
     }
 
     private sealed class TrustInMemory : ITrustStore

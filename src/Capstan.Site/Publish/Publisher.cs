@@ -136,14 +136,13 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         var repository = await RepositoryAsync(cancellationToken);
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
-        var root = (repository.RootHash, repository.RootVersion);
-        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, root, version, complete, token), cancellationToken);
+        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, version, complete, token), cancellationToken);
         if (seen.Max(cap => cap.Result) is not { } highest || highest < version)
             return;
         // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
         await SignAsync(force: true, cancellationToken, highest);
         var above = await published.VersionAsync(cancellationToken);
-        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, root, above, complete: false, token), cancellationToken);
+        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, above, complete: false, token), cancellationToken);
     }
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)

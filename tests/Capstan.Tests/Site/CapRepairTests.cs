@@ -161,8 +161,10 @@ public class CapRepairTests
         Assert.Equal(before, Tree(ours));
     }
 
-    [Fact]
-    public async Task A_site_restored_from_a_backup_goes_above_what_the_cap_shows()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_site_restored_from_a_backup_goes_above_what_the_cap_shows(bool snapshotsLost)
     {
         var time = new ManualTime();
         var (site, device) = await SiteHarness.EnrolledAsync(time);
@@ -186,6 +188,8 @@ public class CapRepairTests
         await using var restored = await SiteHarness.OpenAsync(site.Directory, time);
         var seen = await restored.VersionOnCapAsync();
         Assert.True(seen > await restored.VersionAsync());
+        foreach (var snapshot in snapshotsLost ? Directory.GetFiles(Path.Combine(restored.CapDirectory, "metadata"), "*.snapshot.json") : [])
+            File.Delete(snapshot);
 
         await restored.PublishAsync();
 
