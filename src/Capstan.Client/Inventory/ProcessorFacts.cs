@@ -137,16 +137,42 @@ internal static class ProcessorFacts
     /// <summary>MIDR_EL1 implementer codes (Arm ARM, D19.2.122).</summary>
     private static string? ArmImplementer(string? code) => code switch
     {
-        "0x41" => "ARM", "0x42" => "Broadcom", "0x43" => "Cavium", "0x46" => "Fujitsu", "0x48" => "HiSilicon", "0x4e" => "NVIDIA", "0x50" => "Applied Micro",
-        "0x51" => "Qualcomm", "0x53" => "Samsung", "0x56" => "Marvell", "0x61" => "Apple", "0x6d" => "Microsoft", "0xc0" => "Ampere",
+        "0x41" => "ARM",
+        "0x42" => "Broadcom",
+        "0x43" => "Cavium",
+        "0x46" => "Fujitsu",
+        "0x48" => "HiSilicon",
+        "0x4e" => "NVIDIA",
+        "0x50" => "Applied Micro",
+        "0x51" => "Qualcomm",
+        "0x53" => "Samsung",
+        "0x56" => "Marvell",
+        "0x61" => "Apple",
+        "0x6d" => "Microsoft",
+        "0xc0" => "Ampere",
         _ => code,
     };
 
     private static string? ArmPart(string part) => part switch
     {
-        "0xd03" => "Cortex-A53", "0xd04" => "Cortex-A35", "0xd05" => "Cortex-A55", "0xd07" => "Cortex-A57", "0xd08" => "Cortex-A72", "0xd09" => "Cortex-A73",
-        "0xd0a" => "Cortex-A75", "0xd0b" => "Cortex-A76", "0xd0c" => "Neoverse-N1", "0xd40" => "Neoverse-V1", "0xd41" => "Cortex-A78", "0xd44" => "Cortex-X1",
-        "0xd46" => "Cortex-A510", "0xd47" => "Cortex-A710", "0xd49" => "Neoverse-N2", "0xd4f" => "Neoverse-V2", "0xd84" => "Neoverse-V3", "0xd8e" => "Neoverse-N3",
+        "0xd03" => "Cortex-A53",
+        "0xd04" => "Cortex-A35",
+        "0xd05" => "Cortex-A55",
+        "0xd07" => "Cortex-A57",
+        "0xd08" => "Cortex-A72",
+        "0xd09" => "Cortex-A73",
+        "0xd0a" => "Cortex-A75",
+        "0xd0b" => "Cortex-A76",
+        "0xd0c" => "Neoverse-N1",
+        "0xd40" => "Neoverse-V1",
+        "0xd41" => "Cortex-A78",
+        "0xd44" => "Cortex-X1",
+        "0xd46" => "Cortex-A510",
+        "0xd47" => "Cortex-A710",
+        "0xd49" => "Neoverse-N2",
+        "0xd4f" => "Neoverse-V2",
+        "0xd84" => "Neoverse-V3",
+        "0xd8e" => "Neoverse-N3",
         _ => null,
     };
 }

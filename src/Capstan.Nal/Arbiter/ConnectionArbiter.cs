@@ -131,7 +131,8 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private IReadOnlyList<RankedPath> Rank(IReadOnlyList<NalPath> candidates)
     {
         var rules = new SelectionRules(_options.UsePreferredServers, _options.UseExistingConnections, _options.UseRandomPathSelection,
-            _options.Preferences, _options.OrderSeed, _options.OrderCycle) { Avoided = _options.Avoided };
+            _options.Preferences, _options.OrderSeed, _options.OrderCycle)
+        { Avoided = _options.Avoided };
         lock (_gate)
         {
             return PathSelection.Rank(candidates,

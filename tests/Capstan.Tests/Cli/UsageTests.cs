@@ -42,8 +42,15 @@ public sealed class UsageTests
         Assert.Equal(ExitCode.Done, await host.RunAsync("--help"));
         var root = CapstanCommand.Create(new CliHost
         {
-            Out = TextWriter.Null, Error = TextWriter.Null, OpenOutput = () => Stream.Null, OpenInput = () => Stream.Null, Time = TimeProvider.System,
-            Random = new Random(1), Environment = _ => null, WorkingDirectory = "/", Width = 80,
+            Out = TextWriter.Null,
+            Error = TextWriter.Null,
+            OpenOutput = () => Stream.Null,
+            OpenInput = () => Stream.Null,
+            Time = TimeProvider.System,
+            Random = new Random(1),
+            Environment = _ => null,
+            WorkingDirectory = "/",
+            Width = 80,
         });
         foreach (var path in Paths(root, []))
         {

@@ -95,8 +95,13 @@ public sealed class CyclePlannerTests
         {
             var done = facts with
             {
-                LastPoll = Now, LastComplete = Now, LastHeartbeat = Now, LastInventory = Now, NextApprovalPoll = Now + TimeSpan.FromSeconds(1),
-                RetryAt = null, UploadWaits = false,
+                LastPoll = Now,
+                LastComplete = Now,
+                LastHeartbeat = Now,
+                LastInventory = Now,
+                NextApprovalPoll = Now + TimeSpan.FromSeconds(1),
+                RetryAt = null,
+                UploadWaits = false,
             };
             return !CyclePlanner.Plan(done, Now).Contact;
         }).QuickCheckThrowOnFailure();

@@ -37,7 +37,11 @@ public sealed class FullDiskTests : IAsyncDisposable
 
         var (path, content, _) = device.Next(Enumerable.Range(0, 200).Select(n => Capstan.Protocol.V1.Documents.StatusMessage.ToItem(new()
         {
-            Severity = "warning", Code = "x", Component = "c", Text = new string((char)('a' + n % 26), 4_000) + n, ReportedAt = n,
+            Severity = "warning",
+            Code = "x",
+            Component = "c",
+            Text = new string((char)('a' + n % 26), 4_000) + n,
+            ReportedAt = n,
         })).ToList());
         site.Drop(path, content);
         var full = await Assert.ThrowsAnyAsync<DbException>(site.DrainAsync);
