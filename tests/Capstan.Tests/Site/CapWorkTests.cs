@@ -21,24 +21,31 @@ public class CapWorkTests
             failed.Add((cap.Path, cause.Error));
             return Task.CompletedTask;
         });
-        var begun = 0;
+        var begunThere = 0;
         var hanging = new TaskCompletionSource<int>();
         Task<int> Do(CapState cap, CancellationToken _)
         {
-            Interlocked.Increment(ref begun);
-            return cap.Path == "hangs" ? hanging.Task : Task.FromResult(7);
+            if (cap.Path != "hangs")
+                return Task.FromResult(7);
+            Interlocked.Increment(ref begunThere);
+            return hanging.Task;
         }
         IReadOnlyList<CapState> caps = [Cap("hangs"), Cap("works")];
 
-        var first = work.RunAsync(caps, Do, CancellationToken.None);
-        while (!first.IsCompleted)
+        var ended = new List<string>();
+        while (ended.Count == 0)
         {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
+            // A round ends by the caller's patience, whatever hangs; what works has ended in this one or in a later one.
+            var round = work.RunAsync(caps, Do, CancellationToken.None);
+            while (!round.IsCompleted)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                await Task.Yield();
+            }
+            ended.AddRange((await round).Select(result => result.Cap.Path));
         }
-        Assert.Equal(["works"], (await first).Select(result => result.Cap.Path));
-        Assert.Equal(["works"], (await work.RunAsync(caps, Do, CancellationToken.None)).Select(result => result.Cap.Path));
-        Assert.Equal(3, begun);
+        Assert.Equal(["works"], ended);
+        Assert.Equal(1, begunThere);
 
         time.Advance(CapWork<int>.Limit);
         while (failed.Count == 0)
