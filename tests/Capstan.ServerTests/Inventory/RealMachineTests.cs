@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Capstan.Client;
 using Capstan.Client.Inventory;
 using Capstan.Protocol.V1;
 
@@ -71,9 +72,9 @@ public sealed class RealMachineTests
             var database = Path.Combine(root, "var/lib/rpm");
             Directory.CreateDirectory(database);
             await Tool.RunAsync("/usr/bin/rpm", "--dbpath", database, "--initdb");
-            var empty = await new SoftwareCollector(root, TimeProvider.System).CollectAsync(CancellationToken.None);
-            Assert.Empty(empty.Packages);
-            Assert.Empty(empty.Unread);
+            // A database without any package is no answer: unknown is not empty.
+            var refusal = await Assert.ThrowsAsync<ClientException>(() => new SoftwareCollector(root, TimeProvider.System).CollectAsync(CancellationToken.None));
+            Assert.Equal("software_unread", refusal.Code);
 
             var spec = Path.Combine(root, "probe.spec");
             await File.WriteAllTextAsync(spec, "Name: capstan-probe\nEpoch: 3\nVersion: 1.2\nRelease: 4\nSummary: A probe, with Zoë\nLicense: none\nVendor: Probe Works\nBuildArch: noarch\n%description\nProbe.\n%files\n");
