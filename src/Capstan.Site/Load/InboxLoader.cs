@@ -35,7 +35,7 @@ internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore c
         var now = site.Time.GetElapsedTime(0);
         var due = (await caps.ListAsync(cancellationToken))
             .Where(cap => cap.IsDrainingDue(site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
-        var drained = await _draining.RunAsync(due, DrainAsync, cancellationToken);
+        var drained = await _draining.RunAsync(due, DrainAsync, asked: false, cancellationToken);
         foreach (var (cap, again) in drained)
             _due[cap.Path] = again ? now : now + (interval ?? (NalPath.Parse(cap.Path).LocalDirectory is null ? RemoteInterval : TimeSpan.Zero));
         return drained.Any(inbox => inbox.Result);

@@ -59,6 +59,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Signs and writes everything now, and compares every file of every CAP. How each went stands in its row.</summary>
+    /// <exception cref="SiteException"><c>still_publishing</c>: a CAP is so slow that nobody waits for its end.</exception>
     public async Task PublishNowAsync(CancellationToken cancellationToken)
     {
         await _pass.WaitAsync(cancellationToken);
@@ -66,6 +67,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             await SignAsync(force: false, cancellationToken);
             await WriteCapsAsync(complete: true, cancellationToken);
+            if (_writing.Unfinished is { Count: > 0 } slow)
+                throw new SiteException($"Publishing goes on at {string.Join(", ", slow)}: not finished after {CapWork<long?>.AskedPatience.TotalSeconds:0} s. The site goes on with it; `capstan cap list` shows how it ended.", "still_publishing");
         }
         finally
         {
@@ -136,13 +139,13 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         var repository = await RepositoryAsync(cancellationToken);
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
-        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, version, complete, token), cancellationToken);
+        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, version, complete, token), asked: complete, cancellationToken);
         if (seen.Max(cap => cap.Result) is not { } highest || highest < version)
             return;
         // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
         await SignAsync(force: true, cancellationToken, highest);
         var above = await published.VersionAsync(cancellationToken);
-        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, above, complete: false, token), cancellationToken);
+        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, above, complete: false, token), asked: complete, cancellationToken);
     }
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)
@@ -261,7 +264,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
         // What a CAP that lags behind still shows may need them: they go when it has caught up.
-        var cleaned = await _deleting.RunAsync(all.Where(cap => cap.PublishedVersion >= version), (cap, token) => sync.DeleteAsync(cap, garbage, token), cancellationToken);
+        var cleaned = await _deleting.RunAsync(all.Where(cap => cap.PublishedVersion >= version), (cap, token) => sync.DeleteAsync(cap, garbage, token), asked: false, cancellationToken);
         if (cleaned.Count(cap => cap.Result) < all.Count)
             return;
         await site.Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), cancellationToken);

@@ -36,7 +36,7 @@ public class CapWorkTests
         while (ended.Count == 0)
         {
             // A round ends by the caller's patience, whatever hangs; what works has ended in this one or in a later one.
-            var round = work.RunAsync(caps, Do, CancellationToken.None);
+            var round = work.RunAsync(caps, Do, asked: false, CancellationToken.None);
             while (!round.IsCompleted)
             {
                 time.Advance(TimeSpan.FromSeconds(1));
@@ -52,6 +52,31 @@ public class CapWorkTests
             await Task.Yield();
         Assert.Equal([("hangs", NalError.Connect)], failed);
         hanging.SetResult(1);
+    }
+
+    [Fact]
+    public async Task Who_asks_gets_work_that_began_after_they_asked()
+    {
+        await using var site = await SiteHarness.CreateAsync(new ManualTime());
+        var work = new CapWork<int>(site.Context, (_, _, _) => Task.CompletedTask);
+        var begun = 0;
+        var slow = new TaskCompletionSource<int>();
+        var started = new TaskCompletionSource();
+        Task<int> Do(CapState cap, CancellationToken _)
+        {
+            started.TrySetResult();
+            return Interlocked.Increment(ref begun) == 1 ? slow.Task : Task.FromResult(2);
+        }
+        var underWay = work.RunAsync([Cap("slow")], Do, asked: false, CancellationToken.None);
+        await started.Task;
+        ((ManualTime)site.Context.Time).Advance(CapWork<int>.Patience);
+        Assert.Empty(await underWay);
+        Assert.Equal(["slow"], work.Unfinished);
+
+        var asked = work.RunAsync([Cap("slow")], Do, asked: true, CancellationToken.None);
+        slow.SetResult(1);
+        Assert.Equal([1, 2], (await asked).Select(result => result.Result));
+        Assert.Empty(work.Unfinished);
     }
 
     [Theory]
