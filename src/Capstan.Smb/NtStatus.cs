@@ -1,0 +1,15 @@
+namespace Capstan.Smb;
+
+/// <summary>A status of the server, exactly as it came ([MS-ERREF] 2.3).</summary>
+public readonly partial record struct NtStatus(uint Code)
+{
+    /// <summary>Severity <c>ERROR</c>: the upper two bits are set.</summary>
+    public bool IsError => Code >> 30 == 3;
+
+    /// <summary>The name without its prefix <c>STATUS_</c>; null for one that this library does not know.</summary>
+    public string? Name => NameOf(Code);
+
+    /// <summary><c>STATUS_ACCESS_DENIED (C0000022)</c>, or the number alone.</summary>
+    public override string ToString() =>
+        Name is { } name ? $"STATUS_{name} ({Code:X8})" : $"NTSTATUS {Code:X8}";
+}
