@@ -1,0 +1,75 @@
+using System.Net;
+using System.Net.Sockets;
+using Capstan.ServerTests.Up;
+
+namespace Capstan.ServerTests.Smb;
+
+/// <summary>Everything that crosses one TCP port of loopback while it runs, judged by Wireshark afterwards.</summary>
+internal sealed class FrameCapture : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly TemporaryDirectory _directory = new();
+    private readonly int _port;
+    private readonly UdpClient _marker = new(new IPEndPoint(IPAddress.Loopback, 0));
+    private readonly ServerProcesses _dumpcap;
+
+    private FrameCapture(int port)
+    {
+        _port = port;
+        // The buffer (MiB) holds what a slow disk delays.
+        _dumpcap = ServerProcesses.Start(["dumpcap", "-q", "-i", "lo", "-B", "64", "-f", $"tcp port {port} or udp port {MarkerPort}", "-w", File], []);
+    }
+
+    private int MarkerPort => ((IPEndPoint)_marker.Client.LocalEndPoint!).Port;
+
+    private string File => _directory.Combine("capture.pcapng");
+
+    /// <summary>Begins one; every later frame is in it.</summary>
+    public static async Task<FrameCapture> StartAsync(int port)
+    {
+        Tools.Require("dumpcap", "tshark");
+        Tools.RequireRoot("it reads the traffic of an interface");
+        var capture = new FrameCapture(port);
+        using var deadline = new CancellationTokenSource(Patience);
+        // dumpcap names its file when it has opened the interface.
+        await capture._dumpcap.PrintedAsync("File: ", deadline.Token);
+        return capture;
+    }
+
+    /// <summary>Ends the capture.</summary>
+    /// <returns>What Wireshark finds malformed of what the client sent. (Of what Samba sends, it misreads the hint in NEGOTIATE, [MS-SPNG] 2.2.1.)</returns>
+    public Task<IReadOnlyList<string>> MalformedRequestsAsync() => FramesAsync($"_ws.malformed && tcp.dstport == {_port}");
+
+    /// <summary>Ends the capture.</summary>
+    /// <returns>One line for each frame that matches a display filter of Wireshark, with the fields asked for, separated by tabs.</returns>
+    public async Task<IReadOnlyList<string>> FramesAsync(string filter, params string[] fields)
+    {
+        if (!_dumpcap.Ended.IsCompleted)
+        {
+            await CaughtUpAsync();
+            _dumpcap.Signal(Signal.Interrupt);
+            await _dumpcap.Ended.WaitAsync(Patience);
+        }
+        var output = await Tools.RunAsync("tshark",
+            ["-n", "-r", File, "-d", $"tcp.port=={_port},nbss", "-Y", filter, "-T", "fields", .. fields.Append("frame.number").SelectMany(field => (string[])["-e", field])]);
+        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>dumpcap drops what it has not read yet when it is told to end. So: a datagram after everything else, and waiting until that is in the file.</summary>
+    private async Task CaughtUpAsync()
+    {
+        var word = Guid.NewGuid().ToByteArray();
+        await _marker.SendAsync(word, new IPEndPoint(IPAddress.Loopback, MarkerPort));
+        using var deadline = new CancellationTokenSource(Patience);
+        while ((await System.IO.File.ReadAllBytesAsync(File, deadline.Token)).AsSpan().IndexOf(word) < 0)
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, deadline.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _marker.Dispose();
+        await _dumpcap.DisposeAsync();
+        _directory.Dispose();
+    }
+}
