@@ -4,11 +4,12 @@ using System.Text;
 namespace Capstan.Smb.Wire;
 
 /// <summary>Writes little-endian fields into a buffer that the caller made large enough.</summary>
-internal ref struct WireWriter(Span<byte> bytes)
+/// <param name="position">Where to begin: what stands before it counts in offsets.</param>
+internal ref struct WireWriter(Span<byte> bytes, int position = 0)
 {
     private readonly Span<byte> _bytes = bytes;
 
-    public int Position { get; private set; }
+    public int Position { get; private set; } = position;
 
     public void Byte(byte value) => Next(1)[0] = value;
 

@@ -1,0 +1,165 @@
+using Capstan.Smb.Authentication;
+using Capstan.Smb.Crypto;
+using Capstan.Smb.Wire;
+
+namespace Capstan.Smb.Connection;
+
+public sealed partial class SmbConnection
+{
+    private const int MostRounds = 8;
+
+    /// <summary>Logs on ([MS-SMB2] 3.2.4.2.3). One attempt: what the server says is final.</summary>
+    /// <param name="previousSessionId">A session of the same account that this one replaces: the server ends it, with its files and locks; 0 for none.</param>
+    /// <exception cref="SmbException"><see cref="SmbFailure.Status"/> with the server's words on the account; <see cref="SmbFailure.Logon"/> when the server
+    /// would only let a guest in.</exception>
+    /// <remarks>A caller that gives up in the middle ends the connection: only that ends a session whose keys were never made.</remarks>
+    public async ValueTask<SmbSession> LogOnAsync(SmbCredentials credentials, ulong previousSessionId, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(credentials);
+        try
+        {
+            return await LogOnOnceAsync(credentials, previousSessionId, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            End(new SmbException(SmbFailure.Lost, $"a logon at {Endpoint} was given up and the connection ended with it", SmbCompletion.Unknown));
+            throw;
+        }
+    }
+
+    private async Task<SmbSession> LogOnOnceAsync(SmbCredentials credentials, ulong previousSessionId, CancellationToken cancellationToken)
+    {
+        using var context = credentials.Begin(Endpoint.Host);
+        var hash = _preauth;
+        var token = context.Next(_negotiated.SecurityBuffer);
+        ulong id = 0;
+        for (var round = 0; round < MostRounds; round++)
+        {
+            var request = new SessionSetupRequest(_clientMode, _clientCapabilities & Capabilities.Dfs, previousSessionId, token);
+            var exchanges = await StartAsync(new Route(id), [request], orphaned: null, capture: true, cancellationToken);
+            using var answer = await AwaitAsync(exchanges[0], exchanges, cancellationToken);
+            if (answer.Status != NtStatus.Success && answer.Status != NtStatus.MoreProcessingRequired)
+                throw SmbException.Of(answer.Status, SmbCommand.SessionSetup, $"logging {credentials.Account} on to {Endpoint}");
+            if (id != 0 && answer.Header.SessionId != id)
+                throw EndWith(new SmbProtocolException("the server changed the session id in the middle of a logon"));
+            id = answer.Header.SessionId;
+            if (Dialect == SmbDialect.Smb311)
+                hash = Hash(hash, exchanges[0].Sent!);
+            var setup = SessionSetupResponse.Read(answer.Message);
+            if (answer.Status == NtStatus.Success)
+            {
+                context.Finish(setup.Token);
+                return await EstablishAsync(credentials, id, setup.Flags, context.SessionKey, hash, answer, cancellationToken);
+            }
+            if (Dialect == SmbDialect.Smb311)
+                hash = Hash(hash, answer.Message);
+            token = context.Next(setup.Token);
+        }
+        throw EndWith(new SmbProtocolException($"the server wants more than {MostRounds} rounds for a logon"));
+    }
+
+    private async ValueTask<SmbSession> EstablishAsync(SmbCredentials credentials, ulong id, SessionFlags flags, ReadOnlyMemory<byte> key, byte[] hash, Response answer,
+        CancellationToken cancellationToken)
+    {
+        // Some servers say "anonymous" by the flag, others only by the missing key.
+        var isGuest = (flags & (SessionFlags.Guest | SessionFlags.Anonymous)) != SessionFlags.None || key.IsEmpty;
+        if (isGuest && !credentials.AllowsGuest)
+        {
+            using var refused = await CallAsync(new Route(id), new EmptyRequest(SmbCommand.Logoff), orphaned: null, cancellationToken);
+            throw new SmbException(SmbFailure.Logon,
+                $"{Endpoint} does not know {credentials.Account} and would only let a guest in, which was not asked for: check the account's name, or 'map to guest' at the server",
+                SmbCompletion.Refused, SmbCommand.SessionSetup);
+        }
+        var mustSign = !isGuest && (_options.RequireSigning || _negotiated.Mode.HasFlag(SecurityMode.SigningRequired));
+        var security = new MessageSecurity(id, isGuest ? null : SessionKeys.Derive(Dialect, key.Span, hash, Cipher), Signing, Cipher, mustSign, signsTreeConnect: Dialect == SmbDialect.Smb311);
+        try
+        {
+            VerifyLogon(security, answer, isGuest);
+            var encrypts = security.CanEncrypt && (_options.Encryption != SmbEncryption.OnDemand || flags.HasFlag(SessionFlags.Encrypt));
+            if (!encrypts && (flags.HasFlag(SessionFlags.Encrypt) || _options.Encryption == SmbEncryption.Required))
+            {
+                throw EndWith(new SmbException(SmbFailure.Unsupported, $"the session of {credentials.Account} at {Endpoint} must be encrypted and cannot be",
+                    SmbCompletion.Refused, SmbCommand.SessionSetup));
+            }
+            var session = new SmbSession(this, id, credentials.Account, security, encrypts, isGuest);
+            lock (_gate)
+            {
+                ThrowIfEnded();
+                _security.Add(id, security);
+                _sessions.Add(session);
+            }
+            return session;
+        }
+        catch
+        {
+            security.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The last answer of a logon is signed with the keys that it made: only who knows the password could.</summary>
+    private void VerifyLogon(MessageSecurity security, Response answer, bool isGuest)
+    {
+        if (isGuest)
+            return;
+        if (answer.Header.Flags.HasFlag(HeaderFlags.Signed))
+        {
+            var message = answer.Message.ToArray();
+            if (!security.Verify(message, answer.Header.MessageId))
+                throw EndWith(Tampered("the signature of the server's last answer to the logon is wrong"));
+        }
+        else if (Dialect == SmbDialect.Smb311 || security.Signs)
+        {
+            throw EndWith(Tampered("the server's last answer to the logon carries no signature"));
+        }
+    }
+
+    /// <summary>Ends the link for a cause that makes it worthless.</summary>
+    internal SmbException EndWith(SmbException cause)
+    {
+        End(cause);
+        return cause;
+    }
+
+    internal void Forget(SmbSession session)
+    {
+        lock (_gate)
+            _sessions.Remove(session);
+    }
+
+    /// <summary>What the server must repeat in its answer to VALIDATE_NEGOTIATE_INFO ([MS-SMB2] 3.2.5.5), so that nobody weakened NEGOTIATE on the way.</summary>
+    internal async Task ValidateNegotiateAsync(Route route, CancellationToken cancellationToken)
+    {
+        var dialects = _options.Dialects;
+        var input = new byte[24 + (dialects.Count * 2)];
+        WriteNegotiation(input, dialects);
+        using var answer = await CallAsync(route, new IoctlRequest(IoctlRequest.ValidateNegotiate, FileId.None, input, 24), orphaned: null, cancellationToken);
+        // A signed error comes from a server of before 3.0, which does not know the question (3.2.5.5).
+        if (answer.Status.IsError && Dialect < SmbDialect.Smb300)
+            return;
+        if (answer.Status.IsError)
+            throw EndWith(Tampered($"the server will not confirm what it negotiated ({answer.Status})"));
+        if (!IsAsNegotiated(IoctlResponse.Output(answer.Message, 24)))
+            throw EndWith(Tampered("the server negotiated something else than what arrived here"));
+    }
+
+    private void WriteNegotiation(byte[] input, IReadOnlyList<SmbDialect> dialects)
+    {
+        var writer = new WireWriter(input);
+        writer.UInt32((uint)_clientCapabilities);
+        writer.Guid(_clientGuid);
+        writer.UInt16((int)_clientMode);
+        writer.UInt16(dialects.Count);
+        foreach (var dialect in dialects)
+            writer.UInt16((int)dialect);
+    }
+
+    private bool IsAsNegotiated(ReadOnlySpan<byte> output)
+    {
+        var reader = new WireReader(output, "answer to VALIDATE_NEGOTIATE_INFO");
+        return (Capabilities)reader.UInt32() == _negotiated.Capabilities
+            && reader.Guid() == _negotiated.Server
+            && (SecurityMode)reader.UInt16() == _negotiated.Mode
+            && (SmbDialect)reader.UInt16() == Dialect;
+    }
+}

@@ -1,0 +1,209 @@
+using Capstan.Smb.Connection;
+using Capstan.Smb.Wire;
+
+namespace Capstan.Smb.Files;
+
+/// <summary>An open file or directory. Thread-safe: reads and writes at offsets may overlap in time.</summary>
+public sealed class SmbFile : IAsyncDisposable
+{
+    /// <summary>Chunks of one transfer that are under way at once: the link is busy, and others still get their turn.</summary>
+    internal const int Window = 4;
+    private const int ChunkBytes = 1024 * 1024;
+
+    private readonly SmbTree _tree;
+    private readonly string _path;
+    private readonly FileId _id;
+    private int _isClosed;
+    /// <summary>From then on the handle may be that of the final file: it is not deleted through it.</summary>
+    private bool _isRenaming;
+
+    internal SmbFile(SmbTree tree, string path, CreateResponse file)
+    {
+        _tree = tree;
+        _path = path;
+        _id = file.FileId;
+        Entry = SmbTree.Entry(path, file);
+    }
+
+    /// <summary>Facts at the time of opening.</summary>
+    public SmbEntry Entry { get; }
+
+    /// <summary>At the time of opening.</summary>
+    public long LengthBytes => Entry.LengthBytes;
+
+    private SmbConnection Connection => _tree.Connection;
+
+    /// <summary>Reads up to the buffer's length; fewer bytes only at the end of the file, 0 at or past it.</summary>
+    public async ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        return await TransferAsync(buffer.Length, Math.Min(Connection.MaxReadBytes, Connection.AffordableBytes),
+            (start, length, token) => ReadChunkAsync(offset + start, buffer.Slice(start, length), token), cancellationToken);
+    }
+
+    /// <summary>Writes all bytes.</summary>
+    /// <exception cref="SmbException">Part of it may be written.</exception>
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        await TransferAsync(content.Length, Math.Min(Connection.MaxWriteBytes, Connection.AffordableBytes),
+            (start, length, token) => WriteChunkAsync(offset + start, content.Slice(start, length), token), cancellationToken);
+    }
+
+    /// <summary>Waits until the server has everything on its disk.</summary>
+    public async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(new FlushRequest(_id), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.Flush, "flushing", cancellationToken);
+    }
+
+    /// <summary>The file goes when it is closed. It must have been opened with <see cref="SmbAccess.Delete"/>.</summary>
+    public async ValueTask DeleteOnCloseAsync(CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(SetInfoRequest.Delete(_id), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.SetInfo, "deleting", cancellationToken);
+    }
+
+    /// <summary>Closes, and waits for the server's answer. Once; further calls have no effect.</summary>
+    public async ValueTask CloseAsync(CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0)
+            return;
+        using var answer = await CallAsync(new CloseRequest(_id), cancellationToken);
+        if (answer.Status != NtStatus.FileClosed)
+            await ThrowAsync(answer.Status, SmbCommand.Close, "closing", cancellationToken);
+    }
+
+    /// <summary>Closes when nobody did; what the world answers then is not told.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0 || Connection.EndCause is not null)
+            return;
+        try
+        {
+            using var answer = await CallAsync(new CloseRequest(_id), CancellationToken.None);
+        }
+        catch (SmbException)
+        {
+            // The link ended: the server has closed the file, or will.
+        }
+    }
+
+    /// <summary>Gives the file its final name, over whatever has it, and closes it: one round trip.</summary>
+    internal async ValueTask RenameAndCloseAsync(string path, CancellationToken cancellationToken)
+    {
+        NtStatus renamed;
+        _isRenaming = true;
+        if (Connection.Compounds)
+        {
+            var answers = await Connection.ChainAsync(_tree.Route, [SetInfoRequest.Rename(_id, SmbTree.RenamePath(path), replace: true), new CloseRequest(FileId.FromChain)], orphaned: null, cancellationToken);
+            renamed = answers[0].Status;
+            if (!answers[1].Status.IsError)
+                Interlocked.Exchange(ref _isClosed, 1);
+            foreach (var answer in answers)
+                answer.Dispose();
+        }
+        else
+        {
+            using var answer = await CallAsync(SetInfoRequest.Rename(_id, SmbTree.RenamePath(path), replace: true), cancellationToken);
+            renamed = answer.Status;
+        }
+        await _tree.ThrowAsync(renamed, SmbCommand.SetInfo, $"renaming {_path} to", path, cancellationToken);
+        await CloseAsync(cancellationToken);
+    }
+
+    /// <summary>Deletes a file that must not stay, without holding up whoever failed. Once a rename was sent only what still has the temporary name is deleted.</summary>
+    internal void DeleteLater()
+    {
+        var isOpen = Interlocked.Exchange(ref _isClosed, 1) == 0;
+        Connection.Cleanup(async token =>
+        {
+            SmbRequest[] ending = isOpen ? (_isRenaming ? FileChain.CloseOnly(_id) : FileChain.DeleteAndClose(_id)) : [];
+            foreach (var request in ending)
+            {
+                using var answer = await CallAsync(request, token);
+            }
+            if (_isRenaming)
+                await _tree.DeleteAsync(_path, token);
+        });
+    }
+
+    /// <summary>One page of a listing; null after the last one.</summary>
+    internal async ValueTask<List<SmbEntry>?> ListPageAsync(string pattern, int bytes, CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(new QueryDirectoryRequest(_id, pattern, bytes), cancellationToken);
+        if (answer.Status == NtStatus.NoMoreFiles || answer.Status == NtStatus.NoSuchFile)
+            return null;
+        await ThrowAsync(answer.Status, SmbCommand.QueryDirectory, "listing", cancellationToken);
+        return QueryDirectoryResponse.Read(answer.Message, bytes);
+    }
+
+    private async Task<int> ReadChunkAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var done = 0;
+        while (done < buffer.Length)
+        {
+            using var answer = await CallAsync(new ReadRequest(_id, offset + done, buffer.Length - done), cancellationToken);
+            if (answer.Status == NtStatus.EndOfFile)
+                break;
+            await ThrowAsync(answer.Status, SmbCommand.Read, "reading", cancellationToken);
+            var data = ReadResponse.Data(answer.Message, buffer.Length - done);
+            if (data.Length == 0)
+                break;
+            data.CopyTo(buffer.Span[done..]);
+            done += data.Length;
+        }
+        return done;
+    }
+
+    private async Task<int> WriteChunkAsync(long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(new WriteRequest(_id, offset, content), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.Write, "writing", cancellationToken);
+        var written = WriteResponse.Count(answer.Message, content.Length);
+        return written == content.Length ? written : throw _tree.ShortWrite(_path, written, content.Length);
+    }
+
+    /// <summary>Moves a buffer in chunks, a few at a time. Waits for all that were begun, whatever happens: they use the caller's buffer.</summary>
+    /// <returns>Bytes up to the first chunk that was not full.</returns>
+    private static async ValueTask<int> TransferAsync(int length, int mostBytes, Func<int, int, CancellationToken, Task<int>> chunk, CancellationToken cancellationToken)
+    {
+        var size = Math.Min(mostBytes, ChunkBytes);
+        if (length <= size)
+            return length == 0 ? 0 : await chunk(0, length, cancellationToken);
+        using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = new Queue<(Task<int> Task, int Length)>(Window);
+        int start = 0, done = 0;
+        var isShort = false;
+        try
+        {
+            while (running.Count > 0 || (start < length && !isShort))
+            {
+                if (start < length && !isShort && running.Count < Window)
+                {
+                    var next = Math.Min(size, length - start);
+                    running.Enqueue((chunk(start, next, failed.Token), next));
+                    start += next;
+                    continue;
+                }
+                var (task, wanted) = running.Dequeue();
+                var count = await task;
+                done += isShort ? 0 : count;
+                isShort |= count < wanted;
+            }
+            return done;
+        }
+        catch
+        {
+            await failed.CancelAsync();
+            await ((Task)Task.WhenAll(running.Select(other => other.Task))).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+    }
+
+    private ValueTask<Response> CallAsync(SmbRequest request, CancellationToken cancellationToken) =>
+        Connection.CallAsync(_tree.Route, request, orphaned: null, cancellationToken);
+
+    private ValueTask ThrowAsync(NtStatus status, SmbCommand command, string verb, CancellationToken cancellationToken) =>
+        _tree.ThrowAsync(status, command, verb, _path, cancellationToken);
+}
