@@ -1,15 +1,24 @@
 namespace Capstan.Smb.Authentication;
 
-/// <summary>The names of mechanisms, for messages ([MS-SPNG] 1.9).</summary>
+/// <summary>What mechanisms are called ([MS-SPNG] 1.9).</summary>
 internal static class MechanismNames
 {
-    public static string Of(string oid) => oid switch
+    /// <summary>Kerberos with a digit cut off, as Windows 2000 wrote it by mistake and every Windows since offers it first. It means Kerberos.</summary>
+    private const string KerberosMisspelt = "1.2.840.48018.1.2.2";
+
+    /// <summary>Whether two identifiers mean the same mechanism.</summary>
+    public static bool AreSame(string oid, string other) => Spelt(oid) == Spelt(other);
+
+    /// <summary>For messages.</summary>
+    public static string Of(string oid) => Spelt(oid) switch
     {
         NtlmMechanism.MechanismOid => "NTLM",
-        "1.2.840.113554.1.2.2" or "1.2.840.48018.1.2.2" => "Kerberos",
+        KerberosMechanism.MechanismOid => "Kerberos",
         "1.2.840.113554.1.2.2.3" => "Kerberos user to user",
         "1.3.6.1.4.1.311.2.2.30" => "NEGOEX",
         "1.3.6.1.5.2.5" => "IAKerb",
         _ => oid,
     };
+
+    private static string Spelt(string oid) => oid == KerberosMisspelt ? KerberosMechanism.MechanismOid : oid;
 }

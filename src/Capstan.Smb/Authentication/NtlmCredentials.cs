@@ -10,7 +10,8 @@ public sealed class NtlmCredentials : SmbCredentials
     private readonly NtlmIdentity _identity;
     private readonly TimeProvider _time;
 
-    /// <param name="account"><c>user</c>, <c>DOMAIN\user</c>, <c>user@realm</c>, or <c>.\user</c> for an account of the server itself.</param>
+    /// <param name="account"><c>user</c>, <c>DOMAIN\user</c>, <c>user@realm</c>, or <c>.\user</c> for an account of the server itself.
+    /// <c>user@realm</c> is for domains: a server that stands alone (Samba, too) does not know it.</param>
     /// <param name="password">Not kept: only what NTLM makes of it.</param>
     /// <exception cref="ArgumentException">The account cannot be one. The message does not hold the password.</exception>
     public NtlmCredentials(string account, string password)

@@ -50,8 +50,8 @@ internal sealed class SpnegoContext(IMechanism mechanism) : ISecurityContext
         if (hint.IsEmpty)
             return;
         var offered = SpnegoToken.Read(hint.ToArray()).Mechanisms;
-        if (offered.Count > 0 && !offered.Contains(mechanism.Oid, StringComparer.Ordinal))
-            throw LogonFailure.NotMade($"the server does not take {mechanism.Name} for a logon; it offers {string.Join(", ", offered.Select(MechanismNames.Of))}");
+        if (offered.Count > 0 && !offered.Any(oid => MechanismNames.AreSame(oid, mechanism.Oid)))
+            throw LogonFailure.NotMade($"the server does not take {mechanism.Name} for a logon; it offers {string.Join(", ", offered.Select(MechanismNames.Of).Distinct(StringComparer.Ordinal))}");
     }
 
     private SpnegoToken ReadAnswer(ReadOnlySpan<byte> serverToken)
@@ -59,7 +59,7 @@ internal sealed class SpnegoContext(IMechanism mechanism) : ISecurityContext
         var answer = SpnegoToken.Read(serverToken.ToArray());
         if (answer.State == SpnegoState.Reject)
             throw new SmbException(SmbFailure.Logon, $"the server rejects a logon by {mechanism.Name}", SmbCompletion.Refused, SmbCommand.SessionSetup);
-        if (answer.Mechanism is { } chosen && chosen != mechanism.Oid)
+        if (answer.Mechanism is { } chosen && !MechanismNames.AreSame(chosen, mechanism.Oid))
             throw LogonFailure.NotMade($"the server asks for {MechanismNames.Of(chosen)} in place of {mechanism.Name}");
         return answer;
     }

@@ -115,7 +115,7 @@ internal sealed class SambaServer : IAsyncDisposable
         new("NSS_WRAPPER_GROUP", _directory.Combine("group")),
     ];
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

@@ -103,6 +103,16 @@ public sealed class SpnegoTests
     }
 
     [Fact]
+    public void Kerberos_is_known_by_both_of_its_spellings_and_nothing_else_is()
+    {
+        Assert.True(MechanismNames.AreSame("1.2.840.48018.1.2.2", Kerberos));
+        Assert.True(MechanismNames.AreSame(Kerberos, Kerberos));
+        Assert.False(MechanismNames.AreSame(NtlmMechanism.MechanismOid, Kerberos));
+        Assert.Equal("Kerberos", MechanismNames.Of("1.2.840.48018.1.2.2"));
+        Assert.Equal("1.2.3", MechanismNames.Of("1.2.3"));
+    }
+
+    [Fact]
     public void A_success_before_the_server_was_heard_proves_nothing()
     {
         using var context = Begin();
