@@ -50,6 +50,30 @@ public sealed class SmbFile : IAsyncDisposable
             (start, length, token) => WriteChunkAsync(offset + start, content.Slice(start, length), token), cancellationToken);
     }
 
+    /// <summary>Facts now.</summary>
+    public async ValueTask<SmbEntry> StatAsync(CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(new QueryInfoRequest(_id, InfoType.File, NetworkOpenInformation.Class, NetworkOpenInformation.Bytes), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.QueryInfo, "looking at", cancellationToken);
+        var (attributes, length, times) = NetworkOpenInformation.Read(answer.Message);
+        return new SmbEntry(Entry.Name, attributes, attributes.HasFlag(SmbAttributes.Directory) ? 0 : length, SmbTimes.ToTime(times.LastWrite));
+    }
+
+    /// <summary>Cuts the file, or fills it up with zeros.</summary>
+    public async ValueTask SetLengthAsync(long lengthBytes, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);
+        using var answer = await CallAsync(SetInfoRequest.Length(_id, lengthBytes), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.SetInfo, "setting the length of", cancellationToken);
+    }
+
+    /// <summary>Sets attributes and the time of the last write; what is null stays. The file must be open with <see cref="SmbAccess.WriteAttributes"/>.</summary>
+    public async ValueTask SetFactsAsync(SmbAttributes? attributes, DateTimeOffset? lastWrite, CancellationToken cancellationToken)
+    {
+        using var answer = await CallAsync(SetInfoRequest.Basic(_id, attributes, lastWrite), cancellationToken);
+        await ThrowAsync(answer.Status, SmbCommand.SetInfo, "setting the attributes of", cancellationToken);
+    }
+
     /// <summary>Waits until the server has everything on its disk.</summary>
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace Capstan.Smb.Wire;
 
 /// <summary>QUERY_INFO ([MS-SMB2] 2.2.37).</summary>
@@ -50,6 +52,28 @@ internal sealed class SetInfoRequest(FileId file, byte infoClass, byte[] data) :
     /// <summary><c>FileDispositionInformation</c> ([MS-FSCC] 2.4.11): the file goes when it is closed.</summary>
     public static SetInfoRequest Delete(FileId file) => new(file, infoClass: 13, [1]);
 
+    /// <summary><c>FileEndOfFileInformation</c> ([MS-FSCC] 2.4.13).</summary>
+    public static SetInfoRequest Length(FileId file, long lengthBytes)
+    {
+        var data = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(data, lengthBytes);
+        return new SetInfoRequest(file, infoClass: 20, data);
+    }
+
+    /// <summary><c>FileBasicInformation</c> ([MS-FSCC] 2.4.7): what is null stays as it is.</summary>
+    public static SetInfoRequest Basic(FileId file, SmbAttributes? attributes, DateTimeOffset? lastWrite)
+    {
+        var data = new byte[40];
+        var writer = new WireWriter(data);
+        writer.UInt64(0);
+        writer.UInt64(0);
+        writer.UInt64(lastWrite is { } time ? (ulong)time.ToFileTime() : 0);
+        writer.UInt64(0);
+        // No attribute at all is said by NORMAL; 0 means "leave them".
+        writer.UInt32(attributes is { } set ? (uint)(set == SmbAttributes.None ? SmbAttributes.Normal : set) : 0);
+        return new SetInfoRequest(file, infoClass: 4, data);
+    }
+
     public override int Bytes => 32 + data.Length;
 
     protected override int PayloadBytes => data.Length;
@@ -65,6 +89,22 @@ internal sealed class SetInfoRequest(FileId file, byte infoClass, byte[] data) :
         writer.UInt32(0);
         file.Write(ref writer);
         writer.Bytes(data);
+    }
+}
+
+/// <summary><c>FileNetworkOpenInformation</c> ([MS-FSCC] 2.4.34).</summary>
+internal static class NetworkOpenInformation
+{
+    public const byte Class = 34;
+    public const int Bytes = 56;
+
+    public static (SmbAttributes Attributes, long LengthBytes, SmbTimes Times) Read(ReadOnlySpan<byte> message)
+    {
+        var reader = new WireReader(InfoResponse.Data(message, "answer to QUERY_INFO", Bytes), "facts of a file");
+        var times = SmbTimes.Read(ref reader);
+        reader.Skip(8);
+        var length = (long)Math.Min(reader.UInt64(), long.MaxValue);
+        return ((SmbAttributes)reader.UInt32(), length, times);
     }
 }
 
