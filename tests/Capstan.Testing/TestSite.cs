@@ -23,13 +23,14 @@ public sealed class TestSite : IDisposable
     private readonly List<string> _refused = [];
     private long _revision;
 
-    public TestSite(IStore cap, TimeProvider time, string siteCode = "ABC", TufLifetimes? lifetimes = null)
+    /// <param name="binBits">16 bins of policies: signing a real site's 256 takes longer than most tests. 8 where sizes count.</param>
+    public TestSite(IStore cap, TimeProvider time, string siteCode = "ABC", TufLifetimes? lifetimes = null, int binBits = 4)
     {
         Cap = cap;
         _time = time;
         SiteCode = siteCode;
         _keys = new TufKeys(Roles.ToDictionary(role => role, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256), StringComparer.Ordinal));
-        _repository = TufRepository.Create(_keys, time.GetUtcNow(), lifetimes: lifetimes);
+        _repository = TufRepository.Create(_keys, time.GetUtcNow(), binBits, lifetimes);
         Description = new SiteDescription { SiteCode = siteCode, Epoch = 1, SealingKey = Jwk.From(_sealing), ReceiptsKey = Jwk.From(_receipts) };
     }
 

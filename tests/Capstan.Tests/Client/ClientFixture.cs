@@ -12,12 +12,13 @@ internal sealed class ClientFixture : IAsyncDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("capstan-client-").FullName;
 
-    public ClientFixture(IStore cap, IStore? seenByClient = null, string provider = "LOCAL", TufSettings? settings = null)
+    /// <param name="binBits">As of <see cref="TestSite"/>.</param>
+    public ClientFixture(IStore cap, IStore? seenByClient = null, string provider = "LOCAL", int binBits = 4)
     {
         Time = new ManualTime();
         Provider = new StoreProvider(provider, seenByClient ?? cap);
         CapPath = provider == "LOCAL" ? NalPath.FromDirectory("/cap").ToString() : @"MSWNET:\\server\cap\";
-        Site = new TestSite(cap, Time, lifetimes: settings?.Lifetimes);
+        Site = new TestSite(cap, Time, binBits: binBits);
         Site.Describe(new CapEntry { Path = CapPath });
         Options = new ClientOptions { Directory = Path.Combine(_root, "client") };
     }
@@ -117,9 +118,6 @@ internal sealed class ClientFixture : IAsyncDisposable
         Packages = [new InstalledPackage("bash", version, "amd64", null, null, "dpkg", null, null)],
     };
 }
-
-/// <summary>Lifetimes of the site's signatures, for tests that let them end.</summary>
-internal sealed record TufSettings(Capstan.Protocol.Tuf.TufLifetimes Lifetimes);
 
 /// <summary>A provider whose every connection leads to one store; it can refuse, and it counts.</summary>
 internal sealed class StoreProvider(string name, IStore store) : IStorageProvider

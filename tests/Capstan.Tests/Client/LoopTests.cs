@@ -24,7 +24,7 @@ public sealed class LoopTests : IAsyncLifetime
     [Fact]
     public async Task When_nothing_changed_a_poll_reads_the_timestamp_and_nothing_else()
     {
-        await EnrolledAndAcknowledged();
+        await EnrolledAndAcknowledged(_f);
         _cap.Counts.Reset();
         await _f.StepAsync();
         await _f.SettleAsync();
@@ -34,13 +34,16 @@ public sealed class LoopTests : IAsyncLifetime
     [Fact]
     public async Task An_idle_day_costs_at_most_320_reads_and_200_KB()
     {
-        await EnrolledAndAcknowledged();
-        _cap.Counts.Reset();
-        var end = _f.Time.GetUtcNow().AddDays(1);
-        while (_f.Time.GetUtcNow() < end)
-            await _f.StepAsync();
-        Assert.InRange(_cap.Counts.TotalOperations, 280, 320);
-        Assert.InRange(_cap.Counts.TotalBytesRead, 1, 200_000);
+        // As many bins as a real site has: the size of its metadata counts here.
+        var cap = new MemoryStore(new ManualTime());
+        await using var f = new ClientFixture(cap, binBits: 8);
+        await EnrolledAndAcknowledged(f);
+        cap.Counts.Reset();
+        var end = f.Time.GetUtcNow().AddDays(1);
+        while (f.Time.GetUtcNow() < end)
+            await f.StepAsync();
+        Assert.InRange(cap.Counts.TotalOperations, 280, 320);
+        Assert.InRange(cap.Counts.TotalBytesRead, 1, 200_000);
     }
 
     [Fact]
@@ -171,7 +174,7 @@ public sealed class LoopTests : IAsyncLifetime
     [Fact]
     public async Task An_unchanged_inventory_is_not_sent_again_and_a_changed_one_is()
     {
-        await EnrolledAndAcknowledged();
+        await EnrolledAndAcknowledged(_f);
         for (var day = 0; day < 3; day++)
             await NextDay();
         Assert.Single(_f.Site.Items(Documents.SoftwareInventory));
@@ -227,7 +230,7 @@ public sealed class LoopTests : IAsyncLifetime
     [Fact]
     public async Task A_wished_resync_is_honoured_once()
     {
-        await EnrolledAndAcknowledged();
+        await EnrolledAndAcknowledged(_f);
         _f.Site.Resync((await _f.StatusAsync()).DeviceId, ItemKind.SoftwareInventory);
         await _f.Site.WriteReceiptsAsync(ClientFixture.Stop);
         await _f.Client!.RunNowAsync(ClientFixture.Stop);
@@ -283,7 +286,7 @@ public sealed class LoopTests : IAsyncLifetime
     [InlineData(20)]
     public async Task A_clock_that_is_years_off_moves_no_timer(int years)
     {
-        await EnrolledAndAcknowledged();
+        await EnrolledAndAcknowledged(_f);
         _f.Time.Jump(_f.Time.GetUtcNow().AddYears(years));
         _cap.Counts.Reset();
         for (var i = 0; i < 12; i++)
@@ -300,7 +303,7 @@ public sealed class LoopTests : IAsyncLifetime
     [Fact]
     public async Task Expired_metadata_gives_no_new_orders_and_uploads_go_on()
     {
-        await EnrolledAndAcknowledged();
+        await EnrolledAndAcknowledged(_f);
         _f.Time.Advance(TimeSpan.FromDays(40));
         await _f.SettleAsync();
         await _f.StepAsync();
@@ -324,11 +327,11 @@ public sealed class LoopTests : IAsyncLifetime
         Assert.True(report.Contacted);
     }
 
-    private async Task EnrolledAndAcknowledged()
+    private static async Task EnrolledAndAcknowledged(ClientFixture f)
     {
-        await _f.EnrolAsync();
-        await _f.StepAsync();
-        await _f.SettleAsync();
-        Assert.Equal(0, (await _f.StatusAsync()).Spooled);
+        await f.EnrolAsync();
+        await f.StepAsync();
+        await f.SettleAsync();
+        Assert.Equal(0, (await f.StatusAsync()).Spooled);
     }
 }

@@ -12,7 +12,7 @@ public sealed class MemoryStoreConformance : StoreConformance
 
 public sealed class LocalStoreConformance : StoreConformance
 {
-    private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("capstan-store-");
+    private readonly DirectoryInfo _root = MemoryTemp.OnDisk("capstan-store-");
 
     protected override ValueTask<IStore> CreateStoreAsync() => ValueTask.FromResult<IStore>(new LocalStore(_root.FullName, TimeProvider.System));
 

@@ -25,12 +25,27 @@ public sealed class TufDamageTests
         for (var bit = 0; bit < copy.Length * 8; bit++)
         {
             copy[bit / 8] ^= (byte)(1 << bit % 8);
-            // Accepted means: it says the same (the case of a digit in a signature).
-            if (Accepts(copy))
-                Assert.Equal(signed, MetadataFile.Parse(copy, TufLimits.For(role), role).CanonicalSigned);
+            // Every bit that leaves what was signed as it was, and one bit of every byte, goes the whole way; the others would only show
+            // again that ECDSA refuses another text, at ten times the price of reading it.
+            var saysTheSame = Says(copy) is { } text && text.AsSpan().SequenceEqual(signed);
+            if (saysTheSame || bit % 8 == bit / 8 % 8)
+                Assert.True(!Accepts(copy) || saysTheSame, $"bit {bit} is accepted, and it says something else");
             copy[bit / 8] ^= (byte)(1 << bit % 8);
         }
         Assert.True(Accepts(original));
+
+        // Null for what is not even read. Accepted may be what says the same: the case of a digit in a signature.
+        byte[]? Says(ReadOnlyMemory<byte> bytes)
+        {
+            try
+            {
+                return MetadataFile.Parse(bytes, TufLimits.For(role), role).CanonicalSigned;
+            }
+            catch (ProtocolException)
+            {
+                return null;
+            }
+        }
 
         bool Accepts(ReadOnlyMemory<byte> bytes)
         {
