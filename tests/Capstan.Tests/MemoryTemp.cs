@@ -11,7 +11,7 @@ public sealed class MemoryTemp : IDisposable
     private const string Variable = "TMPDIR";
     private const string FileSystem = "/dev/shm";
 
-    /// <summary>The tests together use some 100 MB; containers give the file system 64 MB by default.</summary>
+    /// <summary>Room for many tests at once; containers give the file system 64 MB by default.</summary>
     private const long LeastBytes = 1L << 30;
 
     private static readonly string s_disk = Path.GetTempPath();
