@@ -228,8 +228,12 @@ public abstract class SiteStoreConformance : IAsyncLifetime
             await PublishStore.SupersedeAsync(transaction, new HashSet<string>(StringComparer.Ordinal) { "metadata/timestamp.json", "targets/y" }, Now);
             await PublishStore.SaveStateAsync(transaction, [7], 6);
         }, None);
-        Assert.Equal([("metadata/1.root.json", 2L, 0L), ("targets/y", 1L, 0L), ("metadata/timestamp.json", 1L, 1L)], await published.CurrentAsync(null, None));
-        Assert.Equal(["targets/y", "metadata/timestamp.json"], (await published.CurrentAsync(5, None)).Select(file => file.Path));
+        var all = await published.CurrentAsync(null, None);
+        Assert.Equal([("metadata/1.root.json", 2L), ("targets/y", 1L)], all.Files);
+        Assert.Equal([9], all.Pointer);
+        Assert.Equal(6, all.Version);
+        Assert.Equal([("targets/y", 1L)], (await published.CurrentAsync(5, None)).Files);
+        Assert.Equal(6, (await published.PointerAsync(None))!.Value.Version);
         Assert.Equal(6, await published.VersionAsync(None));
         Assert.Empty(await published.GarbageAsync(Now, None));
         Assert.Equal(["targets/x"], await published.GarbageAsync(Now.AddMilliseconds(1), None));

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Publish;
 
 /// <summary>Keeps one CAP after another at the published state; a failing one has its cause and next try in its row and stops no other.</summary>
-internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writer, CapStore caps, ReceiptWriter receipts, ILogger<CapSync> logger)
+internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writer, PublishStore published, CapStore caps, ReceiptWriter receipts, ILogger<CapSync> logger)
 {
     /// <summary>Has its own failures and next try; all other work shares one.</summary>
     public const string Draining = "Draining the inbox";
@@ -27,7 +27,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     /// <param name="repository">Only its roots are read, which publishing does not change: work on a slow CAP may outlast the pass.</param>
     /// <param name="complete">Compares every file, and does not wait for the next try.</param>
     /// <returns>The version that the CAP verifiably showed before, when it was not ours; null otherwise.</returns>
-    public async Task<long?> RunAsync(CapState cap, TufRepository repository, long version, bool complete, CancellationToken cancellationToken)
+    public async Task<long?> RunAsync(CapState cap, TufRepository repository, bool complete, CancellationToken cancellationToken)
     {
         if (!complete && !cap.IsPublishingDue(site.NowMilliseconds))
             return null;
@@ -36,7 +36,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
             return await access.UseOrMakeAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
             {
                 var now = site.Time.GetElapsedTime(0);
-                var ours = await writer.OurPointerAsync(cancellationToken) ?? throw new InvalidOperationException("Nothing was published yet.");
+                var (ours, version) = await published.PointerAsync(cancellationToken) ?? throw new InvalidOperationException("Nothing was published yet.");
                 var theirs = await CapWriter.PointerAsync(store, cancellationToken);
                 var left = _left.GetValueOrDefault(cap.Path);
                 var untouched = left is not null && theirs is not null && theirs.AsSpan().SequenceEqual(left.Pointer);
@@ -52,12 +52,12 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                 var seen = untouched || theirs is null || theirs.AsSpan().SequenceEqual(ours) ? null : await SeenAsync(store, cap.Path, repository, cancellationToken);
                 if (seen >= version)
                     return seen;
-                var files = await writer.WriteAsync(store, everything ? null : left!.Version, complete, cancellationToken);
+                var (tree, files) = await writer.WriteAsync(store, everything ? null : left!.Version, complete, cancellationToken);
                 if (!untouched)
                     await receipts.MarkAllAsync(cap.Path, cancellationToken);
-                _left[cap.Path] = new CapLeft(version, ours, everything ? now : left!.CheckedAt);
-                await caps.PublishedAsync(cap.Path, version, site.Time.GetUtcNow(), cancellationToken);
-                SiteLog.CapWritten(logger, cap.Path, version, files);
+                _left[cap.Path] = new CapLeft(tree.Version, tree.Pointer, everything ? now : left!.CheckedAt);
+                await caps.PublishedAsync(cap.Path, tree.Version, site.Time.GetUtcNow(), cancellationToken);
+                SiteLog.CapWritten(logger, cap.Path, tree.Version, files);
                 return null;
             }, () => SiteLog.CapRootMade(logger, cap.Path), asked: complete, cancellationToken);
         }

@@ -14,9 +14,6 @@ internal sealed class CapWriter(PublishStore published)
     private const long MaxPointerBytes = 1 << 16;
     private const long MaxRootBytes = 1 << 20;
 
-    /// <summary>The pointer as it was published; null before the first time.</summary>
-    public Task<byte[]?> OurPointerAsync(CancellationToken cancellationToken) => published.ContentAsync(Pointer, cancellationToken);
-
     /// <summary>The pointer that lies on the CAP; null for none, empty for one that is too large to be ours.</summary>
     public static Task<byte[]?> PointerAsync(IStore store, CancellationToken cancellationToken) => ReadAsync(store, Pointer, MaxPointerBytes, cancellationToken);
 
@@ -32,27 +29,28 @@ internal sealed class CapWriter(PublishStore published)
 
     /// <summary>Writes what is missing or has another length; with <paramref name="compare"/>, also what has other content.</summary>
     /// <param name="after">Looks only at what was published with a later version; null for everything, folders included.</param>
-    /// <returns>Files written.</returns>
-    public async Task<int> WriteAsync(IStore store, long? after, bool compare, CancellationToken cancellationToken)
+    /// <returns>The tree that the CAP shows now, and how many files of it were written.</returns>
+    public async Task<(PublishedTree Tree, int Written)> WriteAsync(IStore store, long? after, bool compare, CancellationToken cancellationToken)
     {
         if (after is null)
             await EnsureLayoutAsync(store, cancellationToken);
+        var tree = await published.CurrentAsync(after, cancellationToken);
         var written = 0;
-        foreach (var (path, length, isPointer) in await published.CurrentAsync(after, cancellationToken))
+        foreach (var (path, length) in tree.Files)
         {
             var target = StorePath.Parse(path);
-            if (isPointer == 0 && await store.StatAsync(target, cancellationToken) is { } entry && entry.LengthBytes == length
+            if (await store.StatAsync(target, cancellationToken) is { } entry && entry.LengthBytes == length
                 && !(compare && await DiffersAsync(store, target, length, cancellationToken)))
                 continue;
             var content = await published.ContentAsync(path, cancellationToken)
                 ?? throw new InvalidOperationException($"The published file {path} was superseded while it was being written.");
-            if (isPointer != 0)
-                await store.ReplaceAsync(target, content, cancellationToken);
-            else if (!await store.CreateAsync(target, new MemoryStream(content, writable: false), cancellationToken))
+            if (!await store.CreateAsync(target, new MemoryStream(content, writable: false), cancellationToken))
                 await store.ReplaceAsync(target, content, cancellationToken);
             written++;
         }
-        return written;
+        // The pointer of this list: a slow CAP gets what was signed meanwhile with the next write, its files first.
+        await store.ReplaceAsync(StorePath.Parse(Pointer), tree.Pointer, cancellationToken);
+        return (tree, written + 1);
     }
 
     private async Task<bool> DiffersAsync(IStore store, StorePath path, long length, CancellationToken cancellationToken) =>

@@ -139,13 +139,12 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         var repository = await RepositoryAsync(cancellationToken);
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
-        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, version, complete, token), asked: complete, cancellationToken);
+        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, complete, token), asked: complete, cancellationToken);
         if (seen.Max(cap => cap.Result) is not { } highest || highest < version)
             return;
         // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
         await SignAsync(force: true, cancellationToken, highest);
-        var above = await published.VersionAsync(cancellationToken);
-        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, above, complete: false, token), asked: complete, cancellationToken);
+        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, complete: false, token), asked: complete, cancellationToken);
     }
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)

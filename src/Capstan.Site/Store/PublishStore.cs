@@ -6,6 +6,11 @@ namespace Capstan.Site.Store;
 /// <summary>One file of the CAP as it was published; the content of all current ones suffices to fill an empty CAP.</summary>
 internal sealed record PublishedFile(string Path, byte[] Content, long IsPointer);
 
+/// <summary>One state of the published tree, as one moment of the store had it.</summary>
+/// <param name="Files">Path and length of the immutable files.</param>
+/// <param name="Pointer">The content that names exactly these files and no later ones.</param>
+internal sealed record PublishedTree(long Version, IReadOnlyList<(string Path, long Length)> Files, byte[] Pointer);
+
 /// <summary>State of the metadata, and every file of the published tree, stored before any CAP gets it.</summary>
 internal sealed class PublishStore(SiteDatabase database)
 {
@@ -37,11 +42,25 @@ internal sealed class PublishStore(SiteDatabase database)
         await connection.ExecuteAsync("update published_file set superseded_at = @now where path = @path", gone.Select(path => new { path, now = Times.Of(now) }).ToList(), transaction);
     }
 
-    /// <summary>Paths and lengths of the current files, the pointer last.</summary>
-    /// <param name="after">Only those published with a later version; null for all.</param>
-    public Task<IReadOnlyList<(string Path, long Length, long IsPointer)>> CurrentAsync(long? after, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<(string, long, long)>>(async connection => [.. await connection.QueryAsync<(string, long, long)>(
-            "select path, length(content), is_pointer from published_file where superseded_at is null and version > @after order by is_pointer, path", new { after = after ?? -1 })], cancellationToken);
+    /// <summary>The current files with the pointer that belongs to them, in one read: a publication meanwhile changes the pointer under its one path.</summary>
+    /// <param name="after">Only the files published with a later version; null for all.</param>
+    /// <exception cref="InvalidOperationException">Nothing was published yet.</exception>
+    public Task<PublishedTree> CurrentAsync(long? after, CancellationToken cancellationToken) => database.ReadAsync(async connection =>
+    {
+        // One statement is one moment, without a transaction.
+        var rows = (await connection.QueryAsync<(string Path, long Length, byte[]? Pointer, long Version)>(
+            """
+            select path, length(content), case when is_pointer = 1 then content end, version from published_file
+            where superseded_at is null and (version > @after or is_pointer = 1) order by is_pointer desc, path
+            """, new { after = after ?? -1 })).ToList();
+        return rows is [(_, _, { } pointer, var version), .. var files]
+            ? new PublishedTree(version, [.. files.Select(file => (file.Path, file.Length))], pointer)
+            : throw new InvalidOperationException("Nothing was published yet.");
+    }, cancellationToken);
+
+    /// <summary>The pointer and its version; null before the first publication.</summary>
+    public Task<(byte[] Content, long Version)?> PointerAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<(byte[], long)?>("select content, version from published_file where is_pointer = 1"), cancellationToken);
 
     public Task<byte[]?> ContentAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<byte[]>("select content from published_file where path = @path", new { path }), cancellationToken);

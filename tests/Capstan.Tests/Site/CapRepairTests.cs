@@ -255,7 +255,7 @@ public class CapRepairTests
     /// <summary>What the CAP shows now: superseded files, which are still there for a while, nobody repairs.</summary>
     private static async Task<SortedDictionary<string, byte[]>> PublishedAsync(SiteHarness site)
     {
-        var current = (await site.Get<PublishStore>().CurrentAsync(null, CancellationToken.None)).Select(file => file.Path).ToHashSet(StringComparer.Ordinal);
+        var current = (await site.Get<PublishStore>().CurrentAsync(null, CancellationToken.None)).Files.Select(file => file.Path).Append(CapWriter.Pointer).ToHashSet(StringComparer.Ordinal);
         return new(Tree(site).Where(file => current.Contains(file.Key)).ToDictionary(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 

@@ -120,7 +120,7 @@ public class LifecycleTests
     /// <summary>The one that the published state holds.</summary>
     private static async Task<Policy> PolicyAsync(SiteHarness site, FakeDevice device)
     {
-        var path = (await site.Get<PublishStore>().CurrentAsync(null, CancellationToken.None)).Select(file => file.Path).Single(path => path.Contains(device.Id.Value, StringComparison.Ordinal));
+        var path = (await site.Get<PublishStore>().CurrentAsync(null, CancellationToken.None)).Files.Select(file => file.Path).Single(path => path.Contains(device.Id.Value, StringComparison.Ordinal));
         return Documents.Policy.Decode(await File.ReadAllBytesAsync(Path.Combine(site.CapDirectory, path)));
     }
 }
