@@ -5,6 +5,7 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
 {
     private readonly Lock _gate = new();
     private readonly List<ManualTimer> _timers = [];
+    private readonly List<(long Due, TaskCompletionSource Armed)> _awaited = [];
     private DateTimeOffset _now = start;
     private long _monotonicTicks;
 
@@ -18,6 +19,20 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
 
     /// <summary>Sets the wall clock without moving monotonic time: what an administrator or a dead battery does.</summary>
     public void Jump(DateTimeOffset wall) { lock (_gate) _now = wall; }
+
+    /// <summary>Completes when there is a timer that is due after this time from now: what must be armed before time passes.</summary>
+    public Task ArmedAsync(TimeSpan dueTime)
+    {
+        lock (_gate)
+        {
+            var due = _monotonicTicks + dueTime.Ticks;
+            if (_timers.Exists(timer => timer.Due == due))
+                return Task.CompletedTask;
+            var armed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _awaited.Add((due, armed));
+            return armed.Task;
+        }
+    }
 
     /// <summary>Lets time pass; due timers fire on the caller's thread.</summary>
     public void Advance(TimeSpan by)
@@ -79,6 +94,9 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
                 _period = period == Timeout.InfiniteTimeSpan ? 0 : period.Ticks;
                 Due = time._monotonicTicks + dueTime.Ticks;
                 time._timers.Add(this);
+                foreach (var (_, armed) in time._awaited.Where(awaited => awaited.Due == Due))
+                    armed.TrySetResult();
+                time._awaited.RemoveAll(awaited => awaited.Due == Due);
             }
             return true;
         }

@@ -235,8 +235,12 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         Assert.Equal([("targets/y", 1L)], (await published.CurrentAsync(5, None)).Files);
         Assert.Equal(6, (await published.PointerAsync(None))!.Value.Version);
         Assert.Equal(6, await published.VersionAsync(None));
-        Assert.Empty(await published.GarbageAsync(Now, None));
-        Assert.Equal(["targets/x"], await published.GarbageAsync(Now.AddMilliseconds(1), None));
+        Assert.Empty(await published.GarbageAsync(Now, Superseded.None, None));
+        var garbage = Assert.Single(await published.GarbageAsync(Now.AddMilliseconds(1), Superseded.None, None));
+        Assert.Equal("targets/x", garbage.Path);
+        Assert.Empty(await published.GarbageAsync(Now.AddMilliseconds(1), garbage, None));
+        Assert.Equal(1, await Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), None));
+        Assert.Equal(["metadata/1.root.json", "targets/y"], (await published.CurrentAsync(null, None)).Files.Select(file => file.Path));
         var seconds = Now.ToUnixTimeSeconds();
         Assert.Equal((seconds, seconds + 1, seconds), await Database.WriteAsync(async transaction => (await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now),
             await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now), await PublishStore.NextReceiptRevisionAsync(transaction, "01", Now)), None));

@@ -26,7 +26,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, CapAcce
         }
         if (!await caps.AddAsync(text, request.Licensing, request.Headroom, site.Time.GetUtcNow(), cancellationToken))
             throw new SiteException($"{text} is on the list of client access points already.", "cap_exists");
-        await publisher.PublishNowAsync(cancellationToken);
+        await publisher.PublishNowAsync(text, cancellationToken);
         var row = (await caps.ListAsync(cancellationToken)).First(cap => string.Equals(cap.Path, text, StringComparison.Ordinal)).ToRow();
         return new CapAdded(row, CapText.Recipe(path));
     }

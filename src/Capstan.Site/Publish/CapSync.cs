@@ -14,6 +14,8 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
 {
     /// <summary>Has its own failures and next try; all other work shares one.</summary>
     public const string Draining = "Draining the inbox";
+    public const string Publishing = "Publishing";
+    public const string Removing = "Removing superseded files";
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
@@ -21,6 +23,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     /// <summary>How long nobody looks at files that were written: one that somebody deleted or cut is found then, or by <c>cap publish</c>.</summary>
     private static readonly TimeSpan CheckInterval = TimeSpan.FromDays(1);
 
+    private readonly ConcurrentDictionary<string, Superseded> _removed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, CapLeft> _left = new(StringComparer.Ordinal);
 
     /// <summary>Looks at the CAP and writes what it lacks.</summary>
@@ -63,29 +66,35 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         }
         catch (Exception cause) when (cause is NalException or SiteException)
         {
-            await FailedAsync(cap, "Publishing", cause, cancellationToken);
+            await FailedAsync(cap, Publishing, cause, cancellationToken);
             return null;
         }
     }
 
-    /// <summary>Removes superseded files. False when the CAP could not be reached: they are kept on the list for the next time.</summary>
-    public async Task<bool> DeleteAsync(CapState cap, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    /// <summary>Removes files superseded before a time, from where the last call on this CAP ended: at most 10,000 of them.</summary>
+    public async Task RemoveSupersededAsync(CapState cap, DateTimeOffset before, CancellationToken cancellationToken)
     {
+        var superseded = await published.GarbageAsync(before, RemovedUntil(cap.Path), cancellationToken);
+        if (superseded.Count == 0)
+            return;
         try
         {
-            return await access.UseAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
+            await access.UseAsync(NalPath.Parse(cap.Path), "Publisher", async store =>
             {
-                foreach (var path in paths)
-                    await store.DeleteAsync(StorePath.Parse(path), cancellationToken);
+                foreach (var file in superseded)
+                    await store.DeleteAsync(StorePath.Parse(file.Path), cancellationToken);
                 return true;
             }, cancellationToken);
+            _removed[cap.Path] = superseded[^1];
         }
         catch (NalException cause)
         {
-            await FailedAsync(cap, "Removing superseded files", cause, cancellationToken);
-            return false;
+            await FailedAsync(cap, Removing, cause, cancellationToken);
         }
     }
+
+    /// <summary>The last superseded file that this process has removed from a CAP, and all before it.</summary>
+    public Superseded RemovedUntil(string cap) => _removed.GetValueOrDefault(cap, Superseded.None);
 
     /// <summary>Records a failure with its cause in one line and the time of the next try.</summary>
     public async Task FailedAsync(CapState cap, string work, Exception cause, CancellationToken cancellationToken)

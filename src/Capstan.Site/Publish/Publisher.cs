@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
@@ -11,7 +12,7 @@ namespace Capstan.Site.Publish;
 
 /// <summary>Owns the site's metadata: signs what changed, stores it durably, and keeps every CAP at the published state.</summary>
 /// <remarks>Thread-safe: changes are told by <see cref="Changed"/>, passes exclude each other.</remarks>
-internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, CycleHealth health, ILogger<Publisher> logger) : IDisposable
+internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, CycleHealth health, ILogger<Publisher> logger) : IAsyncDisposable
 {
     public static readonly TimeSpan CertificateTerm = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
@@ -22,8 +23,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private readonly SemaphoreSlim _pass = new(1, 1);
     private readonly Lock _gate = new();
-    private readonly CapWork<long?> _writing = new(site, (cap, cause, cancellationToken) => sync.FailedAsync(cap, "Publishing", cause, cancellationToken));
-    private readonly CapWork<bool> _deleting = new(site, (cap, cause, cancellationToken) => sync.FailedAsync(cap, "Removing superseded files", cause, cancellationToken));
+    /// <summary>Writing and removing: one at a time on a CAP, so that nothing is removed that was published again meanwhile.</summary>
+    private readonly CapWork<long?> _work = new(site, sync.FailedAsync, logger);
     private readonly Signal _signal = new();
     private volatile TufRepository? _repository;
     private PublishSchedule _schedule = new(null, null);
@@ -58,23 +59,12 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         }
     }
 
-    /// <summary>Signs and writes everything now, and compares every file of every CAP. How each went stands in its row.</summary>
+    /// <summary>Signs now, writes every CAP, and compares every file there. How each went stands in its row.</summary>
     /// <exception cref="SiteException"><c>still_publishing</c>: a CAP is so slow that nobody waits for its end.</exception>
-    public async Task PublishNowAsync(CancellationToken cancellationToken)
-    {
-        await _pass.WaitAsync(cancellationToken);
-        try
-        {
-            await SignAsync(force: false, cancellationToken);
-            await WriteCapsAsync(complete: true, cancellationToken);
-            if (_writing.Unfinished is { Count: > 0 } slow)
-                throw new SiteException($"Publishing goes on at {string.Join(", ", slow)}: not finished after {CapWork<long?>.AskedPatience.TotalSeconds:0} s. The site goes on with it; `capstan cap list` shows how it ended.", "still_publishing");
-        }
-        finally
-        {
-            _pass.Release();
-        }
-    }
+    public Task PublishNowAsync(CancellationToken cancellationToken) => AskAsync(static _ => true, cancellationToken);
+
+    /// <summary>As <see cref="PublishNowAsync(CancellationToken)"/> for one CAP; the others are written, too, but nobody waits for them.</summary>
+    public Task PublishNowAsync(string cap, CancellationToken cancellationToken) => AskAsync(state => string.Equals(state.Path, cap, StringComparison.Ordinal), cancellationToken);
 
     /// <summary>Loads or creates the metadata. Called once before <see cref="RunAsync"/>.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -93,12 +83,17 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Publishes as the schedule says and looks after the CAPs, until cancelled.</summary>
-    public Task RunAsync(TimeSpan interval, CancellationToken cancellationToken) => new Cycle("publisher", site, health, logger).RunAsync(async () =>
+    /// <remarks>Returns when no work on a CAP uses the site any more, of what hangs after a while.</remarks>
+    public async Task RunAsync(TimeSpan interval, CancellationToken cancellationToken)
     {
-        await PassAsync(cancellationToken);
-        var wait = Due() is { } due ? due - Monotonic() : interval;
-        await _signal.WaitAsync(wait < interval ? wait : interval, site.Time, cancellationToken);
-    }, cancellationToken);
+        await new Cycle("publisher", site, health, logger).RunAsync(async () =>
+        {
+            await PassAsync(cancellationToken);
+            var wait = Due() is { } due ? due - Monotonic() : interval;
+            await _signal.WaitAsync(wait < interval ? wait : interval, site.Time, cancellationToken);
+        }, cancellationToken);
+        await _work.EndAsync();
+    }
 
     public async Task PassAsync(CancellationToken cancellationToken)
     {
@@ -107,15 +102,15 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             var now = Monotonic();
             var housekeeping = _housekeepingDue is not { } due || due <= now;
-            if (housekeeping)
-                _housekeepingDue = now + TimeSpan.FromHours(1);
             if (housekeeping || Due() <= now)
                 await SignAsync(force: false, cancellationToken);
-            await WriteCapsAsync(complete: false, cancellationToken);
+            await WriteCapsAsync(cancellationToken);
             if (housekeeping)
             {
                 await CollectGarbageAsync(cancellationToken);
                 await PruneAsync(cancellationToken);
+                // Done, not only begun: what failed is tried again by the next pass.
+                _housekeepingDue = now + TimeSpan.FromHours(1);
             }
         }
         finally
@@ -124,7 +119,11 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         }
     }
 
-    public void Dispose() => _pass.Dispose();
+    public async ValueTask DisposeAsync()
+    {
+        await _work.DisposeAsync();
+        _pass.Dispose();
+    }
 
     private TimeSpan? Due()
     {
@@ -134,17 +133,62 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private TimeSpan Monotonic() => site.Time.GetElapsedTime(0);
 
-    private async Task WriteCapsAsync(bool complete, CancellationToken cancellationToken)
+    private async Task WriteCapsAsync(CancellationToken cancellationToken)
+    {
+        var all = await caps.ListAsync(cancellationToken);
+        var writing = await WritingAsync(complete: false, cancellationToken);
+        var seen = await _work.RunAsync(CapSync.Publishing, all, writing, cancellationToken);
+        if (await GoAboveAsync(seen.Max(cap => cap.Result), cancellationToken))
+            await _work.WaitAsync(_work.Begin(CapSync.Publishing, all, writing, isAsked: false), CapWork<long?>.Patience, cancellationToken);
+    }
+
+    /// <summary>Work that began after the question, on the CAPs that were asked for. Waited for outside the pass, which others need.</summary>
+    private async Task AskAsync(Func<CapState, bool> isAsked, CancellationToken cancellationToken)
+    {
+        var turns = await BeginAskedAsync(isAsked, aboveSeen: null, cancellationToken);
+        await _work.WaitAsync(turns, CapWork<long?>.AskedPatience, cancellationToken);
+        if (turns.Max(turn => turn.Result) is { } seen)
+        {
+            turns = await BeginAskedAsync(isAsked, seen, cancellationToken);
+            await _work.WaitAsync(turns, CapWork<long?>.AskedPatience, cancellationToken);
+        }
+        if (turns.Select(turn => turn.Fault).FirstOrDefault(fault => fault is not null) is { } fault)
+            ExceptionDispatchInfo.Throw(fault);
+        if (turns.Where(turn => !turn.IsFinished).Select(turn => turn.Cap.Path).ToList() is { Count: > 0 } slow)
+            throw new SiteException($"Publishing goes on at {string.Join(", ", slow)}: not finished after {CapWork<long?>.AskedPatience.TotalSeconds:0} s. The site goes on with it; `capstan cap list` shows how it ended.", "still_publishing");
+    }
+
+    private async Task<IReadOnlyList<CapTurn<long?>>> BeginAskedAsync(Func<CapState, bool> isAsked, long? aboveSeen, CancellationToken cancellationToken)
+    {
+        await _pass.WaitAsync(cancellationToken);
+        try
+        {
+            if (!await GoAboveAsync(aboveSeen, cancellationToken))
+                await SignAsync(force: false, cancellationToken);
+            var all = (await caps.ListAsync(cancellationToken)).ToLookup(isAsked);
+            _work.Begin(CapSync.Publishing, all[false], await WritingAsync(complete: false, cancellationToken), isAsked: false);
+            return _work.Begin(CapSync.Publishing, all[true], await WritingAsync(complete: true, cancellationToken), isAsked: true);
+        }
+        finally
+        {
+            _pass.Release();
+        }
+    }
+
+    private async Task<Func<CapState, CancellationToken, Task<long?>>> WritingAsync(bool complete, CancellationToken cancellationToken)
     {
         var repository = await RepositoryAsync(cancellationToken);
-        var version = await published.VersionAsync(cancellationToken);
-        var all = await caps.ListAsync(cancellationToken);
-        var seen = await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, complete, token), asked: complete, cancellationToken);
-        if (seen.Max(cap => cap.Result) is not { } highest || highest < version)
-            return;
-        // A CAP shows a version that this site does not remember signing (it was restored): go above it, at once.
+        return (cap, token) => sync.RunAsync(cap, repository, complete, token);
+    }
+
+    /// <summary>A CAP shows a version that this site does not remember signing (it was restored): goes above it, at once.</summary>
+    /// <returns>False when there was none, or one that was signed meanwhile is above it.</returns>
+    private async Task<bool> GoAboveAsync(long? seen, CancellationToken cancellationToken)
+    {
+        if (seen is not { } highest || highest < await published.VersionAsync(cancellationToken))
+            return false;
         await SignAsync(force: true, cancellationToken, highest);
-        await _writing.RunAsync(all, (cap, token) => sync.RunAsync(cap, repository, complete: false, token), asked: complete, cancellationToken);
+        return true;
     }
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)
@@ -257,16 +301,20 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private async Task CollectGarbageAsync(CancellationToken cancellationToken)
     {
-        var garbage = await published.GarbageAsync(site.Time.GetUtcNow() - GarbageAfter, cancellationToken);
-        if (garbage.Count == 0)
-            return;
+        var before = site.Time.GetUtcNow() - GarbageAfter;
         var version = await published.VersionAsync(cancellationToken);
         var all = await caps.ListAsync(cancellationToken);
-        // What a CAP that lags behind still shows may need them: they go when it has caught up.
-        var cleaned = await _deleting.RunAsync(all.Where(cap => cap.PublishedVersion >= version), (cap, token) => sync.DeleteAsync(cap, garbage, token), asked: false, cancellationToken);
-        if (cleaned.Count(cap => cap.Result) < all.Count)
-            return;
-        await site.Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), cancellationToken);
-        SiteLog.GarbageCollected(logger, garbage.Count);
+        // What a CAP that lags behind still shows may need them: there they go when it has caught up.
+        var turns = _work.Begin(CapSync.Removing, all.Where(cap => cap.PublishedVersion >= version), async (cap, token) =>
+        {
+            await sync.RemoveSupersededAsync(cap, before, token);
+            return null;
+        }, isAsked: false);
+        await _work.WaitAsync(turns, CapWork<long?>.Patience, cancellationToken);
+        // Those that are gone from every CAP. One that fails keeps the list for itself alone: the others go on from their own place.
+        var gone = all.Count == 0 ? new Superseded(Times.Of(before), "") : all.Select(cap => sync.RemovedUntil(cap.Path)).OrderBy(file => file.At).ThenBy(file => file.Path, StringComparer.Ordinal).First();
+        var forgotten = gone == Superseded.None ? 0 : await site.Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, gone), cancellationToken);
+        if (forgotten > 0)
+            SiteLog.GarbageCollected(logger, forgotten);
     }
 }

@@ -11,6 +11,13 @@ internal sealed record PublishedFile(string Path, byte[] Content, long IsPointer
 /// <param name="Pointer">The content that names exactly these files and no later ones.</param>
 internal sealed record PublishedTree(long Version, IReadOnlyList<(string Path, long Length)> Files, byte[] Pointer);
 
+/// <summary>A file of an earlier state: its place in the order in which files were superseded.</summary>
+internal sealed record Superseded(long At, string Path)
+{
+    /// <summary>Before the first.</summary>
+    public static readonly Superseded None = new(0, "");
+}
+
 /// <summary>State of the metadata, and every file of the published tree, stored before any CAP gets it.</summary>
 internal sealed class PublishStore(SiteDatabase database)
 {
@@ -65,12 +72,18 @@ internal sealed class PublishStore(SiteDatabase database)
     public Task<byte[]?> ContentAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<byte[]>("select content from published_file where path = @path", new { path }), cancellationToken);
 
-    public Task<IReadOnlyList<string>> GarbageAsync(DateTimeOffset supersededBefore, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
-        async connection => [.. await connection.QueryAsync<string>(
-            "select path from published_file where superseded_at < @before limit 10000", new { before = Times.Of(supersededBefore) })], cancellationToken);
+    /// <summary>Files superseded before a time, at most 10,000, from the first after <paramref name="after"/>; the last one is the next call's <paramref name="after"/>.</summary>
+    public Task<IReadOnlyList<Superseded>> GarbageAsync(DateTimeOffset before, Superseded after, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<Superseded>>(
+        async connection => [.. await connection.QueryAsync<Superseded>(
+            """
+            select superseded_at as at, path from published_file
+            where superseded_at < @before and (superseded_at > @at or (superseded_at = @at and path > @path)) order by superseded_at, path limit 10000
+            """, new { before = Times.Of(before), at = after.At, path = after.Path })], cancellationToken);
 
-    public static Task ForgetAsync(DbTransaction transaction, IEnumerable<string> paths) => transaction.Connection!.ExecuteAsync(
-        "delete from published_file where path = @path", paths.Select(path => new { path }).ToList(), transaction);
+    /// <summary>Forgets what was superseded up to a file, which is one of them.</summary>
+    /// <returns>How many files.</returns>
+    public static Task<int> ForgetAsync(DbTransaction transaction, Superseded until) => transaction.Connection!.ExecuteAsync(
+        "delete from published_file where superseded_at < @at or (superseded_at = @at and path <= @path)", new { at = until.At, path = until.Path }, transaction);
 
     /// <summary>The next revision of a receipts bin: it only rises. At least the seconds since 1970, so that a site that was restored goes on above what clients have seen.</summary>
     public static Task<long> NextReceiptRevisionAsync(DbTransaction transaction, string bin, DateTimeOffset now) => transaction.Connection!.ExecuteScalarAsync<long>(

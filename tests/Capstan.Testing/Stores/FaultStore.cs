@@ -111,6 +111,8 @@ public sealed class FaultStore(IStore inner, TimeProvider time) : IStore
         Func<int, ValueTask<bool>>? tear = null)
     {
         var fault = Match(operation, path);
+        if (fault?.Hold is { } hold)
+            await hold.PassAsync();
         if (fault is { Delay: var delay } && delay > TimeSpan.Zero)
             await Task.Delay(delay, time, cancellationToken);
         if (fault?.Error is null)

@@ -41,8 +41,29 @@ public sealed record StoreFault(StoreOperations Operations, NalError? Error)
     /// <summary>Waited before anything else, on the store's clock. Default none.</summary>
     public TimeSpan Delay { get; init; }
 
+    /// <summary>Waited for before anything else, whatever the token says: an operation that hangs in the kernel.</summary>
+    public StoreHold? Hold { get; init; }
+
     internal int Seen { get; set; }
 
     internal NalException Thrown(StorePath path) => new(Error!.Value, $"injected {Error} at '{path}'", path.Value,
         After || TearAtByte is not null ? Completion.Unknown : Completion.Refused, isTransient: true);
+}
+
+/// <summary>Holds operations until it is released.</summary>
+public sealed class StoreHold
+{
+    private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the first operation hangs.</summary>
+    public Task Reached => _reached.Task;
+
+    public void Release() => _released.TrySetResult();
+
+    internal Task PassAsync()
+    {
+        _reached.TrySetResult();
+        return _released.Task;
+    }
 }

@@ -3,6 +3,7 @@ using Capstan.Protocol;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Capstan.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Site;
 
@@ -10,17 +11,19 @@ public class CapWorkTests
 {
     private static CapState Cap(string path) => new(path, null, 10, null, 0, null, 0, 0, null, null, null, null);
 
+    private static CapWork<int> Work(SiteHarness site, List<(string Cap, NalError Error)>? failed = null) => new(site.Context, (cap, _, cause, _) =>
+    {
+        failed?.Add((cap.Path, ((NalException)cause).Error));
+        return Task.CompletedTask;
+    }, NullLogger.Instance);
+
     [Fact]
     public async Task A_hanging_cap_holds_up_no_other_and_is_said_to_fail()
     {
         var time = new ManualTime();
         await using var site = await SiteHarness.CreateAsync(time);
         var failed = new List<(string Cap, NalError Error)>();
-        var work = new CapWork<int>(site.Context, (cap, cause, _) =>
-        {
-            failed.Add((cap.Path, cause.Error));
-            return Task.CompletedTask;
-        });
+        await using var work = Work(site, failed);
         var begunThere = 0;
         var hanging = new TaskCompletionSource<int>();
         Task<int> Do(CapState cap, CancellationToken _)
@@ -36,7 +39,7 @@ public class CapWorkTests
         while (ended.Count == 0)
         {
             // A round ends by the caller's patience, whatever hangs; what works has ended in this one or in a later one.
-            var round = work.RunAsync(caps, Do, asked: false, CancellationToken.None);
+            var round = work.RunAsync("Testing", caps, Do, CancellationToken.None);
             while (!round.IsCompleted)
             {
                 time.Advance(TimeSpan.FromSeconds(1));
@@ -51,32 +54,64 @@ public class CapWorkTests
         while (failed.Count == 0)
             await Task.Yield();
         Assert.Equal([("hangs", NalError.Connect)], failed);
+        Assert.Equal(["hangs"], work.Unfinished);
         hanging.SetResult(1);
     }
 
     [Fact]
-    public async Task Who_asks_gets_work_that_began_after_they_asked()
+    public async Task Who_asks_gets_work_that_began_after_they_asked_and_waits_for_no_other_cap()
     {
         await using var site = await SiteHarness.CreateAsync(new ManualTime());
-        var work = new CapWork<int>(site.Context, (_, _, _) => Task.CompletedTask);
+        await using var work = Work(site);
         var begun = 0;
         var slow = new TaskCompletionSource<int>();
-        var started = new TaskCompletionSource();
-        Task<int> Do(CapState cap, CancellationToken _)
-        {
-            started.TrySetResult();
-            return Interlocked.Increment(ref begun) == 1 ? slow.Task : Task.FromResult(2);
-        }
-        var underWay = work.RunAsync([Cap("slow")], Do, asked: false, CancellationToken.None);
-        await started.Task;
-        ((ManualTime)site.Context.Time).Advance(CapWork<int>.Patience);
-        Assert.Empty(await underWay);
-        Assert.Equal(["slow"], work.Unfinished);
+        Task<int> Do(CapState cap, CancellationToken _) => cap.Path != "slow" ? Task.FromResult(3)
+            : Interlocked.Increment(ref begun) == 1 ? slow.Task : Task.FromResult(2);
+        var underWay = Assert.Single(work.Begin("Testing", [Cap("slow")], Do, isAsked: false));
+        Assert.Empty(work.Begin("Testing", [Cap("slow")], Do, isAsked: false));
 
-        var asked = work.RunAsync([Cap("slow")], Do, asked: true, CancellationToken.None);
+        var asked = work.Begin("Testing", [Cap("slow"), Cap("free")], Do, isAsked: true);
+        await asked[1].Ended;
+        Assert.Equal((3, false), (asked[1].Result, asked[0].HasBegun));
+        // What has not begun serves the next who asks as well.
+        Assert.Same(asked[0], Assert.Single(work.Begin("Testing", [Cap("slow")], Do, isAsked: true)));
+
         slow.SetResult(1);
-        Assert.Equal([1, 2], (await asked).Select(result => result.Result));
+        await asked[0].Ended;
+        Assert.True(underWay.IsFinished);
+        Assert.Equal((2, 2), (asked[0].Result, begun));
+        Assert.Equal([1, 2, 3], work.Take().Select(result => result.Result).Order());
         Assert.Empty(work.Unfinished);
+    }
+
+    [Fact]
+    public async Task What_one_cap_throws_loses_no_result_of_another()
+    {
+        await using var site = await SiteHarness.CreateAsync(new ManualTime());
+        await using var work = Work(site);
+        Task<int> Do(CapState cap, CancellationToken _) => cap.Path == "breaks" ? throw new InvalidOperationException("broken") : Task.FromResult(7);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => work.RunAsync("Testing", [Cap("breaks"), Cap("works")], Do, CancellationToken.None));
+        Assert.Equal(7, Assert.Single(work.Take()).Result);
+    }
+
+    [Fact]
+    public async Task The_end_waits_for_what_still_uses_the_site_and_for_what_hangs_not_for_ever()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        var (ends, hangs) = (new TaskCompletionSource<int>(), new TaskCompletionSource<int>());
+        var work = Work(site);
+        work.Begin("Testing", [Cap("ends"), Cap("hangs")], (cap, _) => cap.Path == "ends" ? ends.Task : hangs.Task, isAsked: false);
+        var armed = time.ArmedAsync(CapWork<int>.EndPatience);
+        var end = work.EndAsync();
+        await armed;
+        ends.SetResult(1);
+        Assert.False(end.IsCompleted);
+        time.Advance(CapWork<int>.EndPatience);
+        await end;
+        Assert.Throws<OperationCanceledException>(() => work.Begin("Testing", [Cap("other")], (_, _) => ends.Task, isAsked: true));
+        hangs.SetResult(1);
+        await work.DisposeAsync();
     }
 
     [Theory]
@@ -134,7 +169,7 @@ public class CapWorkTests
         }
         Assert.True(Assert.Single(await site.Get<CapStore>().ListAsync(CancellationToken.None)).PublishedVersion
             < (await site.Get<PublishStore>().LoadAsync(CancellationToken.None))!.Value.Version);
-        Assert.NotEmpty(await site.Get<PublishStore>().GarbageAsync(time.GetUtcNow().AddDays(-7), CancellationToken.None));
+        Assert.NotEmpty(await site.Get<PublishStore>().GarbageAsync(time.GetUtcNow().AddDays(-7), Superseded.None, CancellationToken.None));
         Assert.Empty(before.Except(Files(site)));
     }
 
