@@ -242,8 +242,13 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         Assert.Equal(1, await Database.WriteAsync(transaction => PublishStore.ForgetAsync(transaction, garbage), None));
         Assert.Equal(["metadata/1.root.json", "targets/y"], (await published.CurrentAsync(null, None)).Files.Select(file => file.Path));
         var seconds = Now.ToUnixTimeSeconds();
-        Assert.Equal((seconds, seconds + 1, seconds), await Database.WriteAsync(async transaction => (await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now),
-            await PublishStore.NextReceiptRevisionAsync(transaction, "00", Now), await PublishStore.NextReceiptRevisionAsync(transaction, "01", Now)), None));
+        Task<long> Revision(string bin, string content, bool mayBeRestored = false) => Database.WriteAsync(
+            transaction => PublishStore.ReceiptRevisionAsync(transaction, bin, content, mayBeRestored, Now), None);
+        Assert.Equal(seconds, await Revision("00", "a"));
+        Assert.Equal(seconds, await Revision("00", "a"));
+        Assert.Equal(seconds + 1, await Revision("00", "b"));
+        Assert.Equal(seconds + 2, await Revision("00", "b", mayBeRestored: true));
+        Assert.Equal(seconds, await Revision("01", "b"));
     }
 
     private async Task<string> InsertAsync(int number, string hostName = "pc")

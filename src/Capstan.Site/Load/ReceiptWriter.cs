@@ -1,7 +1,9 @@
+using System.Text;
 using System.Text.Json;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Site.Publish;
 using Capstan.Site.Store;
 
 namespace Capstan.Site.Load;
@@ -13,6 +15,8 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
     private const int WritesAtOnce = 8;
 
     private readonly Lock _gate = new();
+    /// <summary>Bins that this process has signed. Used by the database's one writer alone.</summary>
+    private readonly HashSet<string> _signed = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HashSet<string>> _dirty = new(StringComparer.Ordinal);
 
     /// <summary>Bins that must be written on every CAP: a client may read its receipt from another than it wrote to.</summary>
@@ -52,24 +56,33 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
         }
     }
 
-    private Task<List<(string Bin, byte[] Content)>> SignAsync(List<string> bins, CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
+    private Task<List<(string Bin, byte[] Content)>> SignAsync(List<string> bins, CancellationToken cancellationToken)
     {
-        var signed = new List<(string, byte[])>(bins.Count);
-        foreach (var bin in bins)
+        var first = new List<string>();
+        return site.Database.WriteAsync(async transaction =>
         {
-            var rows = await DeviceStore.ReceiptsAsync(transaction, bin);
-            signed.Add((bin, ReceiptsCodec.Sign(new Receipts
+            var signed = new List<(string, byte[])>(bins.Count);
+            foreach (var bin in bins)
             {
-                SiteCode = site.Site.SiteCode,
-                Epoch = site.Site.Epoch,
-                Revision = await PublishStore.NextReceiptRevisionAsync(transaction, bin, site.Time.GetUtcNow()),
-                Bin = bin,
-                Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
-                    JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],
-            }, site.Keys.Receipts)));
-        }
-        return signed;
-    }, cancellationToken);
+                var rows = await DeviceStore.ReceiptsAsync(transaction, bin);
+                // One content is one revision, whichever CAP it is signed for: a client that changes CAPs sees no roll-back.
+                var content = SiteTargets.Sha256([.. rows.Select(row => Encoding.UTF8.GetBytes($"{row.DeviceId} {row.Sequence} {row.RecordHash} {row.Resync}"))]);
+                var isFirst = _signed.Add(bin);
+                if (isFirst)
+                    first.Add(bin);
+                signed.Add((bin, ReceiptsCodec.Sign(new Receipts
+                {
+                    SiteCode = site.Site.SiteCode,
+                    Epoch = site.Site.Epoch,
+                    Revision = await PublishStore.ReceiptRevisionAsync(transaction, bin, content, mayBeRestored: isFirst, site.Time.GetUtcNow()),
+                    Bin = bin,
+                    Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
+                        JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],
+                }, site.Keys.Receipts)));
+            }
+            return signed;
+        }, () => _signed.ExceptWith(first), cancellationToken);
+    }
 
     private void Add(string cap, IEnumerable<string> bins)
     {

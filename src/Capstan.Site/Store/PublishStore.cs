@@ -85,11 +85,15 @@ internal sealed class PublishStore(SiteDatabase database)
     public static Task<int> ForgetAsync(DbTransaction transaction, Superseded until) => transaction.Connection!.ExecuteAsync(
         "delete from published_file where superseded_at < @at or (superseded_at = @at and path <= @path)", new { at = until.At, path = until.Path }, transaction);
 
-    /// <summary>The next revision of a receipts bin: it only rises. At least the seconds since 1970, so that a site that was restored goes on above what clients have seen.</summary>
-    public static Task<long> NextReceiptRevisionAsync(DbTransaction transaction, string bin, DateTimeOffset now) => transaction.Connection!.ExecuteScalarAsync<long>(
+    /// <summary>The revision of what a receipts bin says: the last one while that is the same, else a higher one, at least the seconds since 1970.</summary>
+    /// <param name="mayBeRestored">This process has signed nothing for the bin yet: clients may have seen revisions that a restored site does not remember, so it rises in any case.</param>
+    public static Task<long> ReceiptRevisionAsync(DbTransaction transaction, string bin, string contentSha256, bool mayBeRestored, DateTimeOffset now) => transaction.Connection!.ExecuteScalarAsync<long>(
         """
-        insert into receipt_bin (bin, revision) values (@bin, @seconds)
-        on conflict (bin) do update set revision = case when receipt_bin.revision >= @seconds then receipt_bin.revision + 1 else @seconds end
+        insert into receipt_bin (bin, revision, content_sha256) values (@bin, @seconds, @content)
+        on conflict (bin) do update set content_sha256 = excluded.content_sha256, revision = case
+            when receipt_bin.content_sha256 = excluded.content_sha256 and not @mayBeRestored then receipt_bin.revision
+            when receipt_bin.revision >= @seconds then receipt_bin.revision + 1
+            else @seconds end
         returning revision
-        """, new { bin, seconds = now.ToUnixTimeSeconds() }, transaction);
+        """, new { bin, seconds = now.ToUnixTimeSeconds(), content = contentSha256, mayBeRestored }, transaction);
 }

@@ -122,6 +122,37 @@ public class IngestFaultTests
     }
 
     [Fact]
+    public async Task Caps_with_the_same_receipts_show_the_same_revision_and_a_restart_raises_it()
+    {
+        var time = new ManualTime();
+        var (site, device) = await SiteHarness.EnrolledAsync(time);
+        await using var _ = site;
+        var other = Capstan.Nal.Paths.NalPath.FromDirectory(Path.Combine(site.Directory, "other"));
+        await site.Get<CapAdministration>().AddAsync(other, new Capstan.Site.Api.CapAdd(other.ToString()), CancellationToken.None);
+        await site.TakeInAsync(device, device.Heartbeat());
+        await site.DrainAsync();
+        var revision = Revision(site.CapDirectory);
+        Assert.Equal(revision, Revision(other.LocalDirectory!));
+
+        time.Advance(TimeSpan.FromMinutes(1));
+        await site.TakeInAsync(device, device.Heartbeat());
+        await site.DrainAsync();
+        Assert.True(Revision(site.CapDirectory) > revision);
+        Assert.Equal(Revision(site.CapDirectory), Revision(other.LocalDirectory!));
+
+        revision = Revision(site.CapDirectory);
+        await using var restarted = await SiteHarness.OpenAsync(site.Directory, time);
+        restarted.KeepDirectory = true;
+        await restarted.PublishAsync();
+        await restarted.DrainAsync();
+        Assert.True(Revision(site.CapDirectory) > revision);
+        Assert.Equal(Revision(site.CapDirectory), Revision(other.LocalDirectory!));
+
+        long Revision(string cap) => ReceiptsCodec.Verify(File.ReadAllBytes(Path.Combine(cap, Layout.ReceiptsFile(device.Id.Bin))),
+            site.Context.Keys.ReceiptsKey, site.Context.Site.SiteCode, 1, device.Id.Bin).Revision;
+    }
+
+    [Fact]
     public async Task A_file_that_cannot_be_read_is_left_alone_and_told()
     {
         var time = new ManualTime();
@@ -194,7 +225,7 @@ public class IngestFaultTests
     {
         var time = new ManualTime();
         await using var site = await SiteAsync(time);
-        Task<long> Next() => site.Context.Database.WriteAsync(transaction => PublishStore.NextReceiptRevisionAsync(transaction, "aa", time.GetUtcNow()), CancellationToken.None);
+        Task<long> Next() => site.Context.Database.WriteAsync(transaction => PublishStore.ReceiptRevisionAsync(transaction, "aa", "same", mayBeRestored: true, time.GetUtcNow()), CancellationToken.None);
         var seen = await Next();
         Assert.Equal(seen + 1, await Next());
         await SqlAsync(site, "update receipt_bin set revision = 3");
