@@ -8,6 +8,8 @@ namespace Capstan.Site.Store;
 /// <summary>The last hardware and software inventory of each device. A package that many devices have is one row (<see cref="PackageCatalog"/>).</summary>
 internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packages)
 {
+    private static readonly (string Source, string Folder)[] Databases = [("dpkg", "/var/lib/dpkg"), ("rpm", "/var/lib/rpm"), ("rpm", "/usr/lib/sysimage/rpm")];
+
     public static async Task SaveHardwareAsync(DbTransaction transaction, long number, HardwareInventory hardware, string document, DateTimeOffset now)
     {
         await transaction.Connection!.ExecuteAsync(
@@ -31,7 +33,9 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
             wanted[await packages.IdOfAsync(transaction, package)] = package.InstalledAt;
 
         var unread = software.Unread.Select(source => PackageSource(source.Source)).ToHashSet(StringComparer.Ordinal);
-        foreach (var kept in current.Values.Where(row => unread.Contains(row.Source)))
+        // A source that cannot be placed may be any: then nothing goes.
+        var isAny = unread.Any(source => !Databases.Any(database => database.Source == source) && !current.Values.Any(row => row.Source == source));
+        foreach (var kept in current.Values.Where(row => isAny || unread.Contains(row.Source)))
             wanted.TryAdd(kept.Package, kept.InstalledAt);
         var gone = current.Keys.Where(id => !wanted.ContainsKey(id)).ToList();
         if (gone.Count > 0)
@@ -66,13 +70,9 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
         }, Times.At(head.At));
     }, cancellationToken);
 
-    /// <summary>A source that was not read is named as itself, or by the path of its database.</summary>
-    private static string PackageSource(string unread) => unread switch
-    {
-        "/var/lib/dpkg" or "/var/lib/dpkg/status" or "/var/lib/dpkg/status.d" => "dpkg",
-        "/var/lib/rpm" or "/usr/lib/sysimage/rpm" => "rpm",
-        _ => unread,
-    };
+    /// <summary>A source that was not read is named as itself, or by a path in its database.</summary>
+    private static string PackageSource(string unread) => Databases.FirstOrDefault(database => unread == database.Folder
+        || unread.StartsWith($"{database.Folder}/", StringComparison.Ordinal)).Source ?? unread;
 
     /// <summary>One prepared statement for all rows: 500 packages are the largest part of an inventory's cost.</summary>
     private static async Task InsertAsync(DbTransaction transaction, long number, IEnumerable<KeyValuePair<long, long?>> rows)

@@ -121,6 +121,20 @@ public class IngestFaultTests
         Assert.Empty(await SoftwareAsync(site, device));
     }
 
+    [Theory]
+    [InlineData("/var/lib/rpm/Packages", "other")]
+    [InlineData("/usr/lib/sysimage/rpm/rpmdb.sqlite", "other")]
+    [InlineData("/var/lib/dpkg/status", "kept")]
+    [InlineData("a registry of another system", "kept", "other")]
+    public async Task An_unread_file_keeps_the_packages_that_it_would_have_told_and_an_unknown_one_keeps_all(string unread, params string[] stays)
+    {
+        await using var site = await SiteAsync(new ManualTime());
+        var device = await EnrolAsync(site, Software("kept"));
+        await TakeAsync(site, device.Next(Software("other", "rpm", new UnreadSource("dpkg", "permission denied"))));
+        await TakeAsync(site, device.Next(Software("", "rpm", new UnreadSource(unread, "locked"))));
+        Assert.Equal(stays, await SoftwareAsync(site, device));
+    }
+
     [Fact]
     public async Task Caps_with_the_same_receipts_show_the_same_revision_and_a_restart_raises_it()
     {
