@@ -3,37 +3,39 @@ using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
+using Capstan.Site.Store;
 
 namespace Capstan.Site.Publish;
 
 /// <summary>The site's way to a CAP: one lease for one piece of work. Thread-safe.</summary>
-internal sealed class CapAccess(ConnectionArbiter arbiter)
+internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps)
 {
-    /// <summary>Where each local folder that this process has seen was mounted then.</summary>
-    private readonly ConcurrentDictionary<string, string> _mountedAt = new(StringComparer.Ordinal);
+    /// <summary>Where each local folder was mounted when it was last used, by this process or by one before it.</summary>
+    private readonly ConcurrentDictionary<string, SeenMount> _mountedAt = new(StringComparer.Ordinal);
 
     /// <summary>The machine's mount points (on Windows, its drives). Tests give their own.</summary>
     /// <exception cref="IOException">The system does not tell.</exception>
     public Func<IEnumerable<string>> MountPoints { get; set; } = static () => DriveInfo.GetDrives().Select(drive => drive.Name);
 
-    /// <exception cref="NalException">Also for a full server, as <see cref="NalError.ServerFull"/>.</exception>
+    /// <exception cref="NalException">Also for a full server, as <see cref="NalError.ServerFull"/>, and for a LOCAL folder whose file system is not mounted.</exception>
     public async Task<T> UseAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
     {
-        var result = await arbiter.AcquireAsync(path, new LeasePurpose(component), cancellationToken);
-        if (!result.TryGetLease(out var lease, out var refusal))
-            throw new NalException(NalError.ServerFull, refusal.Reason, path.ToString(), isTransient: true);
-        await using (lease)
-            return await work(lease.Store);
+        if (path.LocalDirectory is { } directory)
+            RefuseUnmounted(path, directory, await SeenAsync(path, directory, cancellationToken));
+        return await LeaseAsync(path, component, work, cancellationToken);
     }
 
     /// <summary>As <see cref="UseAsync{T}"/>; a LOCAL folder that is gone is made again when its parent is there.</summary>
-    /// <param name="asked">A person asked for this work. Without, the folder is made only on the file system on which this process has seen it:
-    /// a file system that is not mounted must not be filled in below its mount point.</param>
+    /// <param name="asked">A person asked for this work, and means the folder as it is now. Without, a folder is made only on the file system on which it was seen, and
+    /// none is used whose file system is not mounted: what lies below the mount point must not be filled.</param>
     public async Task<T> UseOrMakeAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, Action made, bool asked, CancellationToken cancellationToken)
     {
         if (path.LocalDirectory is { } directory)
         {
-            if (!Directory.Exists(directory) && Directory.Exists(Path.GetDirectoryName(directory.TrimEnd('/'))) && (asked || IsMountedAsSeen(directory)))
+            var seen = await SeenAsync(path, directory, cancellationToken);
+            if (!asked)
+                RefuseUnmounted(path, directory, seen);
+            if (!Directory.Exists(directory) && Directory.Exists(Path.GetDirectoryName(directory.TrimEnd('/'))) && (asked || (seen is not null && seen == MountOf(directory))))
             {
                 try
                 {
@@ -45,10 +47,10 @@ internal sealed class CapAccess(ConnectionArbiter arbiter)
                 }
                 made();
             }
-            if ((asked || !_mountedAt.ContainsKey(directory)) && Directory.Exists(directory) && MountOf(directory) is { } mount)
-                _mountedAt[directory] = mount;
+            if (Directory.Exists(directory) && MountOf(directory) is { } mount)
+                await RememberAsync(path, directory, mount, asked, cancellationToken);
         }
-        return await UseAsync(path, component, work, cancellationToken);
+        return await LeaseAsync(path, component, work, cancellationToken);
     }
 
     /// <summary>The longest mount point above a directory; null when there is none.</summary>
@@ -57,19 +59,57 @@ internal sealed class CapAccess(ConnectionArbiter arbiter)
             || directory.StartsWith(Path.EndsInDirectorySeparator(mount) ? mount : mount + Path.DirectorySeparatorChar, StringComparison.Ordinal))
         .MaxBy(mount => mount.Length);
 
-    private bool IsMountedAsSeen(string directory) =>
-        _mountedAt.TryGetValue(directory, out var seen) && string.Equals(MountOf(directory), seen, StringComparison.Ordinal);
+    private async Task<T> LeaseAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    {
+        var result = await arbiter.AcquireAsync(path, new LeasePurpose(component), cancellationToken);
+        if (!result.TryGetLease(out var lease, out var refusal))
+            throw new NalException(NalError.ServerFull, refusal.Reason, path.ToString(), isTransient: true);
+        await using (lease)
+            return await work(lease.Store);
+    }
 
-    /// <summary>Null also when the system does not tell: then nothing is made that nobody asked for.</summary>
-    private string? MountOf(string directory)
+    private async Task<string?> SeenAsync(NalPath path, string directory, CancellationToken cancellationToken)
+    {
+        if (_mountedAt.TryGetValue(directory, out var seen))
+            return seen.At;
+        if (await caps.MountAsync(path.ToString(), cancellationToken) is not { } stored)
+            return null;
+        _mountedAt.TryAdd(directory, new SeenMount(stored, IsStored: true));
+        return stored;
+    }
+
+    private async Task RememberAsync(NalPath path, string directory, string mount, bool asked, CancellationToken cancellationToken)
+    {
+        var stored = new SeenMount(mount, IsStored: true);
+        // A path may have been taken off the list and put there again: what a person asks for looks anew.
+        if (!asked && _mountedAt.GetValueOrDefault(directory) == stored)
+            return;
+        // A folder that is looked at before it is on the list has no row yet: the next use stores it.
+        _mountedAt[directory] = await caps.SetMountAsync(path.ToString(), mount, cancellationToken) ? stored : stored with { IsStored = false };
+    }
+
+    private void RefuseUnmounted(NalPath path, string directory, string? seen)
+    {
+        if (seen is not null && KnownMountPoints() is { } mounted && !mounted.Contains(seen, StringComparer.Ordinal))
+            throw new NalException(NalError.NotFound, $"{directory} was on the file system mounted at {seen}, which is not mounted now: nothing was written there. Mount it, or, if it is gone for good, run `capstan cap publish` to use the folder as it is.",
+                path.ToString());
+    }
+
+    private string? MountOf(string directory) => KnownMountPoints() is { } mounted ? MountOf(directory, mounted) : null;
+
+    /// <summary>Null when the system does not tell: then nothing is made that nobody asked for, and nothing refused.</summary>
+    private List<string>? KnownMountPoints()
     {
         try
         {
-            return MountOf(directory, MountPoints());
+            return [.. MountPoints()];
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
             return null;
         }
     }
+
+    /// <param name="IsStored">Stands in the CAP's row, too.</param>
+    private sealed record SeenMount(string At, bool IsStored);
 }

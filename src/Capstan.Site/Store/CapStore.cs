@@ -55,6 +55,14 @@ internal sealed class CapStore(SiteDatabase database)
     public Task<bool> RemoveAsync(string path, CancellationToken cancellationToken) => database.WriteAsync(
         async transaction => await transaction.Connection!.ExecuteAsync("delete from cap where path = @path", new { path }, transaction) == 1, cancellationToken);
 
+    /// <summary>Where the folder of a CAP was mounted when it was last used; null when that is not known, or the path not on the list.</summary>
+    public Task<string?> MountAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<string?>("select mounted_at from cap where path = @path", new { path }), cancellationToken);
+
+    /// <summary>False when the path is not on the list.</summary>
+    public Task<bool> SetMountAsync(string path, string mount, CancellationToken cancellationToken) => database.WriteAsync(
+        async transaction => await transaction.Connection!.ExecuteAsync("update cap set mounted_at = @mount where path = @path", new { path, mount }, transaction) == 1, cancellationToken);
+
     public Task PublishedAsync(string path, long version, DateTimeOffset now, CancellationToken cancellationToken) => database.WriteAsync(
         transaction => transaction.Connection!.ExecuteAsync(
             """

@@ -52,6 +52,39 @@ public class CapAccessTests
     }
 
     [Fact]
+    public async Task A_cap_that_is_itself_a_mount_point_is_left_alone_while_nothing_is_mounted_there_also_after_a_restart()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        Directory.CreateDirectory(site.CapDirectory);
+        site.Get<CapAccess>().MountPoints = () => ["/", site.CapDirectory];
+        await site.AddCapAsync();
+        await UseAsync(site, asked: false);
+        Directory.Delete(site.CapDirectory, recursive: true);
+        Directory.CreateDirectory(site.CapDirectory);
+        site.Get<CapAccess>().MountPoints = () => ["/"];
+        await RefusedAsync(site);
+        await using (var restarted = await SiteHarness.OpenAsync(site.Directory, time))
+        {
+            restarted.KeepDirectory = true;
+            restarted.Get<CapAccess>().MountPoints = () => ["/"];
+            await RefusedAsync(restarted);
+        }
+
+        await UseAsync(site, asked: true);
+        await UseAsync(site, asked: false);
+
+        static async Task RefusedAsync(SiteHarness site)
+        {
+            var refused = await Assert.ThrowsAsync<NalException>(() => UseAsync(site, asked: false));
+            Assert.Equal(NalError.NotFound, refused.Error);
+            Assert.Contains($"mounted at {site.CapDirectory}, which is not mounted now", refused.Message, StringComparison.Ordinal);
+            await Assert.ThrowsAsync<NalException>(() => site.Get<CapAccess>().UseAsync(site.Cap, "test", _ => Task.FromResult(true), CancellationToken.None));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(site.CapDirectory));
+        }
+    }
+
+    [Fact]
     public async Task A_first_root_too_large_to_be_ours_is_another_sites()
     {
         await using var site = await SiteHarness.CreateAsync(new ManualTime());
