@@ -68,13 +68,24 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
         lines.Add(await MustNotAsync("delete in inbox", path, async () =>
             await store.DeleteAsync(renamed, cancellationToken) | await store.DeleteAsync(probe, cancellationToken)));
         var foreign = StorePath.Parse($"{Layout.Metadata}/{name}");
-        lines.Add(await MustNotAsync("write metadata", path, async () =>
+        NalException? undeleted = null;
+        var write = await MustNotAsync("write metadata", path, async () =>
         {
-            var created = await store.CreateAsync(foreign, new MemoryStream([1]), cancellationToken);
-            await store.DeleteAsync(foreign, cancellationToken);
-            return created;
-        }));
-        return lines.All(line => line.State == "warning")
+            if (!await store.CreateAsync(foreign, new MemoryStream([1]), cancellationToken))
+                return false;
+            try
+            {
+                await store.DeleteAsync(foreign, cancellationToken);
+            }
+            catch (NalException cause)
+            {
+                // It was written all the same: that it stays is another matter.
+                undeleted = cause;
+            }
+            return true;
+        });
+        lines.Add(undeleted is null ? write : write with { Detail = $"{write.Detail} The test file {foreign} could not be deleted ({undeleted.Message}): delete it by hand." });
+        return undeleted is null && lines.All(line => line.State == "warning")
             ? [new CapCheckLine("rights", "information",
                 $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {string.Join(" ; ", CapText.Recipe(path))}")]
             : lines;

@@ -3,6 +3,7 @@ using Capstan.Nal.Providers;
 using Capstan.Site;
 using Capstan.Site.Publish;
 using Capstan.Testing;
+using Capstan.Testing.Stores;
 
 namespace Capstan.Tests.Site;
 
@@ -82,6 +83,20 @@ public class CapAccessTests
             await Assert.ThrowsAsync<NalException>(() => site.Get<CapAccess>().UseAsync(site.Cap, "test", _ => Task.FromResult(true), CancellationToken.None));
             Assert.Empty(Directory.EnumerateFileSystemEntries(site.CapDirectory));
         }
+    }
+
+    [Fact]
+    public async Task A_check_tells_that_metadata_can_be_written_also_where_it_cannot_be_deleted()
+    {
+        var storage = new FaultyStorage(TimeProvider.System);
+        await using var site = await SiteHarness.CreateAsync(new ManualTime(), wrap: storage.Wrap);
+        await site.AddCapAsync();
+        storage[site.Cap].Deny(StoreOperations.Delete | StoreOperations.List);
+        var check = await site.Get<CapChecker>().CheckAsync(site.Cap, CancellationToken.None);
+        var line = Assert.Single(check.Lines, line => line.Name == "write metadata");
+        Assert.Equal("warning", line.State);
+        var left = Assert.Single(Directory.GetFiles(Path.Combine(site.CapDirectory, "metadata"), $"{CapChecker.Prefix}*"));
+        Assert.Contains($"metadata/{Path.GetFileName(left)} could not be deleted", line.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
