@@ -23,6 +23,11 @@ public sealed partial class ConnectionArbiter
             var patient = wait > TimeSpan.Zero;
             for (var i = 0; i < _trials.Count; i++)
             {
+                if (i > 0 && arbiter.Now >= _deadline)
+                {
+                    _trials[i].Skip("not tried, because the wait was over");
+                    continue;
+                }
                 if (await TryAsync(_trials[i], mayQueue: patient && _trials.Count == 1, Share(_trials.Count - i), cancellationToken) is { } lease)
                     return new LeaseResult(lease);
             }
@@ -34,12 +39,13 @@ public sealed partial class ConnectionArbiter
             return _trials.Exists(trial => trial.Outcome.Length > 0 && trial.IsCapacity) ? new LeaseResult(Refuse()) : throw Fail();
         }
 
-        /// <summary>When the present candidate must have answered: each has an equal part of the time that is left, so that one silent server does not use it up.</summary>
+        /// <summary>When the present candidate must have answered: each has an equal part of the time that is left, so that one silent server does not use it up;
+        /// but at least 5 s of it, so that with many silent ones the last are not tried.</summary>
         private TimeSpan Share(int candidatesLeft)
         {
             var now = arbiter.Now;
             var share = (_deadline - now) / candidatesLeft;
-            return _trials.Count == 1 ? _deadline : now + (share > LeastShare ? share : LeastShare);
+            return share > LeastShare ? now + share : now + LeastShare < _deadline ? now + LeastShare : _deadline;
         }
 
         private void Resolve()
@@ -127,7 +133,7 @@ public sealed partial class ConnectionArbiter
 
         private NalException Fail()
         {
-            var errors = _trials.Select(trial => trial.Error).Distinct().ToArray();
+            var errors = _trials.Select(trial => trial.Error).Where(error => error is not null).Distinct().ToArray();
             var first = _trials[0].Cause;
             var message = $"{Subject} not accessible: {Causes()}";
             arbiter.NotAccessible(purpose.Component, message);
@@ -180,6 +186,8 @@ public sealed partial class ConnectionArbiter
         public bool IsCapacity => Error is NalError.WaitForSlot or NalError.ServerFull;
 
         public bool IsTransient => Cause?.IsTransient ?? Refusal is not null;
+
+        public void Skip(string outcome) => Outcome = outcome;
 
         public void SetUsed()
         {

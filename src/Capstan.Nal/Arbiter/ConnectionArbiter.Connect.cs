@@ -43,19 +43,48 @@ public sealed partial class ConnectionArbiter
     private async Task<LeasedStore> OpenStoreAsync(long request, ConnectionKey key, NalPath path, CancellationToken cancellationToken)
     {
         IStorageConnection connection;
+        AbandonedCalls? abandoned;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
             connection = _connections[key];
+            if (!_abandoned.TryGetValue(key, out abandoned))
+                _abandoned.Add(key, abandoned = new AbandonedCalls());
         }
+        await AfterAbandonedAsync(abandoned, key, path, cancellationToken);
         // Waited for apart: a provider that hangs in the kernel does not look at the token.
-        var store = new LeasedStore(await connection.OpenAsync(path, cancellationToken).AsTask().WaitAsync(cancellationToken), path);
+        var opening = connection.OpenAsync(path, cancellationToken).AsTask();
+        try
+        {
+            await opening.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            if (!opening.IsCompleted)
+                abandoned.Add(opening);
+        }
+        var store = new LeasedStore(await opening, path, abandoned);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
             _stores.Add(request, store);
         }
         return store;
+    }
+
+    /// <summary>While something that a caller gave up still hangs, nothing new begins there: it would hang as well, with a thread of its own, and a write that ends late
+    /// would undo a newer one.</summary>
+    private async Task AfterAbandonedAsync(AbandonedCalls abandoned, ConnectionKey key, NalPath path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await abandoned.EndAsync().WaitAsync(AbandonedGrace, _time, cancellationToken);
+        }
+        catch (TimeoutException cause)
+        {
+            throw new NalException(NalError.Connect, $"{path} was not opened: an earlier operation there was given up and has not ended; it may be a mount that hangs",
+                path.ToString(), Completion.NotSent, isTransient: true, key.Server, inner: cause);
+        }
     }
 
     private async ValueTask GiveBackAsync(long request)

@@ -16,6 +16,8 @@ namespace Capstan.Nal.Arbiter;
 public sealed partial class ConnectionArbiter : IAsyncDisposable
 {
     private static readonly TimeSpan DefaultWait = TimeSpan.FromSeconds(30);
+    /// <summary>What was cancelled a moment ago ends in a moment.</summary>
+    private static readonly TimeSpan AbandonedGrace = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
 
     private readonly FrozenDictionary<string, IStorageProvider> _providers;
@@ -31,6 +33,8 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private readonly Dictionary<long, Pending> _pending = [];
     private readonly Dictionary<long, LeasedStore> _stores = [];
     private readonly Dictionary<ConnectionKey, IStorageConnection> _connections = [];
+    /// <summary>By connection, also after it was closed: what hangs there outlasts it.</summary>
+    private readonly Dictionary<ConnectionKey, AbandonedCalls> _abandoned = [];
     private readonly Dictionary<long, Task> _running = [];
     /// <summary>The cause of the attempt whose failure is being told to those who waited for it.</summary>
     private readonly Dictionary<ConnectionKey, NalException> _causes = [];

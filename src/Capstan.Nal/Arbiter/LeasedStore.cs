@@ -5,7 +5,9 @@ using Capstan.Nal.Providers;
 namespace Capstan.Nal.Arbiter;
 
 /// <summary>A store that ends with its lease: whoever keeps it longer gets <see cref="ObjectDisposedException"/>, not somebody else's connection.</summary>
-internal sealed class LeasedStore(IStore inner, NalPath path) : IStore
+/// <remarks>An operation that hangs in the kernel does not look at its token: the caller gets away all the same, and the operation, which still has its effect
+/// when it ends, goes to <paramref name="abandoned"/>.</remarks>
+internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls abandoned) : IStore
 {
     private volatile bool _ended;
 
@@ -15,15 +17,37 @@ internal sealed class LeasedStore(IStore inner, NalPath path) : IStore
 
     public ValueTask<byte[]?> ReadAllAsync(StorePath path, long maxBytes, CancellationToken cancellationToken) => Bounded(Store.ReadAllAsync(path, maxBytes, cancellationToken), cancellationToken);
 
-    public ValueTask<int> ReadAsync(StorePath path, long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
-        Store.ReadAsync(path, offset, buffer, cancellationToken);
+    public async ValueTask<int> ReadAsync(StorePath path, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        // An abandoned read would write to the caller's buffer after the caller has it back.
+        var own = new byte[buffer.Length];
+        var count = await Bounded(Store.ReadAsync(path, offset, own, cancellationToken), cancellationToken);
+        own.AsSpan(0, count).CopyTo(buffer.Span);
+        return count;
+    }
 
     public async IAsyncEnumerable<StoreEntry> ListAsync(StorePath directory, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var entry in Store.ListAsync(directory, cancellationToken))
+        var entries = Store.ListAsync(directory, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        var moving = Task.FromResult(true);
+        try
         {
-            yield return entry;
-            _ = Store;
+            while (true)
+            {
+                moving = entries.MoveNextAsync().AsTask();
+                if (!await Bounded(new ValueTask<bool>(moving), cancellationToken))
+                    break;
+                yield return entries.Current;
+                _ = Store;
+            }
+        }
+        finally
+        {
+            // An enumerator must not be disposed while it moves.
+            if (moving.IsCompleted)
+                await entries.DisposeAsync();
+            else
+                abandoned.Add(DisposeAfterAsync(moving, entries));
         }
     }
 
@@ -39,13 +63,41 @@ internal sealed class LeasedStore(IStore inner, NalPath path) : IStore
 
     public ValueTask<StoreSpace?> GetSpaceAsync(CancellationToken cancellationToken) => Bounded(Store.GetSpaceAsync(cancellationToken), cancellationToken);
 
-    /// <summary>An operation that hangs in the kernel does not look at its token: the caller gets away all the same, and the operation ends when it can.</summary>
-    /// <remarks>Not for a read into the caller's buffer, which would be written to after the caller has it back.</remarks>
-    private static ValueTask<T> Bounded<T>(ValueTask<T> operation, CancellationToken cancellationToken) =>
-        operation.IsCompleted || !cancellationToken.CanBeCanceled ? operation : new ValueTask<T>(operation.AsTask().WaitAsync(cancellationToken));
+    private async ValueTask<T> Bounded<T>(ValueTask<T> operation, CancellationToken cancellationToken)
+    {
+        if (operation.IsCompleted || !cancellationToken.CanBeCanceled)
+            return await operation;
+        var running = operation.AsTask();
+        await WaitAsync(running, cancellationToken);
+        return await running;
+    }
 
-    private static ValueTask Bounded(ValueTask operation, CancellationToken cancellationToken) =>
-        operation.IsCompleted || !cancellationToken.CanBeCanceled ? operation : new ValueTask(operation.AsTask().WaitAsync(cancellationToken));
+    private async ValueTask Bounded(ValueTask operation, CancellationToken cancellationToken)
+    {
+        if (operation.IsCompleted || !cancellationToken.CanBeCanceled)
+            await operation;
+        else
+            await WaitAsync(operation.AsTask(), cancellationToken);
+    }
+
+    private async Task WaitAsync(Task running, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await running.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            if (!running.IsCompleted)
+                abandoned.Add(running);
+        }
+    }
+
+    private static async Task DisposeAfterAsync(Task moving, IAsyncDisposable entries)
+    {
+        await moving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await entries.DisposeAsync();
+    }
 
     private IStore Store => _ended ? throw new ObjectDisposedException(nameof(Lease), $"the lease on {path} was given back: its store cannot be used any more") : inner;
 }

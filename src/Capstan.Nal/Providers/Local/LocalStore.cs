@@ -10,7 +10,7 @@ namespace Capstan.Nal.Providers.Local;
 /// links out. On Linux the kernel itself refuses (openat2), so nobody who may write in the tree can win a race; elsewhere see <see cref="PortableTree"/>.
 /// The root may be reached through links. It is resolved anew for each operation, so a root that is deleted and made again is found again.</para>
 /// <para>Listings leave out temporaries and names that no <see cref="StorePath"/> can hold.</para>
-/// <para>File operations run on the thread pool. A caller who gives up gets its thread back at once; an operation that hangs in the kernel ends there.</para>
+/// <para>File operations run on the thread pool and, once begun, do not look at their token: a lease is what lets a caller get away from one that hangs.</para>
 /// <para>Durable means: the file and the directories that name it were synchronised. Where this account may not read a directory, only the file is.</para>
 /// </remarks>
 internal sealed partial class LocalStore(LocalTree tree, TimeProvider time) : IStore
@@ -145,7 +145,7 @@ internal sealed partial class LocalStore(LocalTree tree, TimeProvider time) : IS
     {
         try
         {
-            return await Task.Run(action, cancellationToken).WaitAsync(cancellationToken);
+            return await Task.Run(action, cancellationToken);
         }
         catch (Exception cause) when (LocalErrors.IsPlatform(cause))
         {

@@ -138,6 +138,61 @@ public sealed class SharedConnectionTests : IAsyncDisposable
         var thrown = await Assert.ThrowsAsync<NalException>(() => asked);
         Assert.Equal((NalError.Connect, true), (thrown.Error, thrown.IsTransient));
         Assert.Empty(arbiter.Connections());
+
+        // What hangs holds a thread: the next one does not add another.
+        var grace = _time.ArmedAsync(TimeSpan.FromSeconds(1));
+        var again = arbiter.AcquireAsync(NalPath.FromDirectory("/hangs"), new LeasePurpose("one"), None).AsTask();
+        await grace;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Contains("has not ended", (await Assert.ThrowsAsync<NalException>(() => again)).Message, StringComparison.Ordinal);
+        Assert.Equal(1, provider.Opens);
+        provider.Released.SetResult(new MemoryStore(_time));
+        await (await arbiter.AcquireAsync(NalPath.FromDirectory("/hangs"), new LeasePurpose("one"), None)).Lease!.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Many_roots_that_hang_use_up_the_wait_and_no_more()
+    {
+        var provider = new HangingRoots();
+        await using var arbiter = new ConnectionArbiter([provider], new ArbiterOptions(), _time, new Random(1), NullLoggerFactory.Instance);
+        arbiter.SetExport("CAPs", [.. Enumerable.Range(0, 32).Select(number => NalPath.FromDirectory($"/hangs/{number}"))]);
+        var started = _time.GetTimestamp();
+        var asked = arbiter.AcquireAsync(NalPath.Export("CAPs"), new LeasePurpose("one"), None).AsTask();
+        for (var part = 0; part < 6; part++)
+        {
+            await provider.Opened.WaitAsync();
+            _time.Advance(TimeSpan.FromSeconds(5));
+        }
+        var thrown = await Assert.ThrowsAsync<NalException>(() => asked);
+        Assert.Equal((NalError.Connect, TimeSpan.FromSeconds(30)), (thrown.Error, _time.GetElapsedTime(started)));
+        Assert.Equal(26, thrown.Trace!.Candidates.Count(candidate => candidate.Outcome == "not tried, because the wait was over"));
+    }
+
+    [Fact]
+    public async Task A_write_that_was_given_up_and_hangs_is_overtaken_by_no_newer_one()
+    {
+        var hold = new StoreHold();
+        var slow = new FaultStore(new MemoryStore(_time), _time).Add(new StoreFault(StoreOperations.Replace, null) { Nth = 1, Hold = hold });
+        var provider = new HangingRoots();
+        provider.Released.SetResult(slow);
+        await using var arbiter = new ConnectionArbiter([provider], new ArbiterOptions(), _time, new Random(1), NullLoggerFactory.Instance);
+        var file = StorePath.Parse("pointer");
+        using var enough = new CancellationTokenSource();
+        await using (var lease = (await arbiter.AcquireAsync(NalPath.FromDirectory("/slow"), new LeasePurpose("one"), None)).Lease!)
+        {
+            var old = lease.Store.ReplaceAsync(file, new byte[] { 1 }, enough.Token).AsTask();
+            await hold.Reached;
+            await enough.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => old);
+        }
+        var grace = _time.ArmedAsync(TimeSpan.FromSeconds(1));
+        var next = arbiter.AcquireAsync(NalPath.FromDirectory("/slow"), new LeasePurpose("two"), None).AsTask();
+        await grace;
+        Assert.False(next.IsCompleted);
+        hold.Release();
+        await using var late = (await next).Lease!;
+        await late.Store.ReplaceAsync(file, new byte[] { 2 }, None);
+        Assert.Equal([2], await late.Store.ReadAllAsync(file, 10, None));
     }
 
     [Fact]
@@ -182,6 +237,9 @@ public sealed class SharedConnectionTests : IAsyncDisposable
     private sealed class HangingRoots : IStorageProvider, IStorageConnection
     {
         public TaskCompletionSource Reached { get; } = new();
+        public TaskCompletionSource<IStore> Released { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public SemaphoreSlim Opened { get; } = new(0);
+        public int Opens { get; private set; }
         public string Name => "LOCAL";
         public ulong? SessionId => null;
 
@@ -191,8 +249,10 @@ public sealed class SharedConnectionTests : IAsyncDisposable
 
         public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)
         {
+            Opens++;
+            Opened.Release();
             Reached.TrySetResult();
-            return new ValueTask<IStore>(new TaskCompletionSource<IStore>().Task);
+            return new ValueTask<IStore>(Released.Task);
         }
 
         public ValueTask<bool> CloseAsync(CancellationToken cancellationToken) => ValueTask.FromResult(true);
