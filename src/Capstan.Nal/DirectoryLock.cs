@@ -8,6 +8,9 @@ namespace Capstan.Nal;
 /// <remarks>The lock is on the file <c>lock</c>, which only an uninstallation deletes, and while it holds it; its text (process id) is for display only.</remarks>
 public sealed partial class DirectoryLock : IDisposable
 {
+    /// <summary>Each is a millisecond, but for the first few.</summary>
+    private const int Tries = 1_000;
+
     private readonly FileStream _file;
 
     private DirectoryLock(FileStream file) => _file = file;
@@ -18,18 +21,46 @@ public sealed partial class DirectoryLock : IDisposable
     public static DirectoryLock? TryTake(string directory, out string holder)
     {
         holder = "";
-        var path = System.IO.Path.Combine(directory, "lock");
-        FileStream file;
+        var path = PathOf(directory);
+        var spin = new SpinWait();
+        while (true)
+        {
+            try
+            {
+                // FileShare.None is an flock on Unix and a share mode on Windows; both end with the process.
+                return Sign(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            }
+            catch (IOException) when (File.Exists(path))
+            {
+                // Whoever only looks whether it is taken (IsTaken) is in the way for an instant: about a second of such instants is enough.
+                if (IsTaken(directory) || spin.Count >= Tries)
+                {
+                    holder = HolderOf(path);
+                    return null;
+                }
+                spin.SpinOnce();
+            }
+        }
+    }
+
+    /// <summary>Whether a process has the lock. Takes it from nobody, and two who ask do not see each other.</summary>
+    /// <exception cref="UnauthorizedAccessException">This account may not read the lock.</exception>
+    public static bool IsTaken(string directory)
+    {
+        var path = PathOf(directory);
         try
         {
-            // FileShare.None is an flock on Unix and a share mode on Windows; both end with the process.
-            file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            using var shared = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            return false;
         }
-        catch (IOException) when (File.Exists(path))
+        catch (IOException cause)
         {
-            holder = HolderOf(path);
-            return null;
+            return cause is not (FileNotFoundException or DirectoryNotFoundException);
         }
+    }
+
+    private static DirectoryLock Sign(FileStream file)
+    {
         try
         {
             file.SetLength(0);
@@ -44,6 +75,8 @@ public sealed partial class DirectoryLock : IDisposable
     }
 
     public void Dispose() => _file.Dispose();
+
+    private static string PathOf(string directory) => System.IO.Path.Combine(directory, "lock");
 
     /// <remarks>The base library asks for a shared lock with every open, which the holder's lock refuses; a plain <c>open</c> asks for none.</remarks>
     private static string HolderOf(string path)

@@ -58,13 +58,7 @@ internal sealed class SiteLocation
     public static Uri? ReadListening(string directory)
     {
         var file = Path.Combine(directory, "listening");
-        return File.Exists(file) && IsRunning(directory) && Uri.TryCreate(ReadSmall(file), UriKind.Absolute, out var address) ? address : null;
-    }
-
-    private static bool IsRunning(string directory)
-    {
-        using var free = DirectoryLock.TryTake(directory, out _);
-        return free is null;
+        return File.Exists(file) && DirectoryLock.IsTaken(directory) && Uri.TryCreate(ReadSmall(file), UriKind.Absolute, out var address) ? address : null;
     }
 
     /// <summary>The command that starts the site of a directory.</summary>

@@ -24,5 +24,21 @@ public sealed class DirectoryLockTests : IDisposable
         Assert.NotNull(again);
     }
 
+    [Fact]
+    public async Task Whoever_only_looks_sees_no_other_who_looks_and_keeps_nobody_from_taking_it()
+    {
+        Assert.False(DirectoryLock.IsTaken(_directory));
+        DirectoryLock.TryTake(_directory, out _)?.Dispose();
+        Task<DirectoryLock?> taking;
+        using (File.Open(Path.Combine(_directory, "lock"), FileMode.Open, FileAccess.Read, FileShare.Read))
+        {
+            Assert.False(DirectoryLock.IsTaken(_directory));
+            taking = Task.Run(() => DirectoryLock.TryTake(_directory, out _));
+        }
+        using var taken = await taking;
+        Assert.NotNull(taken);
+        Assert.True(DirectoryLock.IsTaken(_directory));
+    }
+
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 }
