@@ -41,7 +41,7 @@ internal sealed partial class LocalStore
         return await OnPool("deleting", path, isWrite: true, () =>
         {
             using var folder = _tree.Enter(path.Parent);
-            return folder is not null && Stat(path) is { } entry && folder.Delete(path.Name, entry.IsDirectory);
+            return folder is not null && Stat(folder, path) is { } entry && folder.Delete(path.Name, entry.IsDirectory);
         }, cancellationToken);
     }
 

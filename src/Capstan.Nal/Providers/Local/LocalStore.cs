@@ -81,14 +81,19 @@ internal sealed partial class LocalStore(LocalTree tree, TimeProvider time) : IS
     private StoreEntry? Stat(StorePath path)
     {
         using var folder = _tree.Enter(path.Parent);
-        if (folder is null || TemporaryNames.Is(path.Name))
+        return folder is null ? null : Stat(folder, path);
+    }
+
+    private StoreEntry? Stat(LocalFolder folder, StorePath path)
+    {
+        if (TemporaryNames.Is(path.Name))
             return null;
         if (path.IsRoot)
             return new StoreEntry(path, IsDirectory: true, 0, new DateTimeOffset(Directory.GetLastWriteTimeUtc(folder.PathOf("."))));
         var info = new FileInfo(folder.PathOf(path.Name));
         if (info.Attributes == (FileAttributes)(-1))
             return null;
-        if (info.LinkTarget is not null)
+        if (info.Attributes.HasFlag(FileAttributes.ReparsePoint) && info.LinkTarget is not null)
             throw _tree.LinkInTheWay(path);
         var isDirectory = info.Attributes.HasFlag(FileAttributes.Directory);
         return new StoreEntry(path, isDirectory, isDirectory ? 0 : info.Length, new DateTimeOffset(info.LastWriteTimeUtc));
