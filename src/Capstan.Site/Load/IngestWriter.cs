@@ -24,7 +24,7 @@ internal sealed record IngestResult(Candidate Candidate, Disposition Disposition
 /// <summary>Stores verified records: one transaction for many, each in its own savepoint, so that a bad one blocks no other.</summary>
 internal sealed class IngestWriter(SiteContext site, UploadReader reader, InventoryStore inventory, PackageCatalog packages)
 {
-    private const string Savepoint = "record";
+    private const string Undo = "rollback to savepoint record";
     private static readonly IReadOnlyList<string> Everything = [ItemKind.Heartbeat, ItemKind.HardwareInventory, ItemKind.SoftwareInventory];
 
     /// <param name="waited">Since when a file has been seen, by its name.</param>
@@ -97,20 +97,20 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 return new(record, Disposition.Quarantine, decision.Reason, place);
         }
 
-        await transaction.SaveAsync(Savepoint);
+        await transaction.RunAsync("savepoint record");
         try
         {
-            if (!await ApplyAsync(transaction, record, decision.Action == IngestAction.ApplyAfterGap, now))
+            if (!await ApplyAsync(transaction, record, device, decision.Action == IngestAction.ApplyAfterGap, now))
             {
-                await transaction.RollbackAsync(Savepoint);
+                await transaction.RunAsync(Undo);
                 return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices wait for approval already");
             }
-            await transaction.ReleaseAsync(Savepoint);
+            await transaction.RunAsync("release savepoint record");
             return new(record, Disposition.Delete, Applied: Id(upload), Enrolled: record.Documents.Request is not null);
         }
         catch (Exception cause) when (cause is ProtocolException || (cause is DbException data && Dialect.IsBadData(data)))
         {
-            await transaction.RollbackAsync(Savepoint);
+            await transaction.RunAsync(Undo);
             packages.Forget();
             if (device is not null)
             {
@@ -122,15 +122,19 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         }
     }
 
-    private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, bool afterGap, DateTimeOffset now)
+    private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, DeviceRow? device, bool afterGap, DateTimeOffset now)
     {
         var upload = record.Upload;
         if (record.Documents.Fault is { } fault)
             throw fault;
-        if (record.Documents.Request is { } request && !await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
-            return false;
-        var device = await DeviceStore.FindAsync(transaction, upload.DeviceId)
-            ?? throw new ProtocolException(ProtocolError.WrongBinding, "the record is of a device that is not registered");
+        if (record.Documents.Request is { } request)
+        {
+            if (!await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
+                return false;
+            device = await DeviceStore.FindAsync(transaction, upload.DeviceId);
+        }
+        if (device is null)
+            throw new ProtocolException(ProtocolError.WrongBinding, "the record is of a device that is not registered");
         await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Applied, now);
         if (device.State != DeviceState.Approved)
         {
@@ -141,7 +145,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         foreach (var (item, document) in record.Documents.Items)
             await ItemAsync(transaction, device.Number, item, document, now);
 
-        var wishes = afterGap ? Everything : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
+        var wishes = afterGap ? Everything : device.Resync == "[]" ? [] : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
         var open = wishes.Where(kind => !upload.Items.Any(item => string.Equals(item.Kind, kind, StringComparison.Ordinal))).ToList();
         await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(open), now);
         return true;

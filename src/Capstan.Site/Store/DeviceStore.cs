@@ -30,8 +30,8 @@ internal sealed class DeviceStore(SiteDatabase database)
     public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
 
-    public static Task<DeviceRow?> FindAsync(DbTransaction transaction, string deviceId) => transaction.Connection!.QuerySingleOrDefaultAsync<DeviceRow>(
-        $"select {Columns} from device where device_id = @deviceId", new { deviceId }, transaction);
+    public static Task<DeviceRow?> FindAsync(DbTransaction transaction, string deviceId) =>
+        transaction.FirstAsync<DeviceRow>($"select {Columns} from device where device_id = @deviceId", ("@deviceId", deviceId));
 
     public static Task<DeviceRow?> FindByKeyAsync(DbTransaction transaction, string keyId) => transaction.Connection!.QuerySingleOrDefaultAsync<DeviceRow>(
         $"select {Columns} from device where key_id = @keyId", new { keyId }, transaction);
@@ -92,47 +92,35 @@ internal sealed class DeviceStore(SiteDatabase database)
         new { deviceId }, transaction) == 1;
 
     /// <summary>Moves the head of the chain. Wishes for the kinds that this record brought are fulfilled.</summary>
-    public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) =>
-        transaction.Connection!.ExecuteAsync(
-            "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now where number = @number",
-            new { number, sequence, recordHash, resync, now = Times.Of(now) }, transaction);
+    public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) => transaction.RunAsync(
+        "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now where number = @number",
+        ("@sequence", sequence), ("@recordHash", recordHash), ("@resync", resync), ("@now", Times.Of(now)), ("@number", number));
 
-    public static Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components) =>
-        transaction.Connection!.ExecuteAsync(
+    /// <summary>The names, which have an index, are written only when they changed: they hardly ever do.</summary>
+    public static async Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components)
+    {
+        await transaction.RunAsync(
+            "update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components where number = @number",
+            ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@number", number));
+        await transaction.RunAsync(
             """
-            update device set host_name = @HostName, operating_system = @OperatingSystem, client_version = @ClientVersion, policy_version = @PolicyVersion,
-                              addresses = @addresses, components = @components,
-                              search_text = lower(@HostName || ' ' || device_id || ' ' || @OperatingSystem || ' ' || coalesce(model, ''))
-            where number = @number
+            update device set host_name = @hostName, operating_system = @operatingSystem,
+                              search_text = lower(@hostName || ' ' || device_id || ' ' || @operatingSystem || ' ' || coalesce(model, ''))
+            where number = @number and (host_name <> @hostName or operating_system is distinct from @operatingSystem)
             """,
-            new
-            {
-                number,
-                heartbeat.HostName,
-                heartbeat.OperatingSystem,
-                heartbeat.ClientVersion,
-                heartbeat.PolicyVersion,
-                addresses,
-                components,
-            }, transaction);
+            ("@hostName", heartbeat.HostName), ("@operatingSystem", heartbeat.OperatingSystem), ("@number", number));
+    }
 
-    public static Task ApplyHardwareSummaryAsync(DbTransaction transaction, long number, HardwareInventory hardware) =>
-        transaction.Connection!.ExecuteAsync(
-            """
-            update device set operating_system = @Os, model = @Model, memory_bytes = @Memory,
-                              search_text = lower(host_name || ' ' || device_id || ' ' || @Os || ' ' || coalesce(@Model, ''))
-            where number = @number
-            """,
-            new
-            {
-                number,
-                Os = hardware.OperatingSystem.Name,
-                hardware.System.Model,
-                Memory = hardware.Memory.TotalBytes,
-            }, transaction);
+    public static Task ApplyHardwareSummaryAsync(DbTransaction transaction, long number, HardwareInventory hardware) => transaction.RunAsync(
+        """
+        update device set operating_system = @os, model = @model, memory_bytes = @memory,
+                          search_text = lower(host_name || ' ' || device_id || ' ' || @os || ' ' || coalesce(@model, ''))
+        where number = @number
+        """,
+        ("@os", hardware.OperatingSystem.Name), ("@model", hardware.System.Model), ("@memory", hardware.Memory.TotalBytes), ("@number", number));
 
-    public static Task SetPackageCountAsync(DbTransaction transaction, long number, int count) => transaction.Connection!.ExecuteAsync(
-        "update device set package_count = @count where number = @number", new { number, count }, transaction);
+    public static Task SetPackageCountAsync(DbTransaction transaction, long number, int count) =>
+        transaction.RunAsync("update device set package_count = @count where number = @number", ("@count", count), ("@number", number));
 
     /// <summary>Puts certificates that end before <paramref name="before"/> on the list of policies to publish, with a new term.</summary>
     public static Task<int> RenewCertificatesAsync(DbTransaction transaction, DateTimeOffset before, DateTimeOffset until) => transaction.Connection!.ExecuteAsync(

@@ -7,6 +7,18 @@ namespace Capstan.Site.Store;
 /// <summary>The few statements in which the databases differ. SQLite today; PostgreSQL joins here when it is added.</summary>
 internal static class Dialect
 {
+    /// <summary>Writes the packages of one device, given as a JSON object of package number to time of installation or null (in PostgreSQL: <c>json_each_text</c>).</summary>
+    /// <remarks>The condition that is always true tells the parser that <c>on</c> does not belong to a join.</remarks>
+    public const string SavePackages = """
+        insert into device_package (device_number, package_id, installed_at)
+        select @number, cast(key as integer), value from json_each(@rows) where true
+        on conflict (device_number, package_id) do update set installed_at = excluded.installed_at
+        """;
+
+    /// <summary>Removes packages of one device, given in the same form.</summary>
+    public const string RemovePackages =
+        "delete from device_package where device_number = @number and package_id in (select cast(key as integer) from json_each(@rows))";
+
     /// <summary>Fills the placeholders of a migration: <c>{bytes}</c> (a column of bytes) and <c>{clustered}</c> (rows stored in the order of their key).</summary>
     public static string Fill(string migration) => migration
         .Replace("{bytes}", "blob", StringComparison.Ordinal)

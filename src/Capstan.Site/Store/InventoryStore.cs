@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text;
 using System.Text.Json;
 using Capstan.Protocol.V1;
 using Dapper;
@@ -12,11 +13,11 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
 
     public static async Task SaveHardwareAsync(DbTransaction transaction, long number, HardwareInventory hardware, string document, DateTimeOffset now)
     {
-        await transaction.Connection!.ExecuteAsync(
+        await transaction.RunAsync(
             """
             insert into hardware (device_number, document, received_at) values (@number, @document, @now)
             on conflict (device_number) do update set document = excluded.document, received_at = excluded.received_at
-            """, new { number, document, now = Times.Of(now) }, transaction);
+            """, ("@number", number), ("@document", document), ("@now", Times.Of(now)));
         await DeviceStore.ApplyHardwareSummaryAsync(transaction, number, hardware);
     }
 
@@ -30,7 +31,7 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
 
         var wanted = new Dictionary<long, long?>(software.Packages.Count);
         foreach (var package in software.Packages)
-            wanted[await packages.IdOfAsync(transaction, package)] = package.InstalledAt;
+            wanted[packages.Known(package) ?? await packages.AddAsync(transaction, package)] = package.InstalledAt;
 
         var unread = software.Unread.Select(source => PackageSource(source.Source)).ToHashSet(StringComparer.Ordinal);
         // A source that cannot be placed may be any: then nothing goes.
@@ -39,15 +40,17 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
             wanted.TryAdd(kept.Package, kept.InstalledAt);
         var gone = current.Keys.Where(id => !wanted.ContainsKey(id)).ToList();
         if (gone.Count > 0)
-            await connection.ExecuteAsync("delete from device_package where device_number = @number and package_id = @id", gone.Select(id => new { number, id }), transaction);
-        await InsertAsync(transaction, number, wanted.Where(pair => !current.TryGetValue(pair.Key, out var row) || row.InstalledAt != pair.Value));
+            await transaction.RunAsync(Dialect.RemovePackages, ("@number", number), ("@rows", Rows(gone.Select(id => KeyValuePair.Create(id, default(long?))))));
+        var changed = wanted.Where(pair => !current.TryGetValue(pair.Key, out var row) || row.InstalledAt != pair.Value).ToList();
+        if (changed.Count > 0)
+            await transaction.RunAsync(Dialect.SavePackages, ("@number", number), ("@rows", Rows(changed)));
 
-        await connection.ExecuteAsync(
+        await transaction.RunAsync(
             """
             insert into software_inventory (device_number, unread, received_at) values (@number, @unread, @now)
             on conflict (device_number) do update set unread = excluded.unread, received_at = excluded.received_at
             """,
-            new { number, unread = JsonSerializer.Serialize(software.Unread, StoreJson.Default.IReadOnlyListUnreadSource), now = Times.Of(now) }, transaction);
+            ("@number", number), ("@unread", JsonSerializer.Serialize(software.Unread, StoreJson.Default.IReadOnlyListUnreadSource)), ("@now", Times.Of(now)));
         await DeviceStore.SetPackageCountAsync(transaction, number, wanted.Count);
     }
 
@@ -74,33 +77,20 @@ internal sealed class InventoryStore(SiteDatabase database, PackageCatalog packa
     private static string PackageSource(string unread) => Databases.FirstOrDefault(database => unread == database.Folder
         || unread.StartsWith($"{database.Folder}/", StringComparison.Ordinal)).Source ?? unread;
 
-    /// <summary>One prepared statement for all rows: 500 packages are the largest part of an inventory's cost.</summary>
-    private static async Task InsertAsync(DbTransaction transaction, long number, IEnumerable<KeyValuePair<long, long?>> rows)
+    /// <summary>All rows as one JSON object, package number to time: one statement for 600 packages costs a third of 600 statements.</summary>
+    private static string Rows(IEnumerable<KeyValuePair<long, long?>> rows)
     {
-        await using var command = transaction.Connection!.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = """
-            insert into device_package (device_number, package_id, installed_at) values (@number, @package, @installed)
-            on conflict (device_number, package_id) do update set installed_at = excluded.installed_at
-            """;
-        var device = Parameter(command, "@number");
-        var package = Parameter(command, "@package");
-        var installed = Parameter(command, "@installed");
-        device.Value = number;
-        foreach (var (id, at) in rows)
+        var json = new StringBuilder("{");
+        // In the order of the key, as the rows are stored.
+        foreach (var (package, installedAt) in rows.OrderBy(row => row.Key))
         {
-            package.Value = id;
-            installed.Value = at is { } value ? value : DBNull.Value;
-            await command.ExecuteNonQueryAsync();
+            json.Append(json.Length == 1 ? "\"" : ",\"").Append(package).Append("\":");
+            if (installedAt is { } at)
+                json.Append(at);
+            else
+                json.Append("null");
         }
-    }
-
-    private static DbParameter Parameter(DbCommand command, string name)
-    {
-        var parameter = command.CreateParameter();
-        parameter.ParameterName = name;
-        command.Parameters.Add(parameter);
-        return parameter;
+        return json.Append('}').ToString();
     }
 
     private sealed record SoftwareRow(string Name, string Version, string Arch, string Source, string Publisher, string Summary, long SizeBytes, long? InstalledAt)

@@ -22,9 +22,9 @@ internal static class LedgerStore
     /// <summary>Unique by device and sequence: a second row for one place fails the transaction.</summary>
     public static async Task InsertAsync(DbTransaction transaction, long number, long sequence, string recordHash, string outcome, DateTimeOffset now)
     {
-        await transaction.Connection!.ExecuteAsync(
+        await transaction.RunAsync(
             "insert into ledger (device_number, sequence, record_hash, outcome, applied_at) values (@number, @sequence, @recordHash, @outcome, @now)",
-            new { number, sequence, recordHash, outcome, now = Times.Of(now) }, transaction);
+            ("@number", number), ("@sequence", sequence), ("@recordHash", recordHash), ("@outcome", outcome), ("@now", Times.Of(now)));
         // Here, by the key, and not by looking through all devices from time to time.
         if (sequence % PruneEvery == 0)
             await transaction.Connection!.ExecuteAsync("delete from ledger where device_number = @number and sequence <= @last", new { number, last = sequence - MaxPlaces }, transaction);

@@ -68,6 +68,29 @@ public class InventoryTests
         Assert.Equal("malformed", Assert.Single(await site.QuarantineAsync()).Reason);
     }
 
+    [Fact]
+    public async Task A_renamed_machine_is_found_under_its_new_name_only()
+    {
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
+        await using var _ = site;
+        foreach (var name in new[] { "before", "after", "after" })
+        {
+            await site.TakeInAsync(device, Documents.Heartbeat.ToItem(new Heartbeat
+            {
+                HostName = name,
+                OperatingSystem = $"System of {name}",
+                ClientVersion = "0.1.0",
+                PolicyVersion = 3,
+                Addresses = [],
+                Components = [],
+            }));
+        }
+        var devices = site.Get<DeviceStore>();
+        var found = Assert.Single(await devices.ListAsync(null, "of after", null, 0, 10, CancellationToken.None));
+        Assert.Equal(("after", "System of after", 3L), (found.HostName, found.OperatingSystem, found.PolicyVersion));
+        Assert.Empty(await devices.ListAsync(null, "before", null, 0, 10, CancellationToken.None));
+    }
+
     private static async Task<byte[]> SoftwareAsync(SiteHarness site, long number) =>
         Documents.SoftwareInventory.Encode((await site.Get<InventoryStore>().SoftwareAsync(number, CancellationToken.None))!.Value.Software);
 
