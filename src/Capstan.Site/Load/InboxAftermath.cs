@@ -13,18 +13,17 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
 {
     private readonly SemaphoreSlim _quarantine = new(1, 1);
 
-    public async Task SettleAsync(IStore store, string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, CancellationToken cancellationToken)
+    /// <returns>What is to be deleted now.</returns>
+    public async Task<IReadOnlyList<InboxFile>> SettleAsync(string cap, InboxMemory memory, IReadOnlyList<IngestResult> results, DateTimeOffset now, CancellationToken cancellationToken)
     {
         await QuarantineAsync(cap, results, now, cancellationToken);
         await RememberAsync(cap, memory, results, now, cancellationToken);
-        await DeleteAsync(store, cap, memory,
-            results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File), cancellationToken);
-
         var devices = results.Where(result => result.Applied is not null).Select(result => result.Applied!.Value).ToHashSet();
         memory.Advanced(devices.Select(device => device.Value).ToHashSet(StringComparer.Ordinal));
         await receipts.MarkAsync(devices.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
         if (results.Any(result => result.Enrolled))
             publisher.Changed(PublishUrgency.Enrolment);
+        return [.. results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File)];
     }
 
     /// <summary>The start of a pass: forgets what is gone, and tries again to delete what could not be deleted.</summary>
@@ -42,7 +41,7 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
             }, cancellationToken);
         }
         var elapsed = site.Time.GetElapsedTime(0);
-        await DeleteAsync(store, cap, memory, list.Files.Where(file => memory.IsDeletionDue(file, elapsed)), cancellationToken);
+        Deleted(cap, memory, await DeleteAsync(store, [.. list.Files.Where(file => memory.IsDeletionDue(file, elapsed))], cancellationToken));
     }
 
     /// <summary>The end of a pass: receipts on this CAP, and its row.</summary>
@@ -115,12 +114,11 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
         }, cancellationToken);
     }
 
-    /// <summary>A file that cannot be deleted blocks nothing: the ledger knows that it is done with.</summary>
-    private async Task DeleteAsync(IStore store, string cap, InboxMemory memory, IEnumerable<InboxFile> done, CancellationToken cancellationToken)
+    /// <summary>Deletes what is done with. Touches nothing but the storage, so that it may run beside the storing of the next group.</summary>
+    public static async Task<Deletions> DeleteAsync(IStore store, IReadOnlyList<InboxFile> done, CancellationToken cancellationToken)
     {
-        var files = done.ToList();
-        var failed = new ConcurrentBag<(InboxFile File, NalException Cause)>();
-        await Parallel.ForEachAsync(files, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken }, async (file, token) =>
+        var failed = new ConcurrentDictionary<InboxFile, NalException>();
+        await Parallel.ForEachAsync(done, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken }, async (file, token) =>
         {
             try
             {
@@ -128,16 +126,28 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
             }
             catch (NalException cause)
             {
-                failed.Add((file, cause));
+                failed[file] = cause;
             }
         });
-        foreach (var file in files.Except(failed.Select(failure => failure.File)))
-            memory.Deleted(file.FileName);
+        return new Deletions(done, failed);
+    }
+
+    /// <summary>A file that cannot be deleted blocks nothing: the ledger knows that it is done with.</summary>
+    public void Deleted(string cap, InboxMemory memory, Deletions deletions)
+    {
         var elapsed = site.Time.GetElapsedTime(0);
-        foreach (var (file, cause) in failed)
+        foreach (var file in deletions.Files)
         {
+            if (!deletions.Failed.TryGetValue(file, out var cause))
+            {
+                memory.Deleted(file.FileName);
+                continue;
+            }
             memory.CannotDelete(file, elapsed);
             LoadLog.DeleteFailed(logger, file.FileName, cap, cause.Message, cause);
         }
     }
 }
+
+/// <summary>What became of the deletion of a group.</summary>
+internal sealed record Deletions(IReadOnlyList<InboxFile> Files, IReadOnlyDictionary<InboxFile, NalException> Failed);

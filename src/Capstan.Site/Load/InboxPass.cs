@@ -31,24 +31,30 @@ internal sealed class InboxPass(SiteContext site, UploadReader reader, IngestWri
         int applied = 0, quarantined = 0;
         var groups = Groups(work.Files).ToList();
         var reading = groups.Count > 0 ? ReadAsync(store, groups[0], cancellationToken) : null;
+        Task<Deletions>? deleting = null;
         try
         {
             for (var i = 0; i < groups.Count; i++)
             {
-                // The next group is read and verified while this one is stored.
+                // While this group is stored, the next one is read and verified, and the one before it leaves the storage.
                 var candidates = await reading!;
                 reading = i + 1 < groups.Count ? ReadAsync(store, groups[i + 1], cancellationToken) : null;
                 var results = await writer.CommitAsync(candidates, name => memory.Waited(name, now), cancellationToken);
                 applied += results.Count(result => result.Applied is not null && result.Disposition == Disposition.Delete);
                 quarantined += results.Count(result => result.Disposition == Disposition.Quarantine);
-                await aftermath.SettleAsync(store, cap, memory, results, now, cancellationToken);
+                var done = await aftermath.SettleAsync(cap, memory, results, now, cancellationToken);
+                if (deleting is not null)
+                    aftermath.Deleted(cap, memory, await deleting);
+                deleting = InboxAftermath.DeleteAsync(store, done, cancellationToken);
             }
+            if (deleting is not null)
+                aftermath.Deleted(cap, memory, await deleting);
         }
         finally
         {
-            // Nothing reads through a lease that was given back.
-            if (reading is not null)
-                await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // Nothing uses a lease that was given back.
+            foreach (var rest in new Task?[] { reading, deleting }.OfType<Task>())
+                await rest.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         await aftermath.FinishAsync(store, cap, memory, list.Files.Count - applied - quarantined, cancellationToken);
         if (applied + quarantined > 0)
