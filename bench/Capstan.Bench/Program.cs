@@ -9,11 +9,14 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Capstan.Bench.Figures;
 
 // dotnet run -c Release --project bench/Capstan.Bench -- figures [agent]   the figures of docs/testing.md, whole processes and pipelines
+// dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
 {
     case ["figures", .. var rest]:
         return await FigureTable.RunAsync(rest, CancellationToken.None);
+    case ["ingest", .. var cap]:
+        return await FigureTable.PrintAsync([() => IngestFigures.RunAsync(cap.FirstOrDefault(), CancellationToken.None)]);
     case ["micro", .. var rest]:
         // In process: the projects' central settings need no copy, and the ratios are what we read.
         var config = ManualConfig.CreateEmpty()
@@ -25,6 +28,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | micro [filter]");
         return 2;
 }

@@ -22,49 +22,53 @@ namespace Capstan.Bench.Figures;
 internal sealed class BusySite : IAsyncDisposable
 {
     private readonly string _directory;
+    private readonly string _cap;
     private readonly SiteContext _site;
     private readonly ConnectionArbiter _arbiter;
     private readonly WebApplication _app;
     private readonly List<BusyDevice> _devices = [];
 
-    private BusySite(string directory, SiteContext site)
+    private BusySite(string directory, string cap, SiteContext site)
     {
         _directory = directory;
+        _cap = cap;
         _site = site;
         _arbiter = new ConnectionArbiter([new LocalProvider(site.Time)], new ArbiterOptions(), site.Time, site.Random, NullLoggerFactory.Instance);
         _app = SiteHost.Build(site, _arbiter, new ApiToken("bench"), new Uri("http://127.0.0.1:0"),
             () => Task.FromException<Uri>(new InvalidOperationException("This site does not listen.")), NullLoggerFactory.Instance);
     }
 
-    private string Cap => Path.Combine(_directory, "cap");
-
-    public static async Task<BusySite> CreateAsync(int devices, CancellationToken cancellationToken)
+    /// <param name="capParent">Where the directory of the CAP is made; null for beside the site's.</param>
+    public static async Task<BusySite> CreateAsync(int devices, string? capParent, CancellationToken cancellationToken)
     {
         var directory = Directory.CreateTempSubdirectory("capstan-bench-").FullName;
         var home = new SiteDirectory(Path.Combine(directory, "site"));
         await SiteServer.InitializeAsync(home.Root, "BEN", TimeProvider.System, cancellationToken);
         var database = await SiteDatabase.OpenAsync(home.Database, TimeProvider.System, cancellationToken);
-        var site = new BusySite(directory, new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, TimeProvider.System, new Random(1)));
+        var site = new BusySite(directory, Path.Combine(capParent ?? directory, Path.GetFileName(directory) + "-cap"), new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, TimeProvider.System, new Random(1)));
         await site._app.Services.GetRequiredService<Publisher>().StartAsync(cancellationToken);
-        var cap = NalPath.FromDirectory(site.Cap);
+        var cap = NalPath.FromDirectory(site._cap);
         await site._app.Services.GetRequiredService<CapAdministration>().AddAsync(cap, new CapAdd(cap.ToString()), cancellationToken);
         await site.EnrolAsync(devices, cancellationToken);
         return site;
     }
 
-    /// <summary>Drops one upload of each device named, and measures until all are in the store and off the CAP.</summary>
+    /// <summary>Drops one upload of each device named, and measures the pass that brings all into the store and off the CAP.</summary>
     public async Task<Cost> TakeInAsync(IEnumerable<int> devices, Func<BusyDevice, IReadOnlyList<UploadItem>> items, CancellationToken cancellationToken)
     {
         foreach (var device in devices.Select(number => _devices[number]))
         {
             var (path, content) = device.Next(items(device), _site);
-            await File.WriteAllBytesAsync(Path.Combine(Cap, path), content, cancellationToken);
+            await File.WriteAllBytesAsync(Path.Combine(_cap, path), content, cancellationToken);
         }
-        var loader = _app.Services.GetRequiredService<InboxLoader>();
-        var cost = await Cost.OfAsync(() => loader.RunOnceAsync(null, cancellationToken));
-        if (Directory.EnumerateFiles(Path.Combine(Cap, Layout.Inbox), "*", SearchOption.AllDirectories).Any()
-            || await _app.Services.GetRequiredService<QuarantineStore>().CountAsync(cancellationToken) > 0)
-            throw new InvalidOperationException("Not every upload was taken in.");
+        var access = _app.Services.GetRequiredService<CapAccess>();
+        var pass = _app.Services.GetRequiredService<InboxPass>();
+        var cap = NalPath.FromDirectory(_cap);
+        var cost = await Cost.OfAsync(() => access.UseAsync(cap, "Loader", store => pass.RunAsync(store, cap.ToString(), cancellationToken), cancellationToken));
+        var left = Directory.EnumerateFiles(Path.Combine(_cap, Layout.Inbox), "*", SearchOption.AllDirectories).Count();
+        var refused = await _app.Services.GetRequiredService<QuarantineStore>().ListAsync(null, 1, cancellationToken);
+        if (left > 0 || refused.Count > 0)
+            throw new InvalidOperationException($"Not every upload was taken in: {left} lie there still; {(refused is [var one, ..] ? one.Detail : "none was refused")}.");
         return cost;
     }
 
@@ -78,6 +82,7 @@ internal sealed class BusySite : IAsyncDisposable
         await _arbiter.DisposeAsync();
         await _site.Database.DisposeAsync();
         _site.Keys.Dispose();
+        Directory.Delete(_cap, recursive: true);
         Directory.Delete(_directory, recursive: true);
     }
 

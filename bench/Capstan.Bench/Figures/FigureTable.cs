@@ -9,18 +9,21 @@ internal sealed record Figure(string Name, string Reading, string Goal);
 /// <summary>Prints the figures of docs/testing.md in one run, as a Markdown table with the machine and the command.</summary>
 internal static class FigureTable
 {
-    public static async Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    /// <param name="arguments">The published agent, or nothing.</param>
+    public static Task<int> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken) => PrintAsync(
+    [
+        () => ProtocolFigures.RunAsync(cancellationToken),
+        () => IngestFigures.RunAsync(null, cancellationToken),
+        () => AgentFigures.RunAsync(arguments.Count > 0 ? arguments[0] : null, cancellationToken),
+    ]);
+
+    public static async Task<int> PrintAsync(IReadOnlyList<Func<IAsyncEnumerable<Figure>>> groups)
     {
         Console.WriteLine($"{RuntimeInformation.OSDescription}, {Environment.ProcessorCount} cores, .NET {Environment.Version}");
         Console.WriteLine();
         Console.WriteLine("| figure | reading | goal |");
         Console.WriteLine("|---|---|---|");
-        foreach (var figures in (IEnumerable<Func<IAsyncEnumerable<Figure>>>)
-                 [
-                     () => ProtocolFigures.RunAsync(cancellationToken),
-                     () => IngestFigures.RunAsync(cancellationToken),
-                     () => AgentFigures.RunAsync(arguments.Count > 0 ? arguments[0] : null, cancellationToken),
-                 ])
+        foreach (var figures in groups)
         {
             await foreach (var figure in figures())
                 Console.WriteLine($"| {figure.Name} | {figure.Reading} | {figure.Goal} |");
