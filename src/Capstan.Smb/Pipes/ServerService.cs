@@ -2,7 +2,7 @@ namespace Capstan.Smb.Pipes;
 
 /// <summary>The server service ([MS-SRVS]): who is connected to a server and what it shares. One call at a time: not thread-safe.</summary>
 /// <remarks>Holds a pipe of <c>IPC$</c> open until it is disposed, which counts as an open file of its session.</remarks>
-public sealed class ServerService : IAsyncDisposable
+public sealed partial class ServerService : IAsyncDisposable
 {
     /// <summary>One portion of a list, as asked; a server may send less, and sends at least one entry.</summary>
     private const uint PreferredBytes = 1 << 20;
@@ -111,7 +111,4 @@ public sealed class ServerService : IAsyncDisposable
         if (error != Win32Error.Success)
             throw SmbRpcException.Of(error, what, error == Win32Error.AccessDenied ? hint : null);
     }
-
-    /// <summary>Closes the pipe.</summary>
-    public ValueTask DisposeAsync() => _rpc.DisposeAsync();
 }
