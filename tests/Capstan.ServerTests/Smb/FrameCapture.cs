@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Capstan.ServerTests.Up;
@@ -9,6 +10,8 @@ internal sealed class FrameCapture : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    private const ushort SmbPort = 445;
+
     private readonly TemporaryDirectory _directory = new();
     private readonly int _port;
     private readonly UdpClient _marker = new(new IPEndPoint(IPAddress.Loopback, 0));
@@ -18,12 +21,12 @@ internal sealed class FrameCapture : IAsyncDisposable
     {
         _port = port;
         // The buffer (MiB) holds what a slow disk delays.
-        _dumpcap = ServerProcesses.Start(["dumpcap", "-q", "-i", "lo", "-B", "64", "-f", $"tcp port {port} or udp port {MarkerPort}", "-w", File], []);
+        _dumpcap = ServerProcesses.Start(["dumpcap", "-q", "-P", "-i", "lo", "-B", "64", "-f", $"tcp port {port} or udp port {MarkerPort}", "-w", File], []);
     }
 
     private int MarkerPort => ((IPEndPoint)_marker.Client.LocalEndPoint!).Port;
 
-    private string File => _directory.Combine("capture.pcapng");
+    private string File => _directory.Combine("capture.pcap");
 
     /// <summary>Begins one; every later frame is in it.</summary>
     public static async Task<FrameCapture> StartAsync(int port)
@@ -39,7 +42,10 @@ internal sealed class FrameCapture : IAsyncDisposable
 
     /// <summary>Ends the capture.</summary>
     /// <returns>What Wireshark finds malformed of what the client sent. (Of what Samba sends, it misreads the hint in NEGOTIATE, [MS-SPNG] 2.2.1.)</returns>
-    public Task<IReadOnlyList<string>> MalformedRequestsAsync() => FramesAsync($"_ws.malformed && tcp.dstport == {_port}");
+    public Task<IReadOnlyList<string>> MalformedRequestsAsync() => RequestsAsync("_ws.malformed", "_ws.expert.message");
+
+    /// <summary>As <see cref="FramesAsync"/>, of what the client sent.</summary>
+    public Task<IReadOnlyList<string>> RequestsAsync(string filter, params string[] fields) => FramesAsync($"({filter}) && tcp.dstport == {SmbPort}", fields);
 
     /// <summary>Ends the capture.</summary>
     /// <returns>One line for each frame that matches a display filter of Wireshark, with the fields asked for, separated by tabs.</returns>
@@ -50,10 +56,30 @@ internal sealed class FrameCapture : IAsyncDisposable
             await CaughtUpAsync();
             _dumpcap.Signal(Signal.Interrupt);
             await _dumpcap.Ended.WaitAsync(Patience);
+            await System.IO.File.WriteAllBytesAsync(File, Relabelled(await System.IO.File.ReadAllBytesAsync(File)));
         }
         var output = await Tools.RunAsync("tshark",
-            ["-n", "-r", File, "-d", $"tcp.port=={_port},nbss", "-Y", filter, "-T", "fields", .. fields.Append("frame.number").SelectMany(field => (string[])["-e", field])]);
+            ["-n", "-r", File, "-Y", filter, "-T", "fields", .. fields.Append("frame.number").SelectMany(field => (string[])["-e", field])]);
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>The capture with the server's port as 445: on any other, Wireshark believes that lengths have 17 bits, as over NetBIOS, and loses its place at the first long frame.</summary>
+    private byte[] Relabelled(byte[] pcap)
+    {
+        const int fileHeader = 24, recordHeader = 16, ethernet = 14;
+        for (var at = fileHeader; at + recordHeader <= pcap.Length;)
+        {
+            var length = BinaryPrimitives.ReadInt32LittleEndian(pcap.AsSpan(at + 8));
+            var packet = pcap.AsSpan(at + recordHeader, length);
+            var ports = packet[(ethernet + ((packet[ethernet] & 0xF) * 4))..];
+            foreach (var offset in (int[])[0, 2])
+            {
+                if (BinaryPrimitives.ReadUInt16BigEndian(ports[offset..]) == _port)
+                    BinaryPrimitives.WriteUInt16BigEndian(ports[offset..], SmbPort);
+            }
+            at += recordHeader + length;
+        }
+        return pcap;
     }
 
     /// <summary>dumpcap drops what it has not read yet when it is told to end. So: a datagram after everything else, and waiting until that is in the file.</summary>

@@ -142,6 +142,18 @@ internal sealed class SambaServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until no process of the server serves a client any more.</summary>
+    public async Task ClientsGoneAsync()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        // Its own are the parent, the notifier and the janitor.
+        while (ServerProcesses.WithEnvironment(Mark).Count > 3)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, deadline.Token);
+    }
+
+    public Task SetPasswordAsync(string account, string password) =>
+        ToolAsync("smbpasswd", $"{password}\n{password}\n", "-c", Configuration, "-s", account);
+
     /// <summary>Logons that the server refused.</summary>
     public IReadOnlyList<SambaLogon> FailedLogons() => [.. Logons().Where(logon => logon.Status != "NT_STATUS_OK")];
 
