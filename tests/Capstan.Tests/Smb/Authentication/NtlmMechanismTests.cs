@@ -33,7 +33,7 @@ public sealed class NtlmMechanismTests
     }
 
     [Fact]
-    public void Each_bit_of_negotiate_and_challenge_is_under_the_MIC()
+    public void Negotiate_and_challenge_are_under_the_MIC()
     {
         using var mechanism = Begin("capa");
         var negotiate = mechanism.Step([]);
