@@ -47,7 +47,7 @@ internal static class SiteHost
         services.AddSingleton(site).AddSingleton(site.Site).AddSingleton(site.Database).AddSingleton(site.Time).AddSingleton(token).AddSingleton(arbiter);
         services.AddSingleton<PackageCatalog>().AddSingleton<DeviceStore>().AddSingleton<InventoryStore>().AddSingleton<StatusStore>().AddSingleton<TokenStore>()
             .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>();
-        services.AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
+        services.AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
             .AddSingleton<CapAdministration>().AddSingleton<CapChecker>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();

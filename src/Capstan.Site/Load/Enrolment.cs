@@ -13,10 +13,10 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
     /// <summary>Devices that may wait for an approval; further requests without a good token stay in the inbox.</summary>
     public const int MaxPending = 1_000;
 
-    /// <summary>How long a request waits for an approval; then it is forgotten, and the client may ask again.</summary>
+    /// <summary>How long a request waits for an approval; then it is forgotten, which receipts show, and a client that still runs asks again.</summary>
     public static readonly TimeSpan PendingLimit = TimeSpan.FromDays(7);
 
-    /// <summary>Registers the device when it is new, and approves it when the token is good.</summary>
+    /// <summary>Registers the device when it is new, and approves it when the token is good. One that waits already waits from now on.</summary>
     /// <returns>False when too many devices wait already.</returns>
     public static async Task<bool> RequestAsync(DbTransaction transaction, DeviceId id, string installNonce, ConfigurationRequest request, DateTimeOffset now)
     {
@@ -34,6 +34,8 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
                 installNonce, request.HostName, request.OperatingSystem, request.ClientVersion), now);
             device = (await DeviceStore.FindAsync(transaction, id.Value))!;
         }
+        else
+            await DeviceStore.AskedAgainAsync(transaction, device.Number, now);
         if (accepted)
             await DeviceStore.ApproveAsync(transaction, id.Value, label, now, Publisher.CertificateTerm);
         await StatusStore.AddAsync(transaction, device.Number, Message(accepted ? "information" : "warning", accepted ? "client_approved" : "client_pending",
@@ -42,6 +44,21 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
                 : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but its token is unknown, spent or expired. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
             now), now);
         return true;
+    }
+
+    /// <summary>Forgets devices that nobody approved within <see cref="PendingLimit"/>, with a status message of the site for each.</summary>
+    /// <returns>Those that were forgotten; the receipts of their bins are to be written again.</returns>
+    public static async Task<IReadOnlyList<ForgottenDevice>> ForgetAsync(DbTransaction transaction, DateTimeOffset now)
+    {
+        var forgotten = await DeviceStore.PrunePendingAsync(transaction, now - PendingLimit);
+        foreach (var device in forgotten)
+        {
+            // Of the site, since the device's own messages went with it.
+            await StatusStore.AddAsync(transaction, null, Message("warning", "client_forgotten",
+                $"{device.HostName} ({device.Fingerprint}) asked to become a client and was not approved within {PendingLimit.TotalDays:0} days: its request was forgotten. "
+                    + "If it still runs, it asks again within a day.", now), now);
+        }
+        return forgotten;
     }
 
     /// <summary>Approves by hand. False when the device is not pending.</summary>

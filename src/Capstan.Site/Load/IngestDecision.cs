@@ -50,8 +50,9 @@ internal readonly record struct IngestDecision(IngestAction Action, string? Reas
             };
         switch (chain.State)
         {
-            case null when !record.IsRequest:
-                return new(IngestAction.Quarantine, UnknownDevice);
+            case null:
+                // A device that was forgotten while it waited asks again with its next record: what came before is not needed for that.
+                return record.IsRequest ? new(IngestAction.Apply) : new(IngestAction.Quarantine, UnknownDevice);
             case DeviceState.Retired:
                 return new(IngestAction.Quarantine, "device_retired");
             case DeviceState.Pending when !record.IsRequest:

@@ -16,4 +16,7 @@ internal static partial class LoadLog
 
     [LoggerMessage(EventId = 4404, EventName = nameof(QuarantineDropped), Level = LogLevel.Warning, Message = "Quarantine is full: {Files} oldest files were dropped")]
     public static partial void QuarantineDropped(ILogger logger, int files);
+
+    [LoggerMessage(EventId = 4405, EventName = nameof(RequestForgotten), Level = LogLevel.Warning, Message = "The request of {HostName} ({Fingerprint}) was not approved in time and is forgotten; a client that still runs asks again")]
+    public static partial void RequestForgotten(ILogger logger, string hostName, string fingerprint);
 }

@@ -3,7 +3,6 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
-using Capstan.Site.Load;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -12,14 +11,11 @@ namespace Capstan.Site.Publish;
 
 /// <summary>Owns the site's metadata: signs what changed, stores it durably, and keeps every CAP at the published state.</summary>
 /// <remarks>Thread-safe: changes are told by <see cref="Changed"/>, passes exclude each other.</remarks>
-internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, CycleHealth health, ILogger<Publisher> logger) : IAsyncDisposable
+internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, Housekeeping housekeeping, CycleHealth health, ILogger<Publisher> logger) : IAsyncDisposable
 {
     public static readonly TimeSpan CertificateTerm = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
     private static readonly TimeSpan GarbageAfter = TimeSpan.FromDays(7);
-
-    /// <summary>How long an expired token stays on the list.</summary>
-    private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
 
     private readonly SemaphoreSlim _pass = new(1, 1);
     private readonly Lock _gate = new();
@@ -101,14 +97,14 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         try
         {
             var now = Monotonic();
-            var housekeeping = _housekeepingDue is not { } due || due <= now;
-            if (housekeeping || Due() <= now)
+            var tidies = _housekeepingDue is not { } due || due <= now;
+            if (tidies || Due() <= now)
                 await SignAsync(force: false, cancellationToken);
             await WriteCapsAsync(cancellationToken);
-            if (housekeeping)
+            if (tidies)
             {
                 await CollectGarbageAsync(cancellationToken);
-                await PruneAsync(cancellationToken);
+                await housekeeping.RunAsync(cancellationToken);
                 // Done, not only begun: what failed is tried again by the next pass.
                 _housekeepingDue = now + TimeSpan.FromHours(1);
             }
@@ -290,14 +286,6 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         await SignAsync(force: true, cancellationToken);
         return _repository;
     }
-
-    private Task PruneAsync(CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
-    {
-        var now = site.Time.GetUtcNow();
-        await StatusStore.PruneAsync(transaction);
-        await TokenStore.PruneAsync(transaction, now - TokensAfter);
-        await DeviceStore.PrunePendingAsync(transaction, now - Enrolment.PendingLimit);
-    }, cancellationToken);
 
     private async Task CollectGarbageAsync(CancellationToken cancellationToken)
     {

@@ -14,6 +14,12 @@ internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, str
 internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
     string OperatingSystem, string ClientVersion);
 
+/// <summary>A device whose request was forgotten.</summary>
+internal sealed record ForgottenDevice(string DeviceId, string HostName, string Bin)
+{
+    public string Fingerprint => Protocol.DeviceId.TryParse(DeviceId, out var id) ? id.Fingerprint : DeviceId;
+}
+
 /// <summary>States of a device; they appear in the API.</summary>
 internal static class DeviceState
 {
@@ -63,17 +69,26 @@ internal sealed class DeviceStore(SiteDatabase database)
             NoPrevious = Upload.NoPrevious,
         }, transaction);
 
-    /// <summary>Forgets devices that asked before <paramref name="before"/> and were never approved, with all that is kept of them.</summary>
-    /// <returns>How many.</returns>
-    public static async Task<int> PrunePendingAsync(DbTransaction transaction, DateTimeOffset before)
+    /// <summary>A pending device has sent its request again.</summary>
+    public static Task AskedAgainAsync(DbTransaction transaction, long number, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        "update device set requested_at = @now where number = @number", new { number, now = Times.Of(now) }, transaction);
+
+    /// <summary>Forgets devices that asked last before <paramref name="before"/> and were never approved, with all that is kept of them.</summary>
+    /// <returns>Which.</returns>
+    public static async Task<IReadOnlyList<ForgottenDevice>> PrunePendingAsync(DbTransaction transaction, DateTimeOffset before)
     {
         var parameters = new { before = Times.Of(before) };
+        IReadOnlyList<ForgottenDevice> forgotten = [.. await transaction.Connection!.QueryAsync<ForgottenDevice>(
+            "select device_id, host_name, bin from device where state = 'pending' and requested_at < @before order by number", parameters, transaction)];
+        if (forgotten.Count == 0)
+            return forgotten;
         foreach (var table in new[] { "ledger", "status" })
         {
             await transaction.Connection!.ExecuteAsync(
                 $"delete from {table} where device_number in (select number from device where state = 'pending' and requested_at < @before)", parameters, transaction);
         }
-        return await transaction.Connection!.ExecuteAsync("delete from device where state = 'pending' and requested_at < @before", parameters, transaction);
+        await transaction.Connection!.ExecuteAsync("delete from device where state = 'pending' and requested_at < @before", parameters, transaction);
+        return forgotten;
     }
 
     /// <summary>Approves a pending device: gives it its ordinal (from 0, never reused) and its certificate's term. False when it was not pending.</summary>
@@ -141,8 +156,9 @@ internal sealed class DeviceStore(SiteDatabase database)
         [.. await transaction.Connection!.QueryAsync<(string, long, string, string)>(
             "select device_id, sequence, record_hash, resync from device where bin = @bin order by device_id", new { bin }, transaction)];
 
+    /// <summary>Bins that have devices, and those whose receipts may still show one that was forgotten.</summary>
     public Task<IReadOnlyList<string>> BinsInUseAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
-        async connection => [.. await connection.QueryAsync<string>("select distinct bin from device")], cancellationToken);
+        async connection => [.. await connection.QueryAsync<string>("select bin from device union select bin from receipt_bin")], cancellationToken);
 
     /// <summary>Ids that begin with <paramref name="prefix"/>, at most two: enough to tell none, one and several apart.</summary>
     public Task<IReadOnlyList<string>> MatchIdsAsync(string prefix, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(

@@ -32,7 +32,8 @@ public class IngestDecisionTests
         var stranger = new ChainFacts(null, 0, Upload.NoPrevious, null, false);
         Assert.Equal(new(IngestAction.Quarantine, "unknown_device"), IngestDecision.Of(stranger, new(1, "h1", Upload.NoPrevious, false, New)));
         Assert.Equal(new(IngestAction.Apply), IngestDecision.Of(stranger, new(1, "h1", Upload.NoPrevious, true, New)));
-        Assert.Equal(new(IngestAction.Wait, "gap"), IngestDecision.Of(stranger, new(2, "h2", "h1", true, New)));
+        Assert.Equal(new(IngestAction.Apply), IngestDecision.Of(stranger, new(2, "h2", "h1", true, New)));
+        Assert.Equal(new(IngestAction.Quarantine, "unknown_device"), IngestDecision.Of(stranger, new(2, "h2", "h1", false, Week)));
 
         var pending = new ChainFacts(DeviceState.Pending, 1, "h1", null, false);
         Assert.Equal(new(IngestAction.Wait, "not_approved"), IngestDecision.Of(pending, new(2, "h2", "h1", false, New)));

@@ -1,0 +1,27 @@
+using Capstan.Site.Load;
+using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Keeps the store within its limits: status messages, tokens, requests that nobody approved.</summary>
+internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, ILogger<Housekeeping> logger)
+{
+    /// <summary>How long an expired token stays on the list.</summary>
+    private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var forgotten = await site.Database.WriteAsync(async transaction =>
+        {
+            var now = site.Time.GetUtcNow();
+            await StatusStore.PruneAsync(transaction);
+            await TokenStore.PruneAsync(transaction, now - TokensAfter);
+            return await Enrolment.ForgetAsync(transaction, now);
+        }, cancellationToken);
+        foreach (var device in forgotten)
+            LoadLog.RequestForgotten(logger, device.HostName, device.Fingerprint);
+        // Receipts that no longer list a device tell it to ask again.
+        await receipts.MarkAsync(forgotten.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
+    }
+}
