@@ -80,4 +80,12 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3022, EventName = nameof(InventoryCollected), Level = LogLevel.Information, Message = "{Kind} was collected in {ElapsedMs:F0} ms; changed: {Changed}")]
     public static partial void InventoryCollected(ILogger logger, string kind, double elapsedMs, bool changed);
+
+    [LoggerMessage(EventId = 3023, EventName = nameof(RequestForgotten), Level = LogLevel.Warning,
+        Message = "Site {Site} has forgotten this client's request, which nobody approved in time; it is sent again")]
+    public static partial void RequestForgotten(ILogger logger, string site);
+
+    [LoggerMessage(EventId = 3024, EventName = nameof(ChainContinued), Level = LogLevel.Warning,
+        Message = "This client's state was lost; it goes on after record {Sequence}, which the site has; {Count} records were signed again behind it")]
+    public static partial void ChainContinued(ILogger logger, long sequence, int count);
 }

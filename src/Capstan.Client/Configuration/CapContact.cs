@@ -2,6 +2,7 @@ using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Nal;
+using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
@@ -11,35 +12,50 @@ namespace Capstan.Client.Configuration;
 
 /// <summary>What one contact with a CAP came to.</summary>
 /// <param name="Failure">Why the storage failed on the way; null when it served to the end.</param>
-/// <param name="Problems">One line each, the failure included.</param>
-/// <param name="IsDoubtful">The metadata was missing or not acceptable: another CAP may have better.</param>
-internal sealed record ContactReport(int Uploaded, string? Failure, IReadOnlyList<string> Problems, bool IsDoubtful);
+/// <param name="HeldBack">Why an approved client could not report although the storage served; null when it could.</param>
+/// <param name="Problems">One line each, those two included.</param>
+/// <param name="IsDoubtful">Something was missing, expired or not acceptable: another CAP may have better.</param>
+internal sealed record ContactReport(int Uploaded, string? Failure, string? HeldBack, IReadOnlyList<string> Problems, bool IsDoubtful);
 
 /// <summary>The work of one lease: verify metadata, take orders, read receipts, upload. Each part is tried even if one before it failed.</summary>
-internal sealed class CapContact(ClientCore core, IStore store, bool localStorage, Func<HostFacts> host, TimeProvider time)
+/// <param name="cap">Where <paramref name="store"/> is.</param>
+/// <param name="host">For a configuration request: read, or failed, before the lease. Null when none is wanted.</param>
+internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Task<HostFacts>? host, TimeProvider time)
 {
     private static readonly StorePath s_metadata = StorePath.Parse(Layout.Metadata);
 
     private readonly List<string> _problems = [];
-    private string? _failure;
+    private string? _failure, _heldBack;
     private bool _isDoubtful;
+
+    /// <summary>Nothing is written below a root that is no CAP: an unmounted share, or another directory.</summary>
+    private bool _mayWrite = true;
 
     public async Task<ContactReport> RunAsync(CyclePlan plan, CancellationToken cancellationToken)
     {
         await PartAsync(() => VerifyAsync(plan, cancellationToken));
         var uploaded = 0;
-        // Nothing is written below a root that is no CAP: an unmounted share, or another directory.
-        if (_failure is null || !_isDoubtful)
+        if (_mayWrite)
         {
             var chainKnown = await ReceiptsAsync(plan, cancellationToken);
-            if (chainKnown && core.Site is { } site && core.Lifecycle != ClientLifecycle.Retired)
+            if (core.Site is null && core.Lifecycle == ClientLifecycle.Approved)
+                HoldBack($"the description of site {core.SiteCode} is missing, without which nothing can be sent; let the site publish again");
+            else if (chainKnown && core.Site is { } site && core.Lifecycle != ClientLifecycle.Retired)
             {
                 await RequestEnrolmentAsync(cancellationToken);
                 var flush = plan.Complete || plan.Heartbeat || plan.Inventory;
-                await PartAsync(async () => uploaded = await new Uploader(core, store, localStorage).UploadAsync(site, flush, cancellationToken));
+                var uploader = new Uploader(core, store, CapExport.IsLocal(cap));
+                await PartAsync(async () => uploaded = await uploader.UploadAsync(site, flush, cancellationToken));
             }
         }
-        return new ContactReport(uploaded, _failure, _problems, _isDoubtful);
+        return new ContactReport(uploaded, _failure, _heldBack, _problems, _isDoubtful);
+    }
+
+    private void HoldBack(string cause)
+    {
+        _heldBack = cause;
+        _isDoubtful = true;
+        _problems.Add(cause);
     }
 
     private async Task VerifyAsync(CyclePlan plan, CancellationToken cancellationToken)
@@ -56,6 +72,8 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
             var update = await metadata.RefreshAsync(plan.Complete, cancellationToken);
             if (update.State == TufState.Stale)
             {
+                // One CAP may be frozen while another goes on.
+                _isDoubtful = true;
                 Expired(update);
                 return;
             }
@@ -68,14 +86,19 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
             var orders = new Orders(core);
             await orders.AdoptAsync(metadata, update.TimestampVersion, cancellationToken);
             _problems.AddRange(orders.Problems);
+            _isDoubtful |= orders.IsCapDoubtful;
         }
         catch (ProtocolException e)
         {
             _isDoubtful = true;
             Invalid(e);
-            if (e.Error == ProtocolError.Missing && await store.StatAsync(s_metadata, cancellationToken) is null)
+            if (e.Error != ProtocolError.Missing)
+                return;
+            _mayWrite = false;
+            if (await store.StatAsync(s_metadata, cancellationToken) is null)
                 throw new NalException(NalError.NotFound, $"there is no folder '{Layout.Metadata}': this is not a client access point, its storage is not mounted, "
                     + "or the site has not published to it; nothing is written there", Layout.Metadata, isTransient: true);
+            _mayWrite = true;
         }
     }
 
@@ -86,24 +109,24 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
         var isNew = core.State.GetNumber(StateKey.Sequence) == 0;
         if (core.Site is not { } site || !plan.ReadReceipts && !isNew)
             return true;
-        var receipts = new ReceiptReader(core, store);
+        var receipts = new ReceiptReader(core, store, cap);
         await PartAsync(() => receipts.ReadAsync(site, cancellationToken));
         if (receipts.Problem is { } problem)
             _problems.Add(problem);
         if (!isNew || receipts.IsRead || core.Lifecycle != ClientLifecycle.Approved)
             return true;
-        _problems.Add("this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
+        HoldBack("this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
         return false;
     }
 
     /// <summary>Puts the configuration request into the spool, once for each token.</summary>
     private async Task RequestEnrolmentAsync(CancellationToken cancellationToken)
     {
-        if (core.Lifecycle != ClientLifecycle.Installed || core.State.Get(StateKey.RequestWanted) is null)
+        if (host is null || core.Lifecycle != ClientLifecycle.Installed)
             return;
         var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken)
             ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token T again", "not_installed");
-        var facts = Facts();
+        var facts = await host;
         core.Spool.PutRequest(new ConfigurationRequest
         {
             TokenId = token.TokenId,
@@ -114,18 +137,6 @@ internal sealed class CapContact(ClientCore core, IStore store, bool localStorag
             OperatingSystem = ClientCore.Clip(facts.OperatingSystem),
             ClientVersion = ClientParts.Version,
         });
-    }
-
-    private HostFacts Facts()
-    {
-        try
-        {
-            return host();
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            throw new ClientException($"this machine's name and addresses cannot be read ({e.Message}); the request for enrolment waits for them", "host_unread", e);
-        }
     }
 
     /// <summary>The storage's failures end this part; the others are still tried, since another part may need another right.</summary>

@@ -16,7 +16,6 @@ internal sealed class Ccim : IDisposable
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
     private readonly ClientCore _core;
-    private readonly ClientParts _parts;
     private readonly ConnectionArbiter _arbiter;
     private readonly CapOrder _order;
     private readonly TimeProvider _time;
@@ -28,7 +27,6 @@ internal sealed class Ccim : IDisposable
     public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, CapOrder order, TimeProvider time, Random random)
     {
         _core = core;
-        _parts = parts;
         _arbiter = arbiter;
         _order = order;
         _time = time;
@@ -127,7 +125,8 @@ internal sealed class Ccim : IDisposable
                     problems.Add(failure);
                 _memory.HeartbeatDone(failed: failure is not null);
             }
-            return await ContactAsync(plan, problems, cancellationToken);
+            var host = await RequestFactsAsync(cancellationToken);
+            return await ContactAsync(plan, host, problems, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -142,7 +141,18 @@ internal sealed class Ccim : IDisposable
         }
     }
 
-    private async Task<CycleReport> ContactAsync(CyclePlan plan, List<string> problems, CancellationToken cancellationToken)
+    /// <summary>Finished, well or not: whether the request is still needed shows in the contact. Null when none is wanted.</summary>
+    private async Task<Task<HostFacts>?> RequestFactsAsync(CancellationToken cancellationToken)
+    {
+        if (_core.Lifecycle != ClientLifecycle.Installed || _core.State.Get(StateKey.RequestWanted) is null)
+            return null;
+        var reading = _components.RequestFactsAsync(cancellationToken);
+        await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        return reading;
+    }
+
+    private async Task<CycleReport> ContactAsync(CyclePlan plan, Task<HostFacts>? host, List<string> problems, CancellationToken cancellationToken)
     {
         var caps = CapExport.Paths(_core);
         _arbiter.SetExport(Export, caps);
@@ -168,7 +178,7 @@ internal sealed class Ccim : IDisposable
             local = CapExport.IsLocal(cap);
             if (_memory.Reached())
                 ClientLog.CapAccessible(_core.Log, cap.ToString());
-            report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, local, _parts.Host, _time), plan, cancellationToken);
+            report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, cap, host, _time), plan, cancellationToken);
         }
         problems.AddRange(report.Problems);
         ForgetSecret();
@@ -183,6 +193,9 @@ internal sealed class Ccim : IDisposable
             ClientLog.ContactIncomplete(_core.Log, cap.ToString(), failure, At(pause));
             Waiting($"the contact with {cap} ended early: {failure}", pause, reached: true);
         }
+        else if (report.HeldBack is { } heldBack)
+            // What waits in the spool may be urgent: without a pause the next contact would begin at once, and end the same way.
+            Waiting(heldBack, _memory.ContactFailed(local, _random), reached: true);
         else
         {
             _memory.ContactDone(plan.Complete, cap, _random.NextDouble());
@@ -250,7 +263,7 @@ internal sealed class Ccim : IDisposable
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             var text = $"the storage did not finish within {ContactDeadline.TotalMinutes:F0} minutes; it may be a mount that hangs";
-            return new ContactReport(0, text, [text], IsDoubtful: false);
+            return new ContactReport(0, text, HeldBack: null, [text], IsDoubtful: false);
         }
     }
 

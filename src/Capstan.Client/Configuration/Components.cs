@@ -26,13 +26,27 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         return problems;
     }
 
+    /// <summary>What a configuration request says of this machine.</summary>
+    /// <exception cref="ClientException"><c>host_unread</c>.</exception>
+    public async Task<HostFacts> RequestFactsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await HostAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw new ClientException($"this machine's name and addresses cannot be read ({e.Message}); the request for enrolment waits for them", "host_unread", e);
+        }
+    }
+
     /// <summary>Spools what the machine says of itself.</summary>
     /// <returns>One line when it failed; null when it is in the spool.</returns>
     public async Task<string?> HeartbeatAsync(CancellationToken cancellationToken)
     {
         try
         {
-            var host = await WithinDeadlineAsync(ItemKind.Heartbeat, _ => Task.FromResult(parts.Host()), cancellationToken);
+            var host = await HostAsync(cancellationToken);
             core.Spool.Put(ItemKind.Heartbeat, Documents.Heartbeat.Encode(new Heartbeat
             {
                 HostName = ClientCore.Clip(host.HostName),
@@ -56,6 +70,9 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         core.Spool.Over(ItemKind.Heartbeat, StatusCode.ComponentFailed);
         return null;
     }
+
+    private Task<HostFacts> HostAsync(CancellationToken cancellationToken) =>
+        WithinDeadlineAsync(ItemKind.Heartbeat, _ => Task.FromResult(parts.Host()), cancellationToken);
 
     private async Task RunAsync<T>(DocumentKind<T> kind, Func<CancellationToken, Task<T>> collect, Func<T, string> fingerprint, List<string> problems,
         CancellationToken cancellationToken) where T : class

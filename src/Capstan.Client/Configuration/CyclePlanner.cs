@@ -61,7 +61,13 @@ internal static class CyclePlanner
     {
         var reports = facts.Lifecycle == ClientLifecycle.Approved;
         var poll = NextPoll(facts);
-        var complete = reports ? Due(facts.LastComplete, facts.Intervals.Complete) : TimeSpan.MaxValue;
+        var complete = facts.Lifecycle switch
+        {
+            ClientLifecycle.Approved => Due(facts.LastComplete, facts.Intervals.Complete),
+            // The first contact of a client that waits for approval counts as complete.
+            ClientLifecycle.Installed when facts.LastComplete is not null => Due(facts.LastComplete, facts.Intervals.Complete),
+            _ => TimeSpan.MaxValue,
+        };
         var heartbeat = reports ? Due(facts.LastHeartbeat, facts.Intervals.Heartbeat) : TimeSpan.MaxValue;
         var inventory = reports ? Due(facts.LastInventory, facts.Intervals.Inventory) : TimeSpan.MaxValue;
 
@@ -76,7 +82,7 @@ internal static class CyclePlanner
         // Work that would be due before the next poll is not brought forward: it has a phase of its own.
         var verifies = complete <= now;
         return new CyclePlan(Contact: true, verifies, heartbeat <= now, inventory <= now,
-            ReadReceipts: facts.Unacknowledged || reports && verifies, now);
+            ReadReceipts: facts.Unacknowledged || verifies, now);
     }
 
     private static TimeSpan NextPoll(CycleFacts facts)

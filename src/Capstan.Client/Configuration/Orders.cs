@@ -16,6 +16,9 @@ internal sealed class Orders(ClientCore core)
     /// <summary>What was refused, one line each, in the order of the documents; the status message joins them.</summary>
     public List<string> Problems { get; } = [];
 
+    /// <summary>The CAP did not give a document as its metadata promises it, or gave one past its expiry: another CAP may have better.</summary>
+    public bool IsCapDoubtful { get; private set; }
+
     /// <summary>Reads the three documents and adopts each that holds. The documents do not depend on one another's success.</summary>
     /// <exception cref="Nal.NalException">The CAP failed while reading; what was adopted stays.</exception>
     public async Task AdoptAsync(TufClient metadata, long timestampVersion, CancellationToken cancellationToken)
@@ -31,25 +34,45 @@ internal sealed class Orders(ClientCore core)
             core.Report("error", StatusCode.PolicyInvalid, string.Join("; ", Problems));
             return;
         }
+        if (_missing.Count == 0)
+            core.Spool.Over(ClientCore.Component, StatusCode.PolicyMissing);
         core.Spool.Over(ClientCore.Component, StatusCode.PolicyInvalid);
         core.State.Set((StateKey.OrdersVersion, timestampVersion.ToString(CultureInfo.InvariantCulture)));
     }
 
     private async Task TakeAsync(TufClient metadata, string target, long maxBytes, Func<TufTarget, string?> adopt, CancellationToken cancellationToken)
     {
+        TufTarget? found;
         try
         {
-            var found = await metadata.ReadTargetAsync(target, maxBytes, cancellationToken);
-            if (found is null)
-                Missing(target);
-            else if (found.IsStale)
-                Refuse(target, "the role that lists it has expired, so no new orders are taken from it");
-            else if (adopt(found) is { } fault)
-                Refuse(target, fault);
+            found = await metadata.ReadTargetAsync(target, maxBytes, cancellationToken);
         }
         catch (ProtocolException e)
         {
+            IsCapDoubtful = true;
             Refuse(e.Document ?? target, e.Message);
+            return;
+        }
+        if (found is null)
+            Missing(target);
+        else if (found.IsStale)
+        {
+            IsCapDoubtful = true;
+            Refuse(target, "the role that lists it has expired, so no new orders are taken from it");
+        }
+        else if (Adopt(found, adopt) is { } fault)
+            Refuse(target, fault);
+    }
+
+    private static string? Adopt(TufTarget target, Func<TufTarget, string?> adopt)
+    {
+        try
+        {
+            return adopt(target);
+        }
+        catch (ProtocolException e)
+        {
+            return e.Message;
         }
     }
 
@@ -88,7 +111,6 @@ internal sealed class Orders(ClientCore core)
         var policy = Documents.Policy.Decode(target.Content.Span, target.Path);
         if (OrderRules.Fault(policy, core.SiteCode, core.Keys) is { } fault)
             return fault;
-        core.Spool.Over(ClientCore.Component, StatusCode.PolicyMissing);
         if (Unchanged(DocumentName.Policy, target))
             return null;
         var before = core.Lifecycle;

@@ -1,4 +1,6 @@
+using Capstan.Client.Configuration;
 using Capstan.Client.State;
+using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
@@ -6,9 +8,10 @@ using Capstan.Protocol.V1;
 namespace Capstan.Client.Spool;
 
 /// <summary>Reads what the site has acknowledged. Missing, unreadable, older or foreign receipts change nothing.</summary>
-internal sealed class ReceiptReader(ClientCore core, IStore store)
+/// <param name="cap">Where <paramref name="store"/> is.</param>
+internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
 {
-    /// <summary>Whether valid receipts were read.</summary>
+    /// <summary>Whether valid receipts were read that are not older than those taken before.</summary>
     public bool IsRead { get; private set; }
 
     /// <summary>One line when receipts were refused; null when all went well or there were none.</summary>
@@ -20,42 +23,72 @@ internal sealed class ReceiptReader(ClientCore core, IStore store)
         var path = Layout.ReceiptsFile(core.Keys.Id.Bin);
         try
         {
-            if (await new Configuration.CapSource(store).ReadAsync(path, ReceiptsCodec.MaxBytes, cancellationToken) is not { } file)
+            if (await new CapSource(store).ReadAsync(path, ReceiptsCodec.MaxBytes, cancellationToken) is not { } file)
                 return;
             var receipts = ReceiptsCodec.Verify(file, site.ReceiptsKey, core.SiteCode, site.Epoch, core.Keys.Id.Bin);
-            RefuseRollback(receipts);
+            if (IsOld(path, receipts, TimeSpan.FromSeconds(site.CycleSeconds)))
+                return;
             IsRead = true;
             if (receipts.Devices.FirstOrDefault(r => r.DeviceId == core.Keys.Id.Value) is { } mine)
-                Take(receipts, mine);
+                Take(site, receipts, mine);
+            else
+                AskAgain();
             core.Spool.Over(ClientCore.Component, StatusCode.ReceiptsInvalid);
         }
         catch (ProtocolException e)
         {
-            Problem = $"{path}: {e.Message}; records stay in the spool until the site shows valid receipts";
-            ClientLog.ReceiptsRefused(core.Log, path, e.Message);
-            core.Report("warning", StatusCode.ReceiptsInvalid, Problem);
+            Refuse(path, e.Message, isNews: true);
         }
     }
 
-    private void RefuseRollback(Receipts receipts)
+    /// <summary>An older copy is never taken. It is reported, once for each CAP, when it cannot be one that only lags.</summary>
+    private bool IsOld(string path, Receipts receipts, TimeSpan cycle)
     {
-        var seen = core.State.GetNumber(StateKey.ReceiptsRevision);
-        if (receipts.Epoch == core.State.GetNumber(StateKey.ReceiptsEpoch) && receipts.Revision < seen)
-            throw new ProtocolException(ProtocolError.Rollback, $"revision {receipts.Revision} is below {seen}, which this client has seen");
+        var key = StateKey.ReceiptsShown(cap.ToString());
+        var before = ShownReceipts.Parse(core.State.Get(key));
+        var newest = receipts.Epoch == core.State.GetNumber(StateKey.ReceiptsEpoch) ? core.State.GetNumber(StateKey.ReceiptsRevision) : 0;
+        var (age, shown) = ShownReceipts.Judge(before, newest, receipts, core.Clock.Wall, cycle);
+        var cause = age switch
+        {
+            ReceiptsAge.RolledBack => $"the copy on {cap} is older than the one that it has shown before",
+            ReceiptsAge.Withheld => $"the copy on {cap} is older than one that this client has seen elsewhere, and has not changed for a whole cycle",
+            _ => null,
+        };
+        if (cause is not null)
+        {
+            Refuse(path, cause, isNews: !shown.IsReported);
+            shown = shown with { IsReported = true };
+        }
+        if (shown != before)
+            core.State.Set((key, shown.ToText()));
+        return age != ReceiptsAge.Current;
     }
 
-    private void Take(Receipts receipts, Receipt mine)
+    private void Refuse(string path, string cause, bool isNews)
+    {
+        Problem = $"{path}: {cause}; records stay in the spool until the site shows valid receipts";
+        ClientLog.ReceiptsRefused(core.Log, path, cause);
+        if (isNews)
+            core.Report("warning", StatusCode.ReceiptsInvalid, Problem);
+    }
+
+    private void Take(SiteDescription site, Receipts receipts, Receipt mine)
     {
         var records = core.Spool.Records();
         if (core.State.GetNumber(StateKey.Sequence) == 0 && records.Count == 0 && mine.Sequence > 0)
             // The keys are old and the state is new: its database was lost. A record 1 made now would be a fork.
-            core.Spool.Continue(mine);
-        if (Fork(records, mine) is { } fork)
+            Continue(site, mine, records);
+        else if (Fork(records, mine) is { } fork)
         {
-            Problem = fork;
-            ClientLog.ChainForked(core.Log, fork);
-            core.Report("error", StatusCode.ChainForked, fork);
-            return;
+            if (core.State.Get(StateKey.ContinuedAfter) is null || mine.Sequence <= core.State.GetNumber(StateKey.ContinuedAfter))
+            {
+                Problem = fork;
+                ClientLog.ChainForked(core.Log, fork);
+                core.Report("error", StatusCode.ChainForked, fork);
+                return;
+            }
+            // What this machine wrote before its state was lost was still on its way, and was taken in first.
+            records = Continue(site, mine, records);
         }
         // Revisions begin anew with an epoch: what was taken before says nothing about these wishes.
         var taken = receipts.Epoch == core.State.GetNumber(StateKey.ReceiptsEpoch) ? core.State.GetNumber(StateKey.ResyncRevision) : 0;
@@ -67,6 +100,25 @@ internal sealed class ReceiptReader(ClientCore core, IStore store)
             ClientLog.RecordsAcknowledged(core.Log, forgotten, mine.Sequence);
         if (again.Count > 0)
             ClientLog.ResyncWanted(core.Log, string.Join(", ", again));
+    }
+
+    /// <summary>Goes on with the chain that the site has. What waits is signed again behind it.</summary>
+    private IReadOnlyList<SpooledRecord> Continue(SiteDescription site, Receipt head, IReadOnlyList<SpooledRecord> waiting)
+    {
+        var renewed = new RecordSigner(core).SignAgain(waiting, site, head);
+        core.Spool.Continue(head, renewed);
+        ClientLog.ChainContinued(core.Log, head.Sequence, renewed.Count);
+        return renewed;
+    }
+
+    /// <summary>A site that does not list a client whose request it had has forgotten it, because nobody approved it in time.</summary>
+    private void AskAgain()
+    {
+        if (core.Lifecycle != ClientLifecycle.Installed || core.State.GetNumber(StateKey.Sequence) == 0
+            || core.Spool.Records().Count > 0 || core.State.Get(StateKey.RequestWanted) is not null)
+            return;
+        core.State.Set((StateKey.RequestWanted, "again"));
+        ClientLog.RequestForgotten(core.Log, core.SiteCode);
     }
 
     /// <summary>Whether the site holds a record under one of our numbers that is not ours: another machine with our key, or our directory from a backup.</summary>

@@ -115,12 +115,17 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, StateKey.Fingerprint(item.Kind), null);
     });
 
-    /// <summary>Goes on with the chain that the site has, before this machine has made a record.</summary>
-    public void Continue(Receipt receipt) => database.Write(connection =>
+    /// <summary>Goes on with the chain that the site has: one transaction.</summary>
+    /// <param name="records">All that wait, signed to follow <paramref name="head"/>; empty for none.</param>
+    public void Continue(Receipt head, IReadOnlyList<SpooledRecord> records) => database.Write(connection =>
     {
-        ClientState.Put(connection, StateKey.Sequence, receipt.Sequence);
-        ClientState.Put(connection, StateKey.LastHash, receipt.RecordHash);
-        ClientState.Put(connection, StateKey.Acknowledged, receipt.Sequence);
+        connection.Execute("delete from record");
+        foreach (var record in records)
+            Insert(connection, record);
+        ClientState.Put(connection, StateKey.Sequence, head.Sequence + records.Count);
+        ClientState.Put(connection, StateKey.LastHash, records.Count > 0 ? records[^1].Hash : head.RecordHash);
+        ClientState.Put(connection, StateKey.Acknowledged, head.Sequence);
+        ClientState.Put(connection, StateKey.ContinuedAfter, head.Sequence);
     });
 
     public void MarkWritten(long sequence, DateTimeOffset now) => database.Write(connection =>
@@ -138,6 +143,7 @@ internal sealed class RecordSpool(ClientDatabase database)
         {
             forgotten = connection.Execute("delete from record where sequence <= $sequence", ("$sequence", sequence));
             ClientState.Put(connection, StateKey.Acknowledged, sequence);
+            connection.Execute("delete from state where name = $name and cast(value as integer) < $sequence", ("$name", StateKey.ContinuedAfter), ("$sequence", sequence));
             ClientState.Put(connection, StateKey.ReceiptsEpoch, receipts.Epoch);
             ClientState.Put(connection, StateKey.ReceiptsRevision, receipts.Revision);
             ClientState.Put(connection, StateKey.ResyncRevision, resyncRevision);

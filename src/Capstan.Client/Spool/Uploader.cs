@@ -13,6 +13,8 @@ namespace Capstan.Client.Spool;
 /// <summary>Makes records of what waits and writes them to a CAP, oldest first.</summary>
 internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
 {
+    private readonly RecordSigner _signer = new(core);
+
     /// <param name="flush">Also take items that are not urgent along.</param>
     /// <returns>Records written.</returns>
     /// <exception cref="NalException">The CAP did not take a record: it and those after it stay, and nothing is lost.</exception>
@@ -103,7 +105,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
             InstallNonce = core.State.Get(StateKey.InstallNonce)!,
             Items = [.. items.Select(Item)],
         };
-        var record = Signed(upload);
+        var record = _signer.Sign(upload);
         // A record that cannot be sealed must not get into the queue: it would block those behind it.
         _ = UploadCodec.Seal(record.Jws, site.SealingKey);
         core.Spool.Store(record, items);
@@ -119,26 +121,9 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
         var first = waiting.ToList().FindIndex(record => record.Epoch != site.Epoch || record.Recipient != recipient);
         if (first < 0)
             return;
-        var renewed = new List<SpooledRecord>();
-        foreach (var record in waiting.Skip(first))
-        {
-            var upload = UploadCodec.Verify(record.Jws, core.Keys.SigningJwk, core.SiteCode, record.Recipient);
-            renewed.Add(Signed(upload with
-            {
-                Epoch = site.Epoch,
-                Recipient = recipient,
-                Previous = renewed.Count > 0 ? renewed[^1].Hash : upload.Previous,
-            }));
-        }
+        var renewed = _signer.SignAgain(waiting.Skip(first), site, after: null);
         core.Spool.Replace(renewed);
         ClientLog.RecordsSignedAgain(core.Log, renewed.Count, site.Epoch);
-    }
-
-    private SpooledRecord Signed(Upload upload)
-    {
-        var jws = UploadCodec.Sign(upload, core.Keys.Signing);
-        return new SpooledRecord(upload.Sequence, jws, UploadCodec.RecordHash(jws), upload.Epoch, upload.Recipient,
-            upload.Items.Select(item => item.Kind).ToHashSet(StringComparer.Ordinal), 0, null);
     }
 
     private static UploadItem Item(SpooledItem item)

@@ -23,6 +23,8 @@ internal static class StateKey
     public const string Sequence = "sequence";
     public const string LastHash = "last-hash";
     public const string Acknowledged = "acknowledged";
+    /// <summary>Last record of the chain that this client went on with after its state was lost; absent once the site has a record made since.</summary>
+    public const string ContinuedAfter = "continued-after";
     public const string ReceiptsEpoch = "receipts-epoch";
     public const string ReceiptsRevision = "receipts-revision";
     public const string ResyncRevision = "resync-revision";
@@ -32,6 +34,9 @@ internal static class StateKey
     public const string PollSeconds = "poll-seconds";
 
     public static string Fingerprint(string kind) => "fingerprint:" + kind;
+
+    /// <summary>See <see cref="Spool.ShownReceipts"/>.</summary>
+    public static string ReceiptsShown(string cap) => "receipts-shown:" + cap;
 
     /// <summary>What was reported last under a status code, so that a lasting condition is urgent once.</summary>
     public static string Reported(string component, string code) => $"reported:{component}/{code}";

@@ -125,6 +125,9 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     public string Name => name;
     public string? Refuse { get; set; }
 
+    /// <summary>What it refuses with.</summary>
+    public Capstan.Nal.NalError RefuseWith { get; set; } = Capstan.Nal.NalError.Connect;
+
     /// <summary>Paths that lead elsewhere.</summary>
     public Dictionary<string, IStore> Elsewhere { get; } = [];
 
@@ -136,7 +139,7 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     public ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken)
     {
         if (Refuse is { } cause)
-            throw new Capstan.Nal.NalException(Capstan.Nal.NalError.Connect, cause, request.Path.ToString(), isTransient: true);
+            throw new Capstan.Nal.NalException(RefuseWith, cause, request.Path.ToString(), isTransient: true);
         Open++;
         Opened++;
         return ValueTask.FromResult<IStorageConnection>(new Connection(this, store));

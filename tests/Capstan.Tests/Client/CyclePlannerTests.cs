@@ -43,6 +43,23 @@ public sealed class CyclePlannerTests
     }
 
     [Fact]
+    public void A_client_that_waits_for_approval_reads_receipts_once_a_cycle()
+    {
+        var facts = new CycleFacts
+        {
+            Lifecycle = ClientLifecycle.Installed,
+            Intervals = CycleIntervals.Default,
+            LastPoll = Now,
+            LastComplete = Now,
+            NextApprovalPoll = Now + TimeSpan.FromDays(30),
+        };
+        Assert.False(CyclePlanner.Plan(facts, Now + TimeSpan.FromHours(22)).Contact);
+        var plan = CyclePlanner.Plan(facts, Now + CycleIntervals.Default.Complete);
+        Assert.True(plan.Contact && plan.Complete && plan.ReadReceipts);
+        Assert.False(plan.Heartbeat || plan.Inventory);
+    }
+
+    [Fact]
     public void An_approved_client_sends_heartbeat_and_inventory_at_once()
     {
         var plan = CyclePlanner.Plan(Quiet with { LastHeartbeat = null, LastInventory = null }, Now);

@@ -1,0 +1,33 @@
+using Capstan.Protocol;
+using Capstan.Protocol.Jose;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Spool;
+
+/// <summary>Signs records with the device's key, and signs unacknowledged ones again when the site or the chain before them has changed.</summary>
+internal sealed class RecordSigner(ClientCore core)
+{
+    public SpooledRecord Sign(Upload upload)
+    {
+        var jws = UploadCodec.Sign(upload, core.Keys.Signing);
+        return new SpooledRecord(upload.Sequence, jws, UploadCodec.RecordHash(jws), upload.Epoch, upload.Recipient,
+            upload.Items.Select(item => item.Kind).ToHashSet(StringComparer.Ordinal), 0, null);
+    }
+
+    /// <summary>Records with the same items for the site as it is now, as one chain.</summary>
+    /// <param name="records">One after the other.</param>
+    /// <param name="after">What the first of them follows now; null for what it followed before.</param>
+    public IReadOnlyList<SpooledRecord> SignAgain(IEnumerable<SpooledRecord> records, SiteDescription site, Receipt? after)
+    {
+        var renewed = new List<SpooledRecord>();
+        foreach (var record in records)
+        {
+            var upload = UploadCodec.Verify(record.Jws, core.Keys.SigningJwk, core.SiteCode, record.Recipient);
+            var (sequence, previous) = renewed.Count > 0 ? (renewed[^1].Sequence + 1, renewed[^1].Hash)
+                : after is not null ? (after.Sequence + 1, after.RecordHash)
+                : (upload.Sequence, upload.Previous);
+            renewed.Add(Sign(upload with { Epoch = site.Epoch, Recipient = site.SealingKey.Thumbprint(), Sequence = sequence, Previous = previous }));
+        }
+        return renewed;
+    }
+}

@@ -1,0 +1,151 @@
+using System.Reflection;
+using Capstan.Client;
+using Capstan.Client.Configuration;
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Capstan.Testing;
+using Capstan.Testing.Stores;
+
+namespace Capstan.Tests.Client;
+
+/// <summary>Which CAP a client turns to after one that served badly, and what it does meanwhile.</summary>
+public sealed class CapChoiceTests : IAsyncLifetime
+{
+    private static readonly string Other = NalPath.FromDirectory("/other").ToString();
+
+    private readonly MemoryStore _cap = new(new ManualTime());
+    private readonly ClientFixture _f;
+
+    public CapChoiceTests() => _f = new ClientFixture(_cap);
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask DisposeAsync() => _f.DisposeAsync();
+
+    [Fact]
+    public async Task After_a_CAP_that_lacks_what_its_metadata_lists_the_next_try_goes_elsewhere()
+    {
+        _f.Provider.Elsewhere[Other] = HidingStore.Of(_cap, "targets/");
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        // Given by hand, so it is tried first.
+        await _f.InstallAsync(cap: "/other");
+        await _f.OpenAsync();
+        await _f.SettleAsync();
+        Assert.Contains("site.json", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        Assert.Single(_f.Site.Items(Documents.ConfigurationRequest));
+    }
+
+    [Fact]
+    public async Task After_a_CAP_that_is_frozen_past_its_expiry_the_next_try_goes_elsewhere()
+    {
+        await _f.EnrolAsync();
+        var frozen = new MemoryStore(_f.Time);
+        await _cap.CopyAsync(frozen, Layout.Metadata, Layout.Targets, Layout.Receipts);
+        _f.Provider.Elsewhere[Other] = frozen;
+        await _f.CloseAsync();
+        await _f.InstallAsync(cap: "/other");
+        await _f.OpenAsync();
+        _f.Time.Advance(TimeSpan.FromDays(40));
+        await _f.Site.PublishAsync(ClientFixture.Stop, force: true);
+        while (await _f.Client!.Loop.StepAsync(ClientFixture.Stop) == TimeSpan.Zero && (await _f.StatusAsync()).Waiting is null)
+        {
+        }
+        Assert.Contains("the site's metadata expired", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        Assert.Null((await _f.StatusAsync()).Waiting);
+    }
+
+    [Fact]
+    public async Task A_document_that_stays_missing_is_urgent_once()
+    {
+        await _f.EnrolAsync();
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        _f.Site.Remove(Layout.CapListTarget);
+        for (var publish = 0; publish < 4; publish++)
+        {
+            _f.Site.Change(site => site with { HeartbeatSeconds = 604_801 + publish });
+            _f.Time.Advance(TimeSpan.FromSeconds(1));
+            await _f.Site.PublishAsync(ClientFixture.Stop);
+            await _f.StepAsync();
+            await _f.SettleAsync();
+            await _f.Site.DrainAsync(ClientFixture.Stop);
+        }
+        Assert.Equal("policy_missing", Assert.Single(_f.Site.Items(Documents.StatusMessage)).Code);
+    }
+
+    [Fact]
+    public async Task Facts_that_hang_are_given_up_at_their_deadline_and_no_lease_waits_for_them()
+    {
+        using var release = new ManualResetEventSlim();
+        var started = new TaskCompletionSource();
+        _f.Host = () =>
+        {
+            started.TrySetResult();
+            release.Wait(CancellationToken.None);
+            return new HostFacts("host1", "Test OS 1", []);
+        };
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.InstallAsync();
+        await _f.OpenAsync();
+        var step = Task.Run(() => _f.Client!.Loop.StepAsync(ClientFixture.Stop));
+        await started.Task;
+        Assert.Equal(0, _f.Provider.Open);
+        _f.Time.Advance(Components.Deadline);
+        await step;
+        release.Set();
+        Assert.Contains("not finished within its deadline of 120 s", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
+    }
+}
+
+/// <summary>The pause after a refusal for capacity.</summary>
+public sealed class FullServerTests
+{
+    [Fact]
+    public async Task A_client_that_was_refused_for_capacity_waits_half_to_one_and_a_half_of_the_published_mean_hold()
+    {
+        await using var f = new ClientFixture(new MemoryStore(new ManualTime()), provider: "MSWNET");
+        f.Site.Describe(new CapEntry { Path = f.CapPath, MeanHoldSeconds = 200 });
+        await f.EnrolAsync();
+        f.Provider.Refuse = "the server is full";
+        f.Provider.RefuseWith = NalError.ServerFull;
+        await f.StepAsync();
+        for (var refusal = 0; refusal < 5; refusal++)
+        {
+            await f.SettleAsync();
+            var status = await f.StatusAsync();
+            Assert.Contains("the server is full", status.Waiting, StringComparison.Ordinal);
+            var pause = status.NextContact!.Value - f.Time.GetUtcNow();
+            Assert.InRange(pause, TimeSpan.FromSeconds(100), TimeSpan.FromSeconds(300));
+            // The status is rounded to whole milliseconds.
+            f.Time.Advance(pause + TimeSpan.FromMilliseconds(1));
+        }
+    }
+}
+
+/// <summary>A store in which everything below one prefix is missing.</summary>
+public class HidingStore : DispatchProxy
+{
+    private IStore? _inner;
+    private string _hidden = "";
+
+    public static IStore Of(IStore inner, string hidden)
+    {
+        var store = Create<IStore, HidingStore>();
+        ((HidingStore)(object)store)._inner = inner;
+        ((HidingStore)(object)store)._hidden = hidden;
+        return store;
+    }
+
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
+        targetMethod!.Name == nameof(IStore.ReadAllAsync) && ((StorePath)args![0]!).Value.StartsWith(_hidden, StringComparison.Ordinal)
+            ? ValueTask.FromResult<byte[]?>(null)
+            : targetMethod.Invoke(_inner, args);
+}
