@@ -185,7 +185,7 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         var caps = new CapStore(Database);
         Assert.True(await caps.AddAsync("p", "per-server:10", 2, Now, None));
         Assert.False(await caps.AddAsync("p", null, 0, Now, None));
-        await caps.DrainingFailedAsync("p", "Connect", "gone", Now, Now.AddSeconds(5), None);
+        await caps.DrainingFailedAsync("p", null, "Connect", "gone", Now, Now.AddSeconds(5), None);
         await caps.PublishedAsync("p", 7, Now, None);
         Assert.Equal((0L, 1L, "gone", 7L), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.DrainFailures, cap.Failure!.Message, cap.PublishedVersion)).Single());
         await caps.DrainedAsync("p", 3, Now, None);
@@ -196,6 +196,21 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         Assert.Equal((2L, Times.Of(Now)), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.FailingSince!.Value)).Single());
         Assert.True(await caps.RemoveAsync("p", None));
         Assert.False(await caps.RemoveAsync("p", None));
+    }
+
+    [Fact]
+    public async Task A_cap_that_was_published_again_is_not_called_failing_for_what_the_loader_missed_before()
+    {
+        var caps = new CapStore(Database);
+        await caps.AddAsync("p", null, 0, Now, None);
+        await caps.PublishedAsync("p", 1, Now, None);
+        await caps.DrainingFailedAsync("p", Times.Of(Now), "NotFound", "gone", Now, Now.AddSeconds(5), None);
+        Assert.NotNull((await caps.ListAsync(None)).Single().Failure);
+        await caps.PublishedAsync("p", 2, Now.AddSeconds(1), None);
+        await caps.FoundAsync("p", None);
+        Assert.Null((await caps.ListAsync(None)).Single().Failure);
+        await caps.DrainingFailedAsync("p", Times.Of(Now), "NotFound", "a pass that had begun before", Now, Now.AddSeconds(5), None);
+        Assert.Null((await caps.ListAsync(None)).Single().Failure);
     }
 
     [Fact]

@@ -60,6 +60,8 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                     await receipts.MarkAllAsync(cap.Path, cancellationToken);
                 _left[cap.Path] = new CapLeft(tree.Version, tree.Pointer, everything ? now : left!.CheckedAt);
                 await caps.PublishedAsync(cap.Path, tree.Version, site.Time.GetUtcNow(), cancellationToken);
+                if (!untouched)
+                    await caps.FoundAsync(cap.Path, cancellationToken);
                 SiteLog.CapWritten(logger, cap.Path, tree.Version, files);
                 return null;
             }, () => SiteLog.CapRootMade(logger, cap.Path), asked: complete, cancellationToken);
@@ -104,7 +106,7 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         var next = now + Cycle.Backoff((draining ? cap.DrainFailures : cap.Failures) + 1, FirstRetry, LongestRetry, site.Random);
         var code = cause is NalException nal ? nal.Error.ToString() : ((SiteException)cause).Code;
         await (draining
-            ? caps.DrainingFailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken)
+            ? caps.DrainingFailedAsync(cap.Path, cap.LastPublished, code, cause.Message, now, next, cancellationToken)
             : caps.PublishingFailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken));
         SiteLog.CapFailed(logger, work, cap.Path, cause.Message, next, cause);
     }

@@ -70,6 +70,14 @@ internal sealed class CapStore(SiteDatabase database)
             where path = @path
             """, new { path, version, now = Times.Of(now) }, transaction), cancellationToken);
 
+    /// <summary>The storage is there again: what the loader missed on it is no longer so, and it looks at once.</summary>
+    public Task FoundAsync(string path, CancellationToken cancellationToken) => database.WriteAsync(
+        transaction => transaction.Connection!.ExecuteAsync(
+            """
+            update cap set drain_failures = 0, drain_failing_since = null, drain_next_try = null, drain_error_code = null, drain_last_error = null
+            where path = @path and drain_error_code = 'NotFound'
+            """, new { path }, transaction), cancellationToken);
+
     /// <summary>Writes only what changed, or once a minute: a write waits for the disk.</summary>
     public async Task DrainedAsync(string path, int inboxCount, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -95,11 +103,12 @@ internal sealed class CapStore(SiteDatabase database)
             where path = @path
             """, new { path, code, error, now = Times.Of(now), nextTry = Times.Of(nextTry) }, transaction), cancellationToken);
 
-    public Task DrainingFailedAsync(string path, string code, string error, DateTimeOffset now, DateTimeOffset nextTry, CancellationToken cancellationToken) => database.WriteAsync(
+    /// <param name="published">When the CAP had been published as this draining began: one that was published since is looked at anew first.</param>
+    public Task DrainingFailedAsync(string path, long? published, string code, string error, DateTimeOffset now, DateTimeOffset nextTry, CancellationToken cancellationToken) => database.WriteAsync(
         transaction => transaction.Connection!.ExecuteAsync(
             """
             update cap set drain_failures = drain_failures + 1, drain_failing_since = coalesce(drain_failing_since, @now), drain_next_try = @nextTry,
                            drain_error_code = @code, drain_last_error = @error
-            where path = @path
-            """, new { path, code, error, now = Times.Of(now), nextTry = Times.Of(nextTry) }, transaction), cancellationToken);
+            where path = @path and coalesce(last_published, 0) = coalesce(@published, 0)
+            """, new { path, published, code, error, now = Times.Of(now), nextTry = Times.Of(nextTry) }, transaction), cancellationToken);
 }

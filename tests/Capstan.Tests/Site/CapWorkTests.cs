@@ -145,7 +145,7 @@ public class CapWorkTests
         Assert.Equal("approved", (await site.ClientAsync(device)).State);
         var state = Assert.Single(await caps.ListAsync(CancellationToken.None));
         Assert.Equal("no room", state.Failure?.Message);
-        await caps.DrainingFailedAsync(cap.Path, "Connect", "gone", time.GetUtcNow(), time.GetUtcNow().AddMinutes(5), CancellationToken.None);
+        await caps.DrainingFailedAsync(cap.Path, cap.LastPublished, "Connect", "gone", time.GetUtcNow(), time.GetUtcNow().AddMinutes(5), CancellationToken.None);
         await caps.PublishedAsync(cap.Path, 1, time.GetUtcNow(), CancellationToken.None);
         Assert.Equal("gone", Assert.Single(await caps.ListAsync(CancellationToken.None)).Failure?.Message);
     }
