@@ -63,7 +63,29 @@ public sealed partial class SmbConnection
             throw;
         }
         var stream = new NetworkStream(socket, ownsSocket: true);
-        return await AttachAsync(stream, endpoint, options, socket.RemoteEndPoint, either.Token, cancellationToken);
+        try
+        {
+            return await AttachAsync(stream, endpoint, options, socket.RemoteEndPoint, either.Token, cancellationToken);
+        }
+        catch (SmbException closed) when (closed.Failure == SmbFailure.ClosedAtOnce)
+        {
+            if (!await AnswersSmb1Async(endpoint, either.Token, cancellationToken))
+                throw;
+            throw new SmbException(SmbFailure.Unsupported, $"{endpoint} offers SMB 1 alone, which is refused: enable SMB 2 or later there",
+                SmbCompletion.Refused, SmbCommand.Negotiate, inner: closed);
+        }
+    }
+
+    private static async Task<bool> AnswersSmb1Async(SmbEndpoint endpoint, CancellationToken deadline, CancellationToken caller)
+    {
+        try
+        {
+            return await Smb1Probe.AnswersAsync(endpoint, deadline);
+        }
+        catch (OperationCanceledException) when (!caller.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 
     /// <summary>Negotiates over a byte stream of the caller's, which the connection owns from now on.</summary>

@@ -29,9 +29,25 @@ public sealed partial class SmbConnection
 
     private async Task<SmbSession> LogOnOnceAsync(SmbCredentials credentials, ulong previousSessionId, CancellationToken cancellationToken)
     {
-        using var context = credentials.Begin(Endpoint.Host);
+        var context = credentials.Begin(Endpoint.Host);
+        // On the pool: Kerberos may ask its servers, and waits for them without a way to be cancelled.
+        var first = Task.Run(() => context.Next(_negotiated.SecurityBuffer), CancellationToken.None);
+        try
+        {
+            return await NegotiateLogonAsync(credentials, context, await first.WaitAsync(cancellationToken), previousSessionId, cancellationToken);
+        }
+        finally
+        {
+            if (first.IsCompleted)
+                context.Dispose();
+            else
+                _ = first.ContinueWith(_ => context.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    private async Task<SmbSession> NegotiateLogonAsync(SmbCredentials credentials, ISecurityContext context, byte[] token, ulong previousSessionId, CancellationToken cancellationToken)
+    {
         var hash = _preauth;
-        var token = context.Next(_negotiated.SecurityBuffer);
         ulong id = 0;
         for (var round = 0; round < MostRounds; round++)
         {
@@ -133,7 +149,7 @@ public sealed partial class SmbConnection
         var dialects = _options.Dialects;
         var input = new byte[24 + (dialects.Count * 2)];
         WriteNegotiation(input, dialects);
-        using var answer = await CallAsync(route, new IoctlRequest(IoctlRequest.ValidateNegotiate, FileId.None, input, 24), orphaned: null, cancellationToken);
+        using var answer = await AskToValidateAsync(route, input, cancellationToken);
         // A signed error comes from a server of before 3.0, which does not know the question (3.2.5.5).
         if (answer.Status.IsError && Dialect < SmbDialect.Smb300)
             return;
@@ -141,6 +157,21 @@ public sealed partial class SmbConnection
             throw EndWith(Tampered($"the server will not confirm what it negotiated ({answer.Status})"));
         if (!IsAsNegotiated(IoctlResponse.Output(answer.Message, 24)))
             throw EndWith(Tampered("the server negotiated something else than what arrived here"));
+    }
+
+    private async ValueTask<Response> AskToValidateAsync(Route route, byte[] input, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CallAsync(route, new IoctlRequest(IoctlRequest.ValidateNegotiate, FileId.None, input, 24), orphaned: null, cancellationToken);
+        }
+        catch (SmbException lost) when (lost.Failure == SmbFailure.Lost)
+        {
+            // 3.3.5.15.12: a server that received another NEGOTIATE than was sent ends the connection. A link may also just break at this moment.
+            throw new SmbException(SmbFailure.Lost,
+                $"{lost.Message}, while the server was asked to confirm the negotiation: servers do that when somebody changed it on the way. If it happens again, the traffic is not safe",
+                lost.Completion, lost.Command, lost.Status, lost);
+        }
     }
 
     private void WriteNegotiation(byte[] input, IReadOnlyList<SmbDialect> dialects)

@@ -148,9 +148,9 @@ public sealed class ProtectionTests(SharedSamba shared) : IClassFixture<SharedSa
     {
         await using var samba = await SambaServer.StartAsync(new SambaSetup { Global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1" } });
         var failure = await Client.FailureAsync(() => Client.OpenAsync(samba));
-        // Such a server takes the first word for none of its own and closes: nothing tells it from a full one.
-        Assert.Equal(SmbFailure.ClosedAtOnce, failure.Failure);
-        Assert.Contains("offers no SMB 2 or later", failure.Message, StringComparison.Ordinal);
+        // Such a server closes on the first word of SMB 2, as a full one does: one word of SMB 1 tells them apart.
+        Assert.Equal(SmbFailure.Unsupported, failure.Failure);
+        Assert.Contains("SMB 1 alone", failure.Message, StringComparison.Ordinal);
         Assert.Empty(samba.Logons());
     }
 
