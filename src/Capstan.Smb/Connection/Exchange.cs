@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Capstan.Smb.Wire;
 
 namespace Capstan.Smb.Connection;
 
@@ -9,10 +10,12 @@ internal readonly record struct Route(ulong SessionId = 0, uint TreeId = 0, Mess
 /// <summary>One request on its way, until its answer came or nobody wants it any more. Guarded by the connection's lock.</summary>
 /// <param name="deadline">On the connection's clock.</param>
 /// <remarks>It is its own completion source: three of them are made for each small file that is read.</remarks>
-internal sealed class Exchange(SmbCommand command, Route route, int charge, long deadline)
+internal sealed class Exchange(SmbRequest request, Route route, int charge, long deadline)
     : TaskCompletionSource<Response>(TaskCreationOptions.RunContinuationsAsynchronously)
 {
-    public SmbCommand Command => command;
+    public SmbRequest Request => request;
+
+    public SmbCommand Command => request.Command;
 
     public Route Route => route;
 

@@ -120,11 +120,11 @@ public sealed partial class SmbConnection
         }
         if (header.Command != exchange.Command)
             throw new SmbProtocolException($"message {header.MessageId} was {exchange.Command} and is answered as {header.Command}");
-        Authenticate(exchange, frame.Memory.Span.Slice(start, length), header, opened);
-
+        var message = frame.Memory.Span.Slice(start, length);
         var isInterim = header.Status == NtStatus.Pending && header.Flags.HasFlag(HeaderFlags.Async);
-        if (!isInterim && header.Status.IsError && header.Status != NtStatus.MoreProcessingRequired)
-            ErrorResponse.Check(frame.Memory.Span.Slice(start, length));
+        Authenticate(exchange, message, header, isInterim, opened);
+        if (!isInterim)
+            Check(exchange, message, header.Status);
         bool wasAbandoned;
         lock (_gate)
         {
@@ -144,8 +144,19 @@ public sealed partial class SmbConnection
             Orphan(exchange, answer);
     }
 
+    /// <summary>An answer is what its status and its request say it is. Found out here, so that malformed bytes end the link, whoever waits for them.</summary>
+    private static void Check(Exchange exchange, ReadOnlySpan<byte> message, NtStatus status)
+    {
+        if (status == NtStatus.Success || status == NtStatus.BufferOverflow || (status == NtStatus.MoreProcessingRequired && exchange.Command == SmbCommand.SessionSetup))
+            exchange.Request.Check(message);
+        else if (status == NtStatus.Pending)
+            throw new SmbProtocolException($"the answer to {exchange.Command} says {status} and is no interim one");
+        else
+            ErrorResponse.Check(message);
+    }
+
     /// <summary>[MS-SMB2] 3.2.5.1.3: what must be signed is, and rightly; what must be encrypted was.</summary>
-    private void Authenticate(Exchange exchange, Span<byte> message, SmbHeader header, MessageSecurity? opened)
+    private void Authenticate(Exchange exchange, Span<byte> message, SmbHeader header, bool isInterim, MessageSecurity? opened)
     {
         var route = exchange.Route;
         if (opened is not null)
@@ -161,7 +172,7 @@ public sealed partial class SmbConnection
         if (header.Status == NtStatus.UserSessionDeleted || header.Status == NtStatus.NetworkSessionExpired)
             return;
         // An interim answer decides nothing, and servers send it without a signature.
-        if (header.Status == NtStatus.Pending)
+        if (isInterim)
             return;
         if (route.Encrypt)
             throw Tampered($"the answer to {exchange.Command} came in clear on an encrypted session");

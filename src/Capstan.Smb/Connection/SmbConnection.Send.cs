@@ -77,7 +77,7 @@ public sealed partial class SmbConnection
         {
             var charge = HasMultiCredit ? requests[i].CreditCharge : 1;
             total += charge;
-            exchanges[i] = new Exchange(requests[i].Command, route, charge, deadline) { Orphaned = i == 0 ? orphaned : null };
+            exchanges[i] = new Exchange(requests[i], route, charge, deadline) { Orphaned = i == 0 ? orphaned : null };
         }
         int wanted;
         CreditWindow.Waiter? waiter;

@@ -11,6 +11,8 @@ internal sealed class CreateRequest(string name, SmbOpen how) : SmbRequest(SmbCo
     // The buffer holds at least one byte, for a name of length 0, too.
     public override int Bytes => 56 + Math.Max(name.Length * 2, 8);
 
+    public override void Check(ReadOnlySpan<byte> answer) => CreateResponse.Read(answer);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(57);

@@ -9,6 +9,14 @@ internal sealed class QueryInfoRequest(FileId file, InfoType type, byte infoClas
 
     protected override int PayloadBytes => maxBytes;
 
+    public override void Check(ReadOnlySpan<byte> answer)
+    {
+        if ((type, infoClass) == (InfoType.FileSystem, FullSizeInformation.Class))
+            FullSizeInformation.Read(answer);
+        else
+            InfoResponse.Data(answer, "answer to QUERY_INFO", maxBytes);
+    }
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(41);

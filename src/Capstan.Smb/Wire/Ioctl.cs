@@ -16,6 +16,8 @@ internal sealed class IoctlRequest(uint code, FileId file, ReadOnlyMemory<byte> 
 
     protected override int PayloadBytes => Math.Max(input.Length, maxOutputBytes);
 
+    public override void Check(ReadOnlySpan<byte> answer) => IoctlResponse.Output(answer, maxOutputBytes);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(57);

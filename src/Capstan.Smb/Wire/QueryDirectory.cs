@@ -11,6 +11,8 @@ internal sealed class QueryDirectoryRequest(FileId directory, string pattern, in
 
     protected override int PayloadBytes => maxBytes;
 
+    public override void Check(ReadOnlySpan<byte> answer) => QueryDirectoryResponse.Check(answer, maxBytes);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(33);
@@ -34,8 +36,17 @@ internal static class QueryDirectoryResponse
     /// <summary>The entries of an answer to QUERY_DIRECTORY (2.2.34), without <c>.</c> and <c>..</c>.</summary>
     public static List<SmbEntry> Read(ReadOnlySpan<byte> message, int mostBytes)
     {
-        var data = InfoResponse.Data(message, "answer to QUERY_DIRECTORY", mostBytes);
         var entries = new List<SmbEntry>();
+        Walk(message, mostBytes, entries);
+        return entries;
+    }
+
+    public static void Check(ReadOnlySpan<byte> message, int mostBytes) => Walk(message, mostBytes, entries: null);
+
+    /// <param name="entries">Null when they are only judged: that allocates nothing.</param>
+    private static void Walk(ReadOnlySpan<byte> message, int mostBytes, List<SmbEntry>? entries)
+    {
+        var data = InfoResponse.Data(message, "answer to QUERY_DIRECTORY", mostBytes);
         while (data.Length > 0)
         {
             var reader = new WireReader(data, "directory entry");
@@ -48,13 +59,17 @@ internal static class QueryDirectoryResponse
             var name = reader.UInt32();
             if (next != 0 && (next < EntryBytes + name || next > data.Length))
                 throw reader.Malformed($"the next entry at {next} lies inside this one or behind the end");
-            var text = reader.TextAt(EntryBytes, name);
-            if (text is not ("." or ".."))
-                entries.Add(new SmbEntry(text, attributes, attributes.HasFlag(SmbAttributes.Directory) ? 0 : length, SmbTimes.ToTime(times.LastWrite)));
+            if (name % 2 != 0)
+                throw reader.Malformed($"a name of {name} bytes is no UTF-16");
+            var text = reader.At(EntryBytes, name);
+            if (entries is not null && !IsDots(text))
+                entries.Add(new SmbEntry(Encoding.Unicode.GetString(text), attributes, attributes.HasFlag(SmbAttributes.Directory) ? 0 : length, SmbTimes.ToTime(times.LastWrite)));
             data = next == 0 ? [] : data[(int)next..];
         }
-        return entries;
     }
+
+    /// <summary><c>.</c> or <c>..</c>.</summary>
+    private static bool IsDots(ReadOnlySpan<byte> name) => name is [(byte)'.', 0] or [(byte)'.', 0, (byte)'.', 0];
 }
 
 /// <summary>Answers that are a buffer: QUERY_DIRECTORY and QUERY_INFO (2.2.34, 2.2.38) have one form.</summary>

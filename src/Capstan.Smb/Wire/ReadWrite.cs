@@ -8,6 +8,8 @@ internal sealed class ReadRequest(FileId file, long offset, int lengthBytes) : S
 
     protected override int PayloadBytes => lengthBytes;
 
+    public override void Check(ReadOnlySpan<byte> answer) => ReadResponse.Data(answer, lengthBytes);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(49);
@@ -49,6 +51,8 @@ internal sealed class WriteRequest(FileId file, long offset, ReadOnlyMemory<byte
     public override int Bytes => 48 + Math.Max(data.Length, 1);
 
     protected override int PayloadBytes => data.Length;
+
+    public override void Check(ReadOnlySpan<byte> answer) => WriteResponse.Count(answer, data.Length);
 
     public override void Write(ref WireWriter writer)
     {

@@ -6,6 +6,8 @@ internal sealed class SessionSetupRequest(SecurityMode mode, Capabilities capabi
 {
     public override int Bytes => 24 + token.Length;
 
+    public override void Check(ReadOnlySpan<byte> answer) => SessionSetupResponse.Read(answer);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(25);

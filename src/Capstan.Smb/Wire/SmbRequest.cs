@@ -16,6 +16,13 @@ internal abstract class SmbRequest(SmbCommand command)
     /// <summary>Credits, where the connection has multi-credit requests.</summary>
     public int CreditCharge => 1 + ((Math.Max(PayloadBytes, 1) - 1) / CreditUnit);
 
+    /// <summary>Judges the answer to a request that was done: every field that is read of it lies inside it and is no larger than what was asked for.</summary>
+    /// <param name="answer">Header and body.</param>
+    /// <exception cref="SmbProtocolException">It is not.</exception>
+    public virtual void Check(ReadOnlySpan<byte> answer)
+    {
+    }
+
     /// <summary>Writes the body. The writer stands behind the header, so that its position is what the offsets in messages count.</summary>
     public abstract void Write(ref WireWriter writer);
 }

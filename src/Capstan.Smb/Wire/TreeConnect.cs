@@ -6,6 +6,8 @@ internal sealed class TreeConnectRequest(string path) : SmbRequest(SmbCommand.Tr
 {
     public override int Bytes => 8 + (path.Length * 2);
 
+    public override void Check(ReadOnlySpan<byte> answer) => TreeConnectResponse.Read(answer);
+
     public override void Write(ref WireWriter writer)
     {
         writer.UInt16(9);

@@ -101,10 +101,12 @@ internal sealed class ServerWindow
     private readonly HashSet<ulong> _usedAhead = [];
     private ulong _first;
     private ulong _end = 1;
-    private long _used;
+    private long _settled;
 
-    /// <summary>Granted and not used.</summary>
-    public int Held => (int)((long)_end - _used);
+    /// <summary>Granted, and not spent on what has been answered.</summary>
+    public int Held => (int)((long)_end - _settled);
+
+    public void Settle(int charge) => _settled += charge;
 
     public void Grant(int credits) => _end += (ulong)credits;
 
@@ -116,7 +118,6 @@ internal sealed class ServerWindow
             if (id < _first || id >= _end || !_usedAhead.Add(id))
                 return false;
         }
-        _used += charge;
         while (_usedAhead.Remove(_first))
             _first++;
         return true;

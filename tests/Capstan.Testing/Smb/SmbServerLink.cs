@@ -237,6 +237,7 @@ internal sealed partial class SmbServerLink(SmbTestServer server, int number, St
     private int Grant(SmbHeader request)
     {
         var charge = Math.Max((int)request.CreditCharge, 1);
+        _window.Settle(charge);
         var credits = server.Rules.Credits(new SmbCreditQuestion(request.Credits, charge, _window.Held, _answered++));
         _window.Grant(credits);
         return credits;

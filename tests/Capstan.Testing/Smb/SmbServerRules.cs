@@ -97,13 +97,13 @@ public sealed class SmbServerRules
     /// <summary>What is asked for, up to 512 in all.</summary>
     public static int GrantAsAsked(SmbCreditQuestion question) => Math.Clamp(question.Asked, 1, Math.Max(512 - question.Held, 1));
 
-    /// <summary>The client never has more than this many.</summary>
+    /// <summary>The client always has so many, used or not.</summary>
     public static Func<SmbCreditQuestion, int> AtMost(int credits) => question => Math.Max(credits - question.Held, 0);
 }
 
 /// <summary>A request is about to be answered; how many credits come with it?</summary>
 /// <param name="Asked">By the request.</param>
 /// <param name="Charge">What the request cost.</param>
-/// <param name="Held">What the client has at this moment: granted, and not used by a request that arrived.</param>
+/// <param name="Held">What the client has without them, used by requests under way or not.</param>
 /// <param name="Answered">Answers of this connection before this one.</param>
 public readonly record struct SmbCreditQuestion(int Asked, int Charge, int Held, int Answered);
