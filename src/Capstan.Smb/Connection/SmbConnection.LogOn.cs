@@ -12,7 +12,8 @@ public sealed partial class SmbConnection
     /// <param name="previousSessionId">A session of the same account that this one replaces: the server ends it, with its files and locks; 0 for none.</param>
     /// <exception cref="SmbException"><see cref="SmbFailure.Status"/> with the server's words on the account; <see cref="SmbFailure.Logon"/> when the server
     /// would only let a guest in.</exception>
-    /// <remarks>A caller that gives up in the middle ends the connection: only that ends a session whose keys were never made.</remarks>
+    /// <remarks>A caller that gives up in the middle ends the connection, and so does a server that does not answer in time or whose answers cannot be believed:
+    /// only that ends a session whose keys were never made.</remarks>
     public async ValueTask<SmbSession> LogOnAsync(SmbCredentials credentials, ulong previousSessionId, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(credentials);
@@ -24,6 +25,10 @@ public sealed partial class SmbConnection
         {
             End(new SmbException(SmbFailure.Lost, $"a logon at {Endpoint} was given up and the connection ended with it", SmbCompletion.Unknown));
             throw;
+        }
+        catch (SmbException cause) when (cause.Failure is SmbFailure.Silent or SmbFailure.Protocol or SmbFailure.Tampered)
+        {
+            throw EndWith(cause);
         }
     }
 
