@@ -78,6 +78,16 @@ public sealed partial class SmbConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>Nothing is under way, and nothing has to be cleaned up.</summary>
+    internal bool IsIdle
+    {
+        get
+        {
+            lock (_gate)
+                return _pending.Count == 0 && _credits.Waiting == 0 && _cleanups.Count == 0;
+        }
+    }
+
     /// <summary>Whether related requests go in one frame. Turned off for good by a server that refuses them.</summary>
     internal bool Compounds { get; set; } = true;
 

@@ -52,29 +52,38 @@ public sealed class SmbSession
         var route = new Route(Id, 0, _security, IsEncrypted);
         using var answer = await _connection.CallAsync(route, new TreeConnectRequest(path), late =>
         {
-            var tree = late.Header.TreeId;
-            late.Dispose();
-            _connection.Cleanup(async token =>
-            {
-                using var gone = await _connection.CallAsync(route with { TreeId = tree }, new EmptyRequest(SmbCommand.TreeDisconnect), orphaned: null, token);
-            });
+            using (late)
+                LeaveLater(route with { TreeId = late.Header.TreeId });
         }, cancellationToken);
         if (answer.Status.IsError)
             throw SmbException.Of(answer.Status, SmbCommand.TreeConnect, $"connecting to {path} as {Account}");
         var facts = TreeConnectResponse.Read(answer.Message);
         var encrypts = IsEncrypted || facts.MustEncrypt;
         var tree = new SmbTree(this, share, route with { TreeId = answer.Header.TreeId, Encrypt = encrypts, IsDfs = facts.IsDfs });
+        try
+        {
+            if (encrypts && !_security.CanEncrypt)
+            {
+                throw new SmbException(SmbFailure.Unsupported, $"{path} demands encryption, which this connection cannot (dialect {SmbConnection.Name(_connection.Dialect)})",
+                    SmbCompletion.Refused, SmbCommand.TreeConnect);
+            }
+            await ValidateAsync(tree, cancellationToken);
+        }
+        catch
+        {
+            // The server counts the share as connected already.
+            LeaveLater(route with { TreeId = tree.Id });
+            throw;
+        }
         lock (_gate)
             _trees.Add(tree);
-        if (encrypts && !_security.CanEncrypt)
-        {
-            await tree.DisconnectAsync(cancellationToken);
-            throw new SmbException(SmbFailure.Unsupported, $"{path} demands encryption, which this connection cannot (dialect {SmbConnection.Name(_connection.Dialect)})",
-                SmbCompletion.Refused, SmbCommand.TreeConnect);
-        }
-        await ValidateAsync(tree, cancellationToken);
         return tree;
     }
+
+    private void LeaveLater(Route route) => _connection.Cleanup(async token =>
+    {
+        using var gone = await _connection.CallAsync(route, new EmptyRequest(SmbCommand.TreeDisconnect), orphaned: null, token);
+    });
 
     /// <summary>Disconnects all trees and logs off; both are awaited. Idempotent. Never throws for what the world does: the report says it.</summary>
     /// <param name="cancellationToken">Ends the waiting; the report then says that nothing was confirmed. Only the first caller's counts.</param>

@@ -12,13 +12,15 @@ internal sealed class FileChain : IDisposable
 {
     private readonly SmbTree _tree;
     private readonly string _path;
+    private readonly bool _removes;
     private readonly Response?[] _answers;
     private NtStatus _failed;
 
-    private FileChain(SmbTree tree, string path, int steps)
+    private FileChain(SmbTree tree, string path, bool removes, int steps)
     {
         _tree = tree;
         _path = path;
+        _removes = removes;
         _answers = new Response?[steps];
     }
 
@@ -33,11 +35,16 @@ internal sealed class FileChain : IDisposable
     public ReadOnlySpan<byte> Message(int step) => _answers[step]!.Value.Message;
 
     /// <summary>Opens, runs the steps, closes.</summary>
+    public static ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, CancellationToken cancellationToken) =>
+        RunAsync(tree, path, how, steps, removes: false, cancellationToken);
+
+    /// <summary>Opens, runs the steps, closes.</summary>
     /// <param name="steps">The requests between open and close, for a file id.</param>
+    /// <param name="removes">A file that this opened does not stay when the caller gives up or the server does not answer in time.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public static async ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, CancellationToken cancellationToken)
+    public static async ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, bool removes, CancellationToken cancellationToken)
     {
-        var chain = await OpenAsync(tree, path, how, file => [.. steps(file), new CloseRequest(file)], undo: null, cancellationToken);
+        var chain = await OpenAsync(tree, path, how, file => [.. steps(file), new CloseRequest(file)], removes, cancellationToken);
         try
         {
             // A close behind a step that failed may have failed with it; then the handle is open still.
@@ -47,36 +54,42 @@ internal sealed class FileChain : IDisposable
         }
         catch
         {
+            Later(tree, path, chain.File.FileId, removes);
             chain.Dispose();
             throw;
         }
     }
 
     /// <summary>Opens and runs the steps; closing is the caller's.</summary>
-    /// <param name="undo">When the caller gives up: what to do with the handle (null: closing it is among the steps).</param>
+    /// <param name="removes">As above. In any case the handle is closed then.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public static async ValueTask<FileChain> OpenAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, Func<FileId, SmbRequest[]>? undo,
+    public static async ValueTask<FileChain> OpenAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, bool removes,
         CancellationToken cancellationToken)
     {
         var create = new CreateRequest(tree.WirePath(path), how);
         SmbRequest[] related = [create, .. steps(FileId.FromChain)];
-        var chain = new FileChain(tree, path, related.Length - 1);
+        var chain = new FileChain(tree, path, removes, related.Length - 1);
         try
         {
             var connection = tree.Connection;
+            // A close among the steps may fail with a step that was cancelled: who gives up leaves the handle to this in any case.
+            void Undo(Response late)
+            {
+                using (late)
+                    Later(tree, path, CreateResponse.Read(late.Message).FileId, removes);
+            }
             if (related.Length > 1 && connection.Compounds && connection.CanAfford(related))
             {
-                var answers = await connection.ChainAsync(tree.Route, related, Undo(tree, undo), cancellationToken);
+                var answers = await connection.ChainAsync(tree.Route, related, Undo, cancellationToken);
                 chain.Take(answers);
                 await chain.RepairAsync(steps, cancellationToken);
             }
             else
             {
-                // Somebody who gives up between two requests leaves the handle to this.
-                using var answer = await connection.CallAsync(tree.Route, create, Undo(tree, undo ?? CloseOnly), cancellationToken);
+                using var answer = await connection.CallAsync(tree.Route, create, Undo, cancellationToken);
                 chain.TakeOpened(answer);
                 if (!chain.Opened.IsError)
-                    await chain.StepsAsync(steps(chain.File.FileId), from: 0, undo ?? CloseOnly, cancellationToken);
+                    await chain.StepsAsync(steps(chain.File.FileId), from: 0, cancellationToken);
             }
             return chain;
         }
@@ -103,11 +116,6 @@ internal sealed class FileChain : IDisposable
             _answers[i] = null;
         }
     }
-
-    public static SmbRequest[] CloseOnly(FileId file) => [new CloseRequest(file)];
-
-    /// <summary>For a file that must not stay.</summary>
-    public static SmbRequest[] DeleteAndClose(FileId file) => [SetInfoRequest.Delete(file), new CloseRequest(file)];
 
     private void Take(Response[] answers)
     {
@@ -139,12 +147,12 @@ internal sealed class FileChain : IDisposable
             _answers[i]?.Dispose();
             _answers[i] = null;
         }
-        await StepsAsync(steps(File.FileId), first, CloseOnly, cancellationToken);
+        await StepsAsync(steps(File.FileId), first, cancellationToken);
         if (!this[first].IsError)
             _tree.Connection.Compounds = false;
     }
 
-    private async ValueTask StepsAsync(SmbRequest[] requests, int from, Func<FileId, SmbRequest[]> undo, CancellationToken cancellationToken)
+    private async ValueTask StepsAsync(SmbRequest[] requests, int from, CancellationToken cancellationToken)
     {
         try
         {
@@ -161,23 +169,20 @@ internal sealed class FileChain : IDisposable
         catch (Exception cause) when (cause is OperationCanceledException or SmbException)
         {
             // The handle is open, unless the link ended and closed it.
-            Later(_tree, undo(File.FileId));
+            Later(_tree, _path, File.FileId, _removes);
             throw;
         }
     }
 
-    private static Action<Response>? Undo(SmbTree tree, Func<FileId, SmbRequest[]>? undo) => undo is null ? null : late =>
+    /// <summary>Closes what nobody holds any more, and removes it by its name, never through the handle: a rename that was under way may have made it the final file's.</summary>
+    public static void Later(SmbTree tree, string path, FileId file, bool removes) => tree.Connection.Cleanup(async token =>
     {
-        using (late)
-            Later(tree, undo(CreateResponse.Read(late.Message).FileId));
-    };
-
-    private static void Later(SmbTree tree, SmbRequest[] requests) => tree.Connection.Cleanup(async token =>
-    {
-        foreach (var request in requests)
+        using (await tree.Connection.CallAsync(tree.Route, new CloseRequest(file), orphaned: null, token))
         {
-            using var answer = await tree.Connection.CallAsync(tree.Route, request, orphaned: null, token);
+            // FILE_CLOSED is as good as success.
         }
+        if (removes)
+            await tree.DeleteAsync(path, token);
     });
 
     private static bool IsRefusal(NtStatus status) => status == NtStatus.InvalidParameter || status == NtStatus.NotSupported || status == NtStatus.NotImplemented

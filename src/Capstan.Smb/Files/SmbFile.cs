@@ -14,8 +14,6 @@ public sealed class SmbFile : IAsyncDisposable
     private readonly string _path;
     private readonly FileId _id;
     private int _isClosed;
-    /// <summary>From then on the handle may be that of the final file: it is not deleted through it.</summary>
-    private bool _isRenaming;
 
     internal SmbFile(SmbTree tree, string path, CreateResponse file)
     {
@@ -88,14 +86,22 @@ public sealed class SmbFile : IAsyncDisposable
         await ThrowAsync(answer.Status, SmbCommand.SetInfo, "deleting", cancellationToken);
     }
 
-    /// <summary>Closes, and waits for the server's answer. Once; further calls have no effect.</summary>
+    /// <summary>Closes, and waits for the server's answer. Once; further calls have no effect. Who gives up the waiting does not give up the closing.</summary>
     public async ValueTask CloseAsync(CancellationToken cancellationToken)
     {
         if (Interlocked.Exchange(ref _isClosed, 1) != 0)
             return;
-        using var answer = await CallAsync(new CloseRequest(_id), cancellationToken);
-        if (answer.Status != NtStatus.FileClosed)
-            await ThrowAsync(answer.Status, SmbCommand.Close, "closing", cancellationToken);
+        try
+        {
+            using var answer = await CallAsync(new CloseRequest(_id), cancellationToken);
+            if (answer.Status != NtStatus.FileClosed)
+                await ThrowAsync(answer.Status, SmbCommand.Close, "closing", cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            FileChain.Later(_tree, _path, _id, removes: false);
+            throw;
+        }
     }
 
     /// <summary>Closes when nobody did; what the world answers then is not told.</summary>
@@ -117,10 +123,10 @@ public sealed class SmbFile : IAsyncDisposable
     internal async ValueTask RenameAndCloseAsync(string path, CancellationToken cancellationToken)
     {
         NtStatus renamed;
-        _isRenaming = true;
-        if (Connection.Compounds)
+        SmbRequest[] related = [SetInfoRequest.Rename(_id, SmbTree.RenamePath(path), replace: true), new CloseRequest(FileId.FromChain)];
+        if (Connection.Compounds && Connection.CanAfford(related))
         {
-            var answers = await Connection.ChainAsync(_tree.Route, [SetInfoRequest.Rename(_id, SmbTree.RenamePath(path), replace: true), new CloseRequest(FileId.FromChain)], orphaned: null, cancellationToken);
+            var answers = await Connection.ChainAsync(_tree.Route, related, orphaned: null, cancellationToken);
             renamed = answers[0].Status;
             if (!answers[1].Status.IsError)
                 Interlocked.Exchange(ref _isClosed, 1);
@@ -129,27 +135,18 @@ public sealed class SmbFile : IAsyncDisposable
         }
         else
         {
-            using var answer = await CallAsync(SetInfoRequest.Rename(_id, SmbTree.RenamePath(path), replace: true), cancellationToken);
+            using var answer = await CallAsync(related[0], cancellationToken);
             renamed = answer.Status;
         }
         await _tree.ThrowAsync(renamed, SmbCommand.SetInfo, $"renaming {_path} to", path, cancellationToken);
         await CloseAsync(cancellationToken);
     }
 
-    /// <summary>Deletes a file that must not stay, without holding up whoever failed. Once a rename was sent only what still has the temporary name is deleted.</summary>
+    /// <summary>Closes, and removes what has the temporary name, without holding up whoever failed.</summary>
     internal void DeleteLater()
     {
-        var isOpen = Interlocked.Exchange(ref _isClosed, 1) == 0;
-        Connection.Cleanup(async token =>
-        {
-            SmbRequest[] ending = isOpen ? (_isRenaming ? FileChain.CloseOnly(_id) : FileChain.DeleteAndClose(_id)) : [];
-            foreach (var request in ending)
-            {
-                using var answer = await CallAsync(request, token);
-            }
-            if (_isRenaming)
-                await _tree.DeleteAsync(_path, token);
-        });
+        Interlocked.Exchange(ref _isClosed, 1);
+        FileChain.Later(_tree, _path, _id, removes: true);
     }
 
     /// <summary>One page of a listing; null after the last one.</summary>

@@ -94,7 +94,7 @@ public sealed partial class SmbTree
         var isWhole = content.Length <= most;
         var first = isWhole ? content : ReadOnlyMemory<byte>.Empty;
         using var chain = await FileChain.OpenAsync(this, temporary, SmbOpen.Temporary, file => Steps(file, first, isWhole && flush),
-            FileChain.DeleteAndClose, cancellationToken);
+            removes: true, cancellationToken);
         await ThrowAsync(chain.Opened, SmbCommand.Create, "writing", temporary, cancellationToken);
         var file = new SmbFile(this, temporary, chain.File);
         try
@@ -127,7 +127,7 @@ public sealed partial class SmbTree
 
     private async ValueTask<bool> CreateSmallAsync(string path, ReadOnlyMemory<byte> content, bool flush, CancellationToken cancellationToken)
     {
-        using var chain = await FileChain.RunAsync(this, path, SmbOpen.CreateNew, file => Steps(file, content, flush), cancellationToken);
+        using var chain = await FileChain.RunAsync(this, path, SmbOpen.CreateNew, file => Steps(file, content, flush), removes: true, cancellationToken);
         if (chain.Opened == NtStatus.ObjectNameCollision)
             return false;
         await ThrowAsync(chain.Opened, SmbCommand.Create, "creating", path, cancellationToken);

@@ -51,7 +51,7 @@ public sealed partial class SmbTree
     /// <exception cref="SmbException"><see cref="SmbFailure.Status"/> with the server's reason.</exception>
     public async ValueTask<SmbFile> OpenAsync(string path, SmbOpen how, CancellationToken cancellationToken)
     {
-        using var chain = await FileChain.OpenAsync(this, path, how, _ => [], FileChain.CloseOnly, cancellationToken);
+        using var chain = await FileChain.OpenAsync(this, path, how, _ => [], removes: false, cancellationToken);
         await ThrowAsync(chain.Opened, SmbCommand.Create, "opening", path, cancellationToken);
         return new SmbFile(this, path, chain.File);
     }
@@ -132,7 +132,7 @@ public sealed partial class SmbTree
     {
         var how = new SmbOpen(SmbAccess.ReadData | SmbAccess.WriteData | SmbAccess.AppendData | SmbAccess.ReadAttributes | SmbAccess.ReadControl | SmbAccess.Synchronize,
             SmbDisposition.Open, SmbCreateOptions.None, SmbSharing.Read | SmbSharing.Write, SmbAttributes.None);
-        using var chain = await FileChain.OpenAsync(this, name, how, _ => [], FileChain.CloseOnly, cancellationToken);
+        using var chain = await FileChain.OpenAsync(this, name, how, _ => [], removes: false, cancellationToken);
         if (chain.Opened.IsError)
             throw SmbException.Of(chain.Opened, SmbCommand.Create, $"opening the pipe {name} of {Connection.Endpoint}");
         return new SmbPipe(this, name, chain.File.FileId);
