@@ -50,6 +50,9 @@ internal abstract record ArbiterAction
 
     /// <summary>The shared attempt failed; its cause is the shell's.</summary>
     internal sealed record Fail(long Request, ConnectionKey Key) : ArbiterAction;
+
+    /// <summary>The lease is over before it was given back: its connection broke. The cause is the shell's.</summary>
+    internal sealed record Lose(long Request, ConnectionKey Key) : ArbiterAction;
 }
 
 /// <summary>One connection, for people and tests.</summary>

@@ -70,6 +70,24 @@ internal sealed class ArbiterCore(int budgetPerServer, int maxWaiting)
         return actions;
     }
 
+    /// <summary>An open connection is over, and nobody asked for it: its leases end, nobody is granted it any more, and it is closed on this side, so that
+    /// its slot becomes free. No effect on one that is closing already.</summary>
+    public List<ArbiterAction> Broken(ConnectionKey key)
+    {
+        var actions = new List<ArbiterAction>();
+        if (!_lanes.TryGetValue(LaneName(key), out var lane) || !lane.Entries.TryGetValue(key, out var entry) || entry.State != ConnectionState.Open)
+            return actions;
+        foreach (var lease in entry.Leases.Keys)
+        {
+            _leases.Remove(lease);
+            actions.Add(new ArbiterAction.Lose(lease, key));
+        }
+        entry.Leases.Clear();
+        entry.Warm.Clear();
+        CloseIfUnused(entry, actions);
+        return actions;
+    }
+
     /// <summary>Gives a lease back, or withdraws a request that is not one yet. Twice is as once.</summary>
     public List<ArbiterAction> Release(long request, TimeSpan now)
     {

@@ -15,6 +15,8 @@ public sealed partial class ConnectionArbiter
         private readonly TimeSpan _started = arbiter.Now;
         private readonly TimeSpan _deadline = arbiter.Now + (wait > TimeSpan.Zero ? wait : DefaultWait);
         private readonly List<Trial> _trials = [];
+        /// <summary>Logons that a server refused in this request: not tried again on its other paths, since that could lock the account.</summary>
+        private readonly Dictionary<(string? Server, string Account), NalException> _refusedLogons = [];
 
         public async Task<LeaseResult> RunAsync(CancellationToken cancellationToken)
         {
@@ -52,7 +54,7 @@ public sealed partial class ConnectionArbiter
         {
             try
             {
-                _trials.AddRange(arbiter.Rank(arbiter._exports.Resolve(requested)).Select(ranked => new Trial(ranked)));
+                _trials.AddRange(arbiter.Rank(arbiter._exports.Resolve(requested), purpose).Select(ranked => new Trial(ranked)));
             }
             catch (NalException unresolved)
             {
@@ -68,16 +70,37 @@ public sealed partial class ConnectionArbiter
                 trial.Set(NalError.Resolve, $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
                 return null;
             }
-            var key = KeyOf(provider, path);
+            foreach (var account in arbiter.Candidates(provider, path, purpose))
+            {
+                if (!trial.Try(account))
+                    continue;
+                var key = KeyOf(provider, path, account);
+                if (_refusedLogons.TryGetValue((key.Server, key.Account), out var before))
+                    trial.Set(before);
+                else if (await TryAsync(trial, key, account, mayQueue, deadline, cancellationToken) is { } lease)
+                    return lease;
+                if (!trial.IsAccounts)
+                    return null;
+            }
+            return null;
+        }
+
+        private async Task<Lease?> TryAsync(Trial trial, ConnectionKey key, ConnectionAccount? account, bool mayQueue, TimeSpan deadline, CancellationToken cancellationToken)
+        {
+            var path = trial.Ranked.Path;
             var request = arbiter.NextRequest();
-            var outcome = await arbiter.HoldAsync(request, key, path, purpose, mayQueue, deadline, cancellationToken);
+            var outcome = await arbiter.HoldAsync(request, key, path, account, purpose, mayQueue, deadline, cancellationToken);
             if (outcome.Refused is { } refused)
             {
                 trial.Set(refused, RefusalText(refused, key.Show));
+                // Nothing was tried: it may stand in the queue afterwards.
+                trial.Withdraw(account);
                 return null;
             }
             if (outcome.Failed is { } failed)
             {
+                if (failed.Error == NalError.Authenticate)
+                    _refusedLogons[(key.Server, key.Account)] = failed;
                 trial.Set(failed);
                 return null;
             }
@@ -153,7 +176,7 @@ public sealed partial class ConnectionArbiter
             : _trials[0].Outcome;
 
         private NalTrace Trace(DateTimeOffset? nextTry) => new(requested.ToString(),
-            _trials.Select(trial => new NalTraceCandidate(trial.Ranked.Path.ToString(), trial.Ranked.Why, [],
+            _trials.Select(trial => new NalTraceCandidate(trial.Ranked.Path.ToString(), trial.Ranked.Why, trial.Accounts,
                 trial.Outcome.Length > 0 ? trial.Outcome : "not tried", trial.Error)).ToArray(),
             arbiter.Now - _started, nextTry);
 
@@ -182,12 +205,35 @@ public sealed partial class ConnectionArbiter
         public NalException? Cause { get; private set; }
         public ArbiterAction.Refuse? Refusal { get; private set; }
 
+        /// <summary>Names of the accounts tried, in that order.</summary>
+        public List<string> Accounts { get; } = [];
+
+        /// <summary>Another account may do what this one may not.</summary>
+        public bool IsAccounts => Error is NalError.Authenticate or NalError.AccessDenied;
+
         /// <summary>Busy here or full there: a matter of time, not an error. A server that does not answer is not known to be full.</summary>
         public bool IsCapacity => Error is NalError.WaitForSlot or NalError.ServerFull;
 
         public bool IsTransient => Cause?.IsTransient ?? Refusal is not null;
 
         public void Skip(string outcome) => Outcome = outcome;
+
+        /// <summary>False when this account was tried before.</summary>
+        public bool Try(ConnectionAccount? account)
+        {
+            if (account is null)
+                return true;
+            if (Accounts.Contains(account.Name, StringComparer.OrdinalIgnoreCase))
+                return false;
+            Accounts.Add(account.Name);
+            return true;
+        }
+
+        public void Withdraw(ConnectionAccount? account)
+        {
+            if (account is not null)
+                Accounts.Remove(account.Name);
+        }
 
         public void SetUsed()
         {
@@ -201,10 +247,12 @@ public sealed partial class ConnectionArbiter
             Outcome = outcome;
         }
 
+        /// <summary>What each account met is told, one after the other; the last one's class counts.</summary>
         public void Set(NalException cause)
         {
+            var before = Accounts.Count > 1 && Cause is not null && IsAccounts ? $"{Outcome}; " : "";
             Cause = cause;
-            Set(cause.Error, cause.Message);
+            Set(cause.Error, before + cause.Message);
         }
 
         public void Set(ArbiterAction.Refuse refusal, string outcome)

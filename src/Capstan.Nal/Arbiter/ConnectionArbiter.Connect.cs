@@ -6,13 +6,14 @@ namespace Capstan.Nal.Arbiter;
 public sealed partial class ConnectionArbiter
 {
     /// <summary>A store on a connection that the request now holds, or why not.</summary>
-    private async Task<Outcome> HoldAsync(long request, ConnectionKey key, NalPath path, LeasePurpose purpose, bool mayQueue, TimeSpan deadline,
+    private async Task<Outcome> HoldAsync(long request, ConnectionKey key, NalPath path, ConnectionAccount? account, LeasePurpose purpose, bool mayQueue, TimeSpan deadline,
         CancellationToken cancellationToken)
     {
-        var pending = new Pending(path);
+        var pending = new Pending(path, account);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
+            NoticeBroken(key);
             _pending.Add(request, pending);
             _ = Perform(_core.Request(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now));
         }
@@ -47,6 +48,7 @@ public sealed partial class ConnectionArbiter
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
+            ThrowIfLost(request, path);
             connection = _connections[key];
             if (!_abandoned.TryGetValue(key, out abandoned))
                 _abandoned.Add(key, abandoned = new AbandonedCalls());
@@ -67,6 +69,7 @@ public sealed partial class ConnectionArbiter
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
+            ThrowIfLost(request, path);
             _stores.Add(request, store);
         }
         return store;
@@ -87,6 +90,12 @@ public sealed partial class ConnectionArbiter
         }
     }
 
+    private void ThrowIfLost(long request, NalPath path)
+    {
+        if (_lost.TryGetValue(request, out var cause))
+            throw LeasedStore.Over(cause, path);
+    }
+
     private async ValueTask GiveBackAsync(long request)
     {
         Task closing;
@@ -95,6 +104,7 @@ public sealed partial class ConnectionArbiter
             if (_stores.Remove(request, out var store))
                 store.End();
             _pending.Remove(request);
+            _lost.Remove(request);
             closing = Perform(_core.Release(request, Now));
         }
         await closing;
@@ -110,9 +120,9 @@ public sealed partial class ConnectionArbiter
             switch (action)
             {
                 case ArbiterAction.Connect connect:
-                    // The path is read here: the request may be abandoned while the attempt goes on.
-                    var path = _pending[connect.Request].Path;
-                    _ = Start(() => ConnectAsync(connect.Key, path));
+                    // Path and account are read here: the request may be abandoned while the attempt goes on.
+                    var first = _pending[connect.Request];
+                    _ = Start(() => ConnectAsync(connect.Key, first.Path, first.Account));
                     break;
                 case ArbiterAction.Close close:
                     (closings ??= []).Add(Start(() => CloseAsync(close.Key)));
@@ -129,6 +139,12 @@ public sealed partial class ConnectionArbiter
                         Take(fail.Request)?.SetResult(new Outcome(null, cause));
                     else
                         Take(fail.Request)?.SetException(new ObjectDisposedException(nameof(ConnectionArbiter)));
+                    break;
+                case ArbiterAction.Lose lose:
+                    if (_stores.TryGetValue(lose.Request, out var store))
+                        store.Lose(_causes[lose.Key]);
+                    else
+                        _lost.Add(lose.Request, _causes[lose.Key]);
                     break;
             }
         }
@@ -157,19 +173,22 @@ public sealed partial class ConnectionArbiter
         return task;
     }
 
-    private async Task ConnectAsync(ConnectionKey key, NalPath path)
+    private async Task ConnectAsync(ConnectionKey key, NalPath path, ConnectionAccount? account)
     {
         var started = Now;
         NalException cause;
         try
         {
-            var connection = await _providers[key.Provider].ConnectAsync(new ConnectRequest(path, Account: null, PreviousSession: null), _stopping.Token);
+            var connection = await _providers[key.Provider].ConnectAsync(new ConnectRequest(path, account, PreviousSession: null), _stopping.Token);
             ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);
             lock (_gate)
             {
                 _connections.Add(key, connection);
                 _ = Perform(_core.Connected(key, Now));
             }
+            // Not under the lock: one that is broken already says so here.
+            if (connection.Broken is { } broken)
+                _ = WatchAsync(key, connection, broken);
             return;
         }
         catch (NalException failure)
@@ -190,6 +209,33 @@ public sealed partial class ConnectionArbiter
             _ = Perform(_core.ConnectFailed(key, Now));
             _causes.Remove(key);
         }
+    }
+
+    /// <summary>Ends the connection on this side when it has broken. Ends with the connection, which holds the task.</summary>
+    private async Task WatchAsync(ConnectionKey key, IStorageConnection connection, Task<NalException> broken)
+    {
+        await broken;
+        lock (_gate)
+        {
+            // The next connection under this key is another one.
+            if (_connections.TryGetValue(key, out var held) && held == connection)
+                NoticeBroken(key);
+        }
+    }
+
+    /// <summary>Called under the lock, also before a request: one that is known to be broken is not granted, whoever hears of it first.</summary>
+    private void NoticeBroken(ConnectionKey key)
+    {
+        if (!_connections.TryGetValue(key, out var connection) || connection.Broken is not { IsCompletedSuccessfully: true } broken)
+            return;
+        var cause = broken.Result;
+        var actions = _core.Broken(key);
+        if (actions.Count == 0)
+            return;
+        ConnectionBroken(key.Show, cause.Message);
+        _causes[key] = cause;
+        _ = Perform(actions);
+        _causes.Remove(key);
     }
 
     private async Task CloseAsync(ConnectionKey key)

@@ -27,6 +27,9 @@ public sealed partial class ConnectionArbiter
     [LoggerMessage(EventId = 1207, EventName = nameof(Refused), Level = LogLevel.Information, Message = "{Component} - {Reason}")]
     private partial void Refused(string component, string reason);
 
+    [LoggerMessage(EventId = 1209, EventName = nameof(ConnectionBroken), Level = LogLevel.Warning, Message = "The connection to {Server} broke: {Cause}; its leases end, and the next request connects anew")]
+    private partial void ConnectionBroken(string server, string cause);
+
     [LoggerMessage(EventId = 1208, EventName = nameof(NotAccessible), Level = LogLevel.Warning, Message = "{Component} - {Reason}")]
     private partial void NotAccessible(string component, string reason);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 using Capstan.Nal.Exports;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
@@ -10,8 +11,9 @@ namespace Capstan.Nal.Arbiter;
 /// <summary>Shares, counts, bounds and explains connections, and always gives them back. One per process; thread-safe.</summary>
 /// <remarks>
 /// <para>The shell of <see cref="ArbiterCore"/>: it serialises events under one lock, and connects and closes outside it.</para>
-/// <para>Bounded so far within this process: slots across processes, the journal, ghosts, connection accounts and the licensing modes' idle rules
-/// are not there yet. The only storage that needs none of them, and the only one this build opens, is LOCAL.</para>
+/// <para>Accounts of a server are tried in order, each at most once in one request; a refused logon leads to the next. The process's own user is never tried.</para>
+/// <para>Bounded so far within this process: slots across processes, the journal, ghosts, accounts that stay stopped after a refused logon, and the
+/// licensing modes' idle rules are not there yet.</para>
 /// </remarks>
 public sealed partial class ConnectionArbiter : IAsyncDisposable
 {
@@ -38,6 +40,9 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private readonly Dictionary<long, Task> _running = [];
     /// <summary>The cause of the attempt whose failure is being told to those who waited for it.</summary>
     private readonly Dictionary<ConnectionKey, NalException> _causes = [];
+    /// <summary>Leases that ended with their connection before their store was open, and why. An entry goes when its lease is given back.</summary>
+    private readonly Dictionary<long, NalException> _lost = [];
+    private ImmutableDictionary<string, ImmutableArray<ConnectionAccount>> _accounts = ImmutableDictionary<string, ImmutableArray<ConnectionAccount>>.Empty;
     private readonly CancellationTokenSource _stopping = new();
     private long _lastRequest;
     private long _lastWork;
@@ -73,6 +78,16 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(paths);
         _exports.Set(name, paths);
+    }
+
+    /// <summary>Replaces the connection accounts of one server, in the order in which they are tried. Empty removes them. Open connections stay.</summary>
+    /// <param name="server">Canonical, as <see cref="NalPath.Server"/> gives it.</param>
+    public void SetAccounts(string server, IReadOnlyList<ConnectionAccount> accounts)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(server);
+        ArgumentNullException.ThrowIfNull(accounts);
+        ImmutableArray<ConnectionAccount> list = [.. accounts.DistinctBy(account => account.Name, StringComparer.OrdinalIgnoreCase)];
+        ImmutableInterlocked.AddOrUpdate(ref _accounts, server, list, (_, _) => list);
     }
 
     /// <summary>A lease on <paramref name="path"/> (for an abstract export: on one of its entries), or a refusal for capacity.</summary>
@@ -132,7 +147,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
             return [.. _running.Values];
     }
 
-    private IReadOnlyList<RankedPath> Rank(IReadOnlyList<NalPath> candidates)
+    private IReadOnlyList<RankedPath> Rank(IReadOnlyList<NalPath> candidates, LeasePurpose purpose)
     {
         var rules = new SelectionRules(_options.UsePreferredServers, _options.UseExistingConnections, _options.UseRandomPathSelection,
             _options.Preferences, _options.OrderSeed, _options.OrderCycle)
@@ -140,19 +155,37 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         lock (_gate)
         {
             return PathSelection.Rank(candidates,
-                path => _providers.TryGetValue(path.Provider, out var provider) && _core.IsOpen(KeyOf(provider, path)), rules);
+                path => _providers.TryGetValue(path.Provider, out var provider) && Accounts(provider, path, purpose).Any(account => _core.IsOpen(KeyOf(provider, path, account))), rules);
         }
     }
 
-    private static ConnectionKey KeyOf(IStorageProvider provider, NalPath path)
+    /// <summary>The accounts to try on a path, in order: those with a live connection first. One null where no account is known or none is needed.</summary>
+    private IReadOnlyList<ConnectionAccount?> Candidates(IStorageProvider provider, NalPath path, LeasePurpose purpose)
     {
-        var server = provider.ServerOf(path);
-        return new ConnectionKey(provider.Name, server, Account: "", Place: server is null ? path.WithQualifiers(null, isPreferred: false).ToString() : "");
+        lock (_gate)
+            return [.. Accounts(provider, path, purpose).OrderBy(account => _core.IsOpen(KeyOf(provider, path, account)) ? 0 : 1)];
     }
 
-    private sealed class Pending(NalPath path)
+    private IEnumerable<ConnectionAccount?> Accounts(IStorageProvider provider, NalPath path, LeasePurpose purpose)
+    {
+        IReadOnlyList<ConnectionAccount?> none = [null];
+        if (provider.ServerOf(path) is not { } server)
+            return none;
+        var known = purpose.Accounts ?? (_accounts.TryGetValue(server, out var set) ? set : ImmutableArray<ConnectionAccount>.Empty);
+        return known.Count == 0 ? none : known;
+    }
+
+    private static ConnectionKey KeyOf(IStorageProvider provider, NalPath path, ConnectionAccount? account)
+    {
+        var server = provider.ServerOf(path);
+        return new ConnectionKey(provider.Name, server, account?.Name.ToLowerInvariant() ?? "",
+            Place: server is null ? path.WithQualifiers(null, isPreferred: false).ToString() : "");
+    }
+
+    private sealed class Pending(NalPath path, ConnectionAccount? account)
     {
         public NalPath Path => path;
+        public ConnectionAccount? Account => account;
         public TaskCompletionSource<Outcome> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 

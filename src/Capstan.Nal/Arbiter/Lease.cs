@@ -9,7 +9,11 @@ namespace Capstan.Nal.Arbiter;
 /// <param name="KeepWarm">Asks that the connection stays open between leases (counts as persistence).</param>
 /// <param name="Wait">How long the request may wait for a slot, opening included; default 30 s, 0 to 10 min. At 0 the request does not queue,
 /// and the opening alone has the default.</param>
-public sealed record LeasePurpose(string Component, bool KeepWarm = false, TimeSpan? Wait = null);
+public sealed record LeasePurpose(string Component, bool KeepWarm = false, TimeSpan? Wait = null)
+{
+    /// <summary>The accounts of this request, in the order in which they are tried. Null (the default) for those that were set for the server.</summary>
+    public IReadOnlyList<ConnectionAccount>? Accounts { get; init; }
+}
 
 /// <summary>The right to use a connection. Disposing it gives it back; the last one given back closes the connection by the idle rule.</summary>
 public sealed class Lease : IAsyncDisposable
@@ -67,7 +71,7 @@ public sealed record NalTrace(string Requested, IReadOnlyList<NalTraceCandidate>
 
 /// <param name="Path">The candidate.</param>
 /// <param name="Why">Why it stands at this place of the order.</param>
-/// <param name="Accounts">Names of the accounts tried; empty where the storage has none.</param>
+/// <param name="Accounts">Names of the accounts tried, in that order; empty where the storage has none or none was given.</param>
 /// <param name="Outcome"><c>used</c>, <c>not tried</c>, or the failure's message.</param>
 /// <param name="Error">The class of the failure; null when there was none.</param>
 public sealed record NalTraceCandidate(string Path, string Why, IReadOnlyList<string> Accounts, string Outcome, NalError? Error);

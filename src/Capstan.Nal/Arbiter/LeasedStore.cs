@@ -10,8 +10,16 @@ namespace Capstan.Nal.Arbiter;
 internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls abandoned) : IStore
 {
     private volatile bool _ended;
+    private volatile NalException? _lost;
 
     public void End() => _ended = true;
+
+    /// <summary>The connection is over: whoever goes on using the lease is told why.</summary>
+    public void Lose(NalException cause) => _lost = cause;
+
+    /// <summary>What a caller is told who uses a lease whose connection is over.</summary>
+    public static NalException Over(NalException cause, NalPath path) => new(cause.Error, $"the lease on {path} ended with its connection: {cause.Message}",
+        path.ToString(), Completion.NotSent, isTransient: true, cause.Server, cause.Code, cause);
 
     public ValueTask<StoreEntry?> StatAsync(StorePath path, CancellationToken cancellationToken) => Bounded(Store.StatAsync(path, cancellationToken), cancellationToken);
 
@@ -99,5 +107,7 @@ internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls aba
         await entries.DisposeAsync();
     }
 
-    private IStore Store => _ended ? throw new ObjectDisposedException(nameof(Lease), $"the lease on {path} was given back: its store cannot be used any more") : inner;
+    private IStore Store => _ended ? throw new ObjectDisposedException(nameof(Lease), $"the lease on {path} was given back: its store cannot be used any more")
+        : _lost is { } cause ? throw Over(cause, path)
+        : inner;
 }

@@ -34,6 +34,10 @@ public sealed class NalPath : IEquatable<NalPath>
     public int? Port { get; private init; }
     public IReadOnlyList<string> Segments { get; private init; } = [];
 
+    /// <summary>The server's canonical name, <c>host:port</c> with the port always there and an address of IPv6 in brackets: <c>fs1:445</c>,
+    /// <c>[fd00::1]:4450</c>. Null for a path that names no server (LOCAL, NWNDS, ABEXPRT).</summary>
+    public string? Server => _syntax.Root == RootKind.Host ? RootText.Write(Root, Port ?? _syntax.DefaultPort) : null;
+
     /// <summary>True for <c>ABEXPRT</c>: a name for a list of paths, which only the arbiter can resolve.</summary>
     public bool IsExport => _syntax == PathSyntax.Export;
 

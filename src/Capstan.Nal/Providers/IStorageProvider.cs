@@ -17,11 +17,13 @@ public interface IStorageProvider
 }
 
 /// <param name="Path">A path on the server.</param>
-/// <param name="Account">The connection account; null where the storage has none (LOCAL).</param>
+/// <param name="Account">The connection account; null where the storage has none (LOCAL), or where none is known for this server. It is then the
+/// provider's to say that it needs one: the process's own user is never tried in its place.</param>
 /// <param name="PreviousSession">A ghost's session to end at logon; null for none.</param>
 public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, ulong? PreviousSession);
 
-/// <summary>Credentials that the site hands to clients for reaching a CAP. They open storage and give no other right.</summary>
+/// <summary>Credentials for reaching a server. They open storage and give no other right.</summary>
+/// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>. Names that differ in letter case only are the same.</param>
 public sealed record ConnectionAccount(string Name, Secret Password);
 
 /// <summary>A secret that no log, debugger display or interpolation prints.</summary>
@@ -37,6 +39,10 @@ public interface IStorageConnection
 {
     /// <summary>The server's session id, for the journal; null where there is none.</summary>
     ulong? SessionId { get; }
+
+    /// <summary>Completes, with the cause, when the connection is over although nobody closed it; it is never granted again then. Never fails.</summary>
+    /// <value>Null (the default) for storage whose connections cannot break. A connection that is being closed need not complete it.</value>
+    Task<NalException>? Broken => null;
 
     /// <summary>A store rooted at <paramref name="path"/>, which must be on this connection's server.</summary>
     /// <exception cref="NalException"><see cref="NalError.NotFound"/> when the root is not there, <see cref="NalError.AccessDenied"/>.</exception>

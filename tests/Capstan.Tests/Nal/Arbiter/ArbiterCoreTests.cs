@@ -136,6 +136,42 @@ public sealed class ArbiterCoreTests
         Assert.Equal([new ArbiterAction.Connect(other, 2)], Ask(2, other));
     }
 
+    [Fact]
+    public void A_broken_connection_ends_its_leases_and_is_never_granted_again()
+    {
+        Ask(1, Fs1);
+        Ask(2, Fs1);
+        _core.Connected(Fs1, TimeSpan.Zero);
+        Assert.Equal([new ArbiterAction.Lose(1, Fs1), new ArbiterAction.Lose(2, Fs1), new ArbiterAction.Close(Fs1)], _core.Broken(Fs1));
+        Assert.False(_core.IsOpen(Fs1));
+        Assert.Empty(Ask(3, Fs1));
+        Assert.Empty(_core.Release(1, TimeSpan.Zero));
+        Assert.Equal([new ArbiterAction.Connect(Fs1, 3)], _core.Closed(Fs1, TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void A_warm_connection_that_breaks_is_kept_by_nobody()
+    {
+        _core.Request(1, Fs1, "CCIM", keepWarm: true, mayQueue: true, Never, TimeSpan.Zero);
+        _core.Connected(Fs1, TimeSpan.Zero);
+        _core.Release(1, TimeSpan.Zero);
+        Assert.Equal([new ArbiterAction.Close(Fs1)], _core.Broken(Fs1));
+        Assert.Empty(_core.Closed(Fs1, TimeSpan.Zero));
+        Assert.Empty(_core.Read());
+    }
+
+    [Fact]
+    public void What_breaks_while_it_closes_or_is_not_there_changes_nothing()
+    {
+        Assert.Empty(_core.Broken(Fs1));
+        Ask(1, Fs1);
+        Assert.Empty(_core.Broken(Fs1));
+        _core.Connected(Fs1, TimeSpan.Zero);
+        _core.Release(1, TimeSpan.Zero);
+        Assert.Empty(_core.Broken(Fs1));
+        Assert.Equal(ConnectionState.Closing, Assert.Single(_core.Read()).State);
+    }
+
     /// <summary>Design, section 10: 1 (open only while needed) and 2 (never more than the budget), and 3 for requests (each ends, once).</summary>
     [Fact]
     public void No_schedule_breaks_invariants_1_and_2_and_every_request_ends_once() =>
@@ -178,8 +214,8 @@ public sealed class ArbiterCoreTests
 
         private void Step(int choice)
         {
-            var what = choice % 8;
-            var pick = choice / 8;
+            var what = choice % 9;
+            var pick = choice / 9;
             if (what <= 2)
                 Ask(pick);
             else if (what == 3 && _attempts.Count > 0)
@@ -190,6 +226,8 @@ public sealed class ArbiterCoreTests
                 GiveBack(_leases.ElementAt(pick % _leases.Count));
             else if (what == 6 && _asked.Count > 0)
                 Abandon(_asked.ElementAt(pick % _asked.Count));
+            else if (what == 7 && _open.Count > 0)
+                Do(_core.Broken(_open.ElementAt(pick % _open.Count)));
             else
                 Do(_core.Tick(_now += TimeSpan.FromSeconds(pick % 5)));
             Check();
@@ -239,6 +277,7 @@ public sealed class ArbiterCoreTests
                     case ArbiterAction.Close close: Assert.True(_open.Remove(close.Key) && _closing.Add(close.Key)); break;
                     case ArbiterAction.Grant grant: End(grant.Request, "granted"); _leases.Add(grant.Request); Assert.Contains(grant.Key, _open); break;
                     case ArbiterAction.Refuse refuse: End(refuse.Request, "refused"); break;
+                    case ArbiterAction.Lose lose: Assert.True(_leases.Remove(lose.Request) && _open.Contains(lose.Key)); break;
                     case ArbiterAction.Fail fail: End(fail.Request, "failed"); break;
                 }
             }

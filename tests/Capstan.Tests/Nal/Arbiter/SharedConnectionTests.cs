@@ -101,7 +101,7 @@ public sealed class SharedConnectionTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromSeconds(30));
         var thrown = await Assert.ThrowsAsync<NalException>(() => asked);
         Assert.Equal((NalError.Connect, true), (thrown.Error, thrown.IsTransient));
-        Assert.Contains("waited 30.0 s for an answer of fs1", thrown.Message, StringComparison.Ordinal);
+        Assert.Contains("waited 30.0 s for an answer of fs1:445", thrown.Message, StringComparison.Ordinal);
         gate.SetResult();
     }
 
