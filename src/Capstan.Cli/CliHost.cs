@@ -34,6 +34,9 @@ internal sealed class CliHost
     /// <summary>True when <see cref="Error"/> is a terminal on which a spinner may turn.</summary>
     public bool IsInteractive { get; init; }
 
+    /// <summary>Asks for a password without showing it; null when nobody sits at a terminal.</summary>
+    public Func<string, string>? ReadPassword { get; init; }
+
     /// <summary>Whether signals of the process end the verb in order; off in tests.</summary>
     public bool HandlesSignals { get; init; }
 
@@ -61,7 +64,23 @@ internal sealed class CliHost
             UseColor = mayColor && !Console.IsOutputRedirected,
             IsInteractive = mayColor && !Console.IsErrorRedirected,
             HandlesSignals = true,
+            ReadPassword = Console.IsInputRedirected || Console.IsErrorRedirected ? null : Prompt,
         };
+    }
+
+    private static string Prompt(string question)
+    {
+        Console.Error.Write(question);
+        var typed = new System.Text.StringBuilder();
+        while (Console.ReadKey(intercept: true) is { Key: not ConsoleKey.Enter } key)
+        {
+            if (key.Key == ConsoleKey.Backspace)
+                typed.Length = Math.Max(0, typed.Length - 1);
+            else if (!char.IsControl(key.KeyChar))
+                typed.Append(key.KeyChar);
+        }
+        Console.Error.WriteLine();
+        return typed.ToString();
     }
 
     /// <summary>Waits for work, and lets a spinner turn once a second has passed.</summary>

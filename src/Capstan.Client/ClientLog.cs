@@ -88,4 +88,10 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3024, EventName = nameof(ChainContinued), Level = LogLevel.Warning,
         Message = "This client's state was lost; it goes on after record {Sequence}, which the site has; {Count} records were signed again behind it")]
     public static partial void ChainContinued(ILogger logger, long sequence, int count);
+
+    [LoggerMessage(EventId = 3025, EventName = nameof(AccountsAdopted), Level = LogLevel.Information, Message = "{Count} connection accounts of policy version {Version} are in force")]
+    public static partial void AccountsAdopted(ILogger logger, int count, long version);
+
+    [LoggerMessage(EventId = 3026, EventName = nameof(SecretsInvalid), Level = LogLevel.Error, Message = "The policy's secrets cannot be opened ({Cause}); the connection accounts that were known stay in use")]
+    public static partial void SecretsInvalid(ILogger logger, string cause);
 }

@@ -12,6 +12,7 @@ internal static class StatusCode
     public const string ComponentFailed = "component_failed";
     public const string ComponentNotImplemented = "component_not_implemented";
     public const string ItemTooLarge = "item_too_large";
+    public const string SecretsInvalid = "secrets_invalid";
     public const string CapUnreachable = "cap_unreachable";
 }
 

@@ -183,8 +183,8 @@ public abstract class SiteStoreConformance : IAsyncLifetime
     public async Task A_cap_keeps_publishing_and_draining_apart()
     {
         var caps = new CapStore(Database);
-        Assert.True(await caps.AddAsync("p", "per-server:10", 2, Now, None));
-        Assert.False(await caps.AddAsync("p", null, 0, Now, None));
+        Assert.True(await Database.WriteAsync(transaction => CapStore.AddAsync(transaction, "p", "per-server:10", 2, Now), None));
+        Assert.False(await Database.WriteAsync(transaction => CapStore.AddAsync(transaction, "p", null, 0, Now), None));
         await caps.DrainingFailedAsync("p", null, "Connect", "gone", Now, Now.AddSeconds(5), None);
         await caps.PublishedAsync("p", 7, Now, None);
         Assert.Equal((0L, 1L, "gone", 7L), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.DrainFailures, cap.Failure!.Message, cap.PublishedVersion)).Single());
@@ -194,15 +194,15 @@ public abstract class SiteStoreConformance : IAsyncLifetime
         await caps.PublishingFailedAsync("p", "StorageFull", "full", Now.AddHours(1), Now.AddHours(2), None);
         await caps.DrainedAsync("p", 0, Now, None);
         Assert.Equal((2L, Times.Of(Now)), (await caps.ListAsync(None)).Select(cap => (cap.Failures, cap.FailingSince!.Value)).Single());
-        Assert.True(await caps.RemoveAsync("p", None));
-        Assert.False(await caps.RemoveAsync("p", None));
+        Assert.True(await Database.WriteAsync(transaction => CapStore.RemoveAsync(transaction, "p"), None));
+        Assert.False(await Database.WriteAsync(transaction => CapStore.RemoveAsync(transaction, "p"), None));
     }
 
     [Fact]
     public async Task A_cap_that_was_published_again_is_not_called_failing_for_what_the_loader_missed_before()
     {
         var caps = new CapStore(Database);
-        await caps.AddAsync("p", null, 0, Now, None);
+        await Database.WriteAsync(transaction => CapStore.AddAsync(transaction, "p", null, 0, Now), None);
         await caps.PublishedAsync("p", 1, Now, None);
         await caps.DrainingFailedAsync("p", Times.Of(Now), "NotFound", "gone", Now, Now.AddSeconds(5), None);
         Assert.NotNull((await caps.ListAsync(None)).Single().Failure);

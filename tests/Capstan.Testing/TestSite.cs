@@ -50,12 +50,13 @@ public sealed class TestSite : IDisposable
     /// <summary>Records that arrived again.</summary>
     public int Duplicates { get; private set; }
 
-    public string Token(string cap, string? secret = null) => new EnrolmentToken
+    public string Token(string cap, string? secret = null, IReadOnlyList<AccountSecret>? accounts = null) => new EnrolmentToken
     {
         SiteCode = SiteCode,
         RootHash = _repository.RootHash,
         RootVersion = _repository.RootVersion,
         Caps = [cap],
+        Accounts = accounts,
         TokenId = "t1",
         Secret = secret ?? Convert.ToBase64String(new byte[32]).TrimEnd('=').Replace('+', '-').Replace('/', '_'),
     }.Encode();

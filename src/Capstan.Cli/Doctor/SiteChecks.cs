@@ -46,7 +46,9 @@ internal static class SiteChecks
         // One line per state: the names say what, "cap check" says the rest.
         foreach (var group in wrong.GroupBy(line => line.State, StringComparer.Ordinal))
             yield return new DoctorLine("cap", group.Key, $"{cap.Path}: {string.Join(", ", group.Select(line => line.Name))}", $"{host.Command} cap check '{cap.Path}' tells each with its remedy.");
-        yield return await TimestampAsync(host, cap.Path, cancellationToken);
+        // On a share only the site has an account; it has verified the signatures in its check, and says there what is wrong with them.
+        if (NalPath.Parse(cap.Path).Server is null)
+            yield return await TimestampAsync(host, cap.Path, cancellationToken);
     }
 
     private static string StateOf(string severity) => severity switch

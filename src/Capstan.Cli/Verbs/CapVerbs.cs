@@ -18,6 +18,7 @@ internal static class CapVerbs
         [
             new("PATH", cap => cap.Path),
             new("STATE", cap => cap.State, NoWrap: true),
+            new("ACCOUNTS", cap => Accounts(cap)),
             new("PUBLISHED", cap => Display.Relative(cap.LastPublished, host.Time.GetUtcNow()), NoWrap: true),
             new("DRAINED", cap => Display.Relative(cap.LastDrained, host.Time.GetUtcNow()), NoWrap: true),
             new("INBOX", cap => Display.Count(cap.InboxCount), IsNumber: true),
@@ -27,8 +28,14 @@ internal static class CapVerbs
             new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("state", cap => cap.State),
             new("lastPublished", cap => cap.LastPublished), new("publishedVersion", cap => cap.PublishedVersion), new("lastDrained", cap => cap.LastDrained),
             new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
+            new("accounts", cap => string.Join(' ', cap.Accounts ?? [])), new("clientAccounts", cap => string.Join(' ', cap.ClientAccounts ?? [])),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
+
+    /// <summary>The site's, and the clients' where they have their own.</summary>
+    private static string? Accounts(CapRow cap) => cap.Accounts is null ? null
+        : cap.ClientAccounts is null || cap.ClientAccounts.SequenceEqual(cap.Accounts) ? string.Join(", ", cap.Accounts)
+        : $"{string.Join(", ", cap.Accounts)}; clients: {string.Join(", ", cap.ClientAccounts)}";
 
     private static readonly Listing<CapCheckLine> CheckLines = new(
         [new("STATE", line => line.State, NoWrap: true), new("CHECK", line => line.Name), new("DETAIL", line => line.Detail)],
@@ -53,11 +60,17 @@ internal static class CapVerbs
             },
         };
         var headroom = new Option<int>("--headroom") { Description = "Connections that are left to others (default 0)", HelpName = "N", Validators = { result => Arguments.AtLeast(result, 0) } };
-        return new Verb("add", "Give the site a client access point, and print how to set its rights", "capstan cap add /srv/cap", "capstan cap add /srv/cap --licensing per-server:20 --headroom 5")
-            .With(path, licensing, headroom).With([.. site.Options])
+        var account = new Credentials("", "CAPSTAN_PASSWORD", "The site's account at the server; its clients use it, too, unless they get their own");
+        var clients = new Credentials("client-", "CAPSTAN_CLIENT_PASSWORD", "The clients' own account at the server, with fewer rights");
+        return new Verb("add", "Give the site a client access point, and print how to set its rights; for one that it has, another account", "capstan cap add /srv/cap",
+                "capstan cap add /srv/cap --licensing per-server:20 --headroom 5",
+                @"capstan cap add 'MSWNET:[""SMS_SITE=ABC""]\\fs1\cap\' --account capsite --password-file F --client-account capclient --client-password-file G")
+            .With(path, licensing, headroom).With([.. account.Options, .. clients.Options, .. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
-                var request = new CapAdd(parse.GetRequiredValue(path).ToString(), parse.GetValue(licensing), parse.GetValue(headroom));
+                var request = new CapAdd(parse.GetRequiredValue(path).ToString(), parse.GetValue(licensing), parse.GetValue(headroom),
+                    await account.ReadAsync(parse, host, cancellationToken) is { } own ? new CapAccount(own.Name, own.Password) : null,
+                    await clients.ReadAsync(parse, host, cancellationToken) is { } theirs ? new CapAccount(theirs.Name, theirs.Password) : null);
                 var added = await host.WithProgressAsync("adding and publishing", () => api.AddCapAsync(request, cancellationToken));
                 await host.Out.WriteLineAsync($"Added {VisibleText.Of(added.Cap.Path)} ({added.Cap.State}).");
                 foreach (var line in added.Recipe)
@@ -87,7 +100,7 @@ internal static class CapVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var path = Arguments.Path(host, description: "One of the site's client access points, as `cap list` shows it");
-        return new Verb("check", "Verify what is published there, and try with the site's own account what clients do", "capstan cap check /srv/cap")
+        return new Verb("check", "Verify what is published there, and try what clients do: on a share with the clients' account", "capstan cap check /srv/cap")
             .With(path, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {

@@ -42,19 +42,20 @@ internal static class NalExplainVerbs
     public static Verb Explain(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = NalVerbs.Timeout();
+        var access = new NalAccess();
         var output = Arguments.Output();
         return new Verb("explain", "How a path is resolved: candidates, their order, accounts, and each failure", "capstan nal explain /srv/cap", "capstan nal explain smb://fs1/cap/ -o json")
-            .With(path, timeout, output)
+            .With(path, output).With(access.Options)
             .Does(host, async (parse, cancellationToken) =>
             {
                 var requested = parse.GetRequiredValue(path);
                 var format = parse.GetValue(output);
+                var purpose = await access.PurposeAsync(parse, host, cancellationToken);
                 await using var arbiter = NalSession.CreateArbiter(host);
                 LeaseResult result;
                 try
                 {
-                    result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                    result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, purpose, cancellationToken).AsTask());
                 }
                 catch (NalException failure) when (failure.Trace is not null)
                 {
@@ -75,15 +76,16 @@ internal static class NalExplainVerbs
     public static Verb Connections(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = NalVerbs.Timeout();
+        var access = new NalAccess();
         var output = Arguments.Output();
         return new Verb("connections", "Connect to a path, and show the connection that it takes", "capstan nal connections /srv/cap")
-            .With(path, timeout, output)
+            .With(path, output).With(access.Options)
             .Does(host, async (parse, cancellationToken) =>
             {
                 var requested = parse.GetRequiredValue(path);
+                var purpose = await access.PurposeAsync(parse, host, cancellationToken);
                 await using var arbiter = NalSession.CreateArbiter(host);
-                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, NalSession.Purpose(parse.GetValue(timeout)), cancellationToken).AsTask());
+                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, purpose, cancellationToken).AsTask());
                 if (!result.TryGetLease(out var lease, out var refusal))
                     throw NalSession.Refused(refusal);
                 await using (lease)

@@ -15,10 +15,10 @@ internal static class NalSession
 
     /// <summary>Runs <paramref name="work"/> with a lease on <paramref name="path"/>.</summary>
     /// <exception cref="CliException">Refused for capacity, with the next try.</exception>
-    public static async Task<int> UseAsync(CliHost host, NalPath path, TimeSpan wait, Func<IStore, Task<int>> work, CancellationToken cancellationToken)
+    public static async Task<int> UseAsync(CliHost host, NalPath path, LeasePurpose purpose, Func<IStore, Task<int>> work, CancellationToken cancellationToken)
     {
         await using var arbiter = CreateArbiter(host);
-        var result = await host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, Purpose(wait), cancellationToken).AsTask());
+        var result = await host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, purpose, cancellationToken).AsTask());
         if (!result.TryGetLease(out var lease, out var refusal))
             throw Refused(refusal);
         await using (lease)
@@ -26,13 +26,12 @@ internal static class NalSession
     }
 
     /// <summary>As <see cref="UseAsync"/>, for a path that names one entry: the lease is on the directory that holds it.</summary>
-    public static Task<int> UseEntryAsync(CliHost host, NalPath path, TimeSpan wait, Func<IStore, StorePath, Task<int>> work, CancellationToken cancellationToken)
+    public static Task<int> UseEntryAsync(CliHost host, NalPath path, LeasePurpose purpose, Func<IStore, StorePath, Task<int>> work, CancellationToken cancellationToken)
     {
         var (parent, name) = Split(path);
-        return UseAsync(host, parent, wait, store => work(store, name), cancellationToken);
+        return UseAsync(host, parent, purpose, store => work(store, name), cancellationToken);
     }
 
-    public static LeasePurpose Purpose(TimeSpan wait) => new("nal", Wait: wait);
 
     public static CliException Refused(Refusal refusal) =>
         new(refusal.NextTry is { } next ? $"{refusal.Reason}; next try {Display.Utc(next)}" : refusal.Reason, ExitCode.Full);

@@ -15,10 +15,6 @@ internal static class NalVerbs
     public static Command Create(CliHost host) => new Verb("nal", "Work with any storage through the network abstraction layer", "capstan nal ls /srv/cap", "capstan nal explain 'LOCAL:\\\\srv\\cap\\'")
         .With(List(host), Cat(host), Stat(host), Put(host), Remove(host), NalExplainVerbs.Explain(host), NalExplainVerbs.Connections(host));
 
-    /// <summary>How long a verb waits for a full server.</summary>
-    public static Option<TimeSpan> Timeout() =>
-        Arguments.Duration("--timeout", "How long to wait for a server that is full (default 30s, at most 10m)", "30s", TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(10));
-
     private static Listing<NalEntry> Entries(CliHost host) => new(
         [
             new("SIZE", entry => entry.IsDirectory ? "dir" : Display.Bytes(entry.LengthBytes), IsNumber: true, NoWrap: true),
@@ -34,11 +30,11 @@ internal static class NalVerbs
     private static Verb List(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = Timeout();
+        var access = new NalAccess();
         var output = Arguments.Output();
-        return new Verb("ls", "Entries of a directory", "capstan nal ls /srv/cap", "capstan nal ls smb://fs1/cap/ -o json")
-            .With(path, timeout, output)
-            .Does(host, (parse, cancellationToken) => NalSession.UseAsync(host, parse.GetRequiredValue(path), parse.GetValue(timeout), async store =>
+        return new Verb("ls", "Entries of a directory", "capstan nal ls /srv/cap", "capstan nal ls smb://fs1/cap/ --account capsite --password-file F -o json")
+            .With(path, output).With(access.Options)
+            .Does(host, (parse, cancellationToken) => access.UseAsync(parse, host, parse.GetRequiredValue(path), async store =>
             {
                 var entries = new List<NalEntry>();
                 await foreach (var entry in store.ListAsync(StorePath.Root, cancellationToken))
@@ -52,10 +48,10 @@ internal static class NalVerbs
     private static Verb Cat(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = Timeout();
+        var access = new NalAccess();
         return new Verb("cat", "Write a file to standard output", "capstan nal cat /srv/cap/README.txt")
-            .With(path, timeout)
-            .Does(host, (parse, cancellationToken) => NalSession.UseEntryAsync(host, parse.GetRequiredValue(path), parse.GetValue(timeout), async (store, name) =>
+            .With(path).With(access.Options)
+            .Does(host, (parse, cancellationToken) => access.UseEntryAsync(parse, host, parse.GetRequiredValue(path), async (store, name) =>
             {
                 var entry = await store.StatAsync(name, cancellationToken) ?? throw Missing(parse.GetRequiredValue(path));
                 if (entry.IsDirectory)
@@ -76,11 +72,11 @@ internal static class NalVerbs
     private static Verb Stat(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = Timeout();
+        var access = new NalAccess();
         var output = Arguments.Output();
         return new Verb("stat", "Facts about one entry", "capstan nal stat /srv/cap/metadata/timestamp.json")
-            .With(path, timeout, output)
-            .Does(host, (parse, cancellationToken) => NalSession.UseEntryAsync(host, parse.GetRequiredValue(path), parse.GetValue(timeout), async (store, name) =>
+            .With(path, output).With(access.Options)
+            .Does(host, (parse, cancellationToken) => access.UseEntryAsync(parse, host, parse.GetRequiredValue(path), async (store, name) =>
             {
                 var entry = NalEntry.Of(await store.StatAsync(name, cancellationToken) ?? throw Missing(parse.GetRequiredValue(path)));
                 await Entries(host).WriteAsync(host, parse.GetValue(output), [entry], entry);
@@ -93,10 +89,10 @@ internal static class NalVerbs
         var file = new Argument<string>("FILE") { Description = "A file of this machine, or - for standard input" };
         var path = Arguments.Path(host);
         var replace = new Option<bool>("--replace") { Description = "Replace the entry when it is there (at most 256 MiB)" };
-        var timeout = Timeout();
+        var access = new NalAccess();
         return new Verb("put", "Create a file; refused when the name is taken", "capstan nal put notes.txt /srv/cap/notes.txt", "echo hello | capstan nal put - /srv/cap/hello.txt")
-            .With(file, path, replace, timeout)
-            .Does(host, (parse, cancellationToken) => NalSession.UseEntryAsync(host, parse.GetRequiredValue(path), parse.GetValue(timeout), async (store, name) =>
+            .With(file, path, replace).With(access.Options)
+            .Does(host, (parse, cancellationToken) => access.UseEntryAsync(parse, host, parse.GetRequiredValue(path), async (store, name) =>
             {
                 var source = parse.GetRequiredValue(file);
                 await using var content = source is "-" ? host.OpenInput() : File.OpenRead(host.FullPath(source));
@@ -111,10 +107,10 @@ internal static class NalVerbs
     private static Verb Remove(CliHost host)
     {
         var path = Arguments.Path(host);
-        var timeout = Timeout();
+        var access = new NalAccess();
         return new Verb("rm", "Delete a file or an empty directory", "capstan nal rm /srv/cap/notes.txt")
-            .With(path, timeout)
-            .Does(host, (parse, cancellationToken) => NalSession.UseEntryAsync(host, parse.GetRequiredValue(path), parse.GetValue(timeout), async (store, name) =>
+            .With(path).With(access.Options)
+            .Does(host, (parse, cancellationToken) => access.UseEntryAsync(parse, host, parse.GetRequiredValue(path), async (store, name) =>
                 name.IsRoot ? throw new CliException($"{parse.GetRequiredValue(path)} is the root of a storage, which stays.", ExitCode.Usage)
                 : await store.DeleteAsync(name, cancellationToken) ? ExitCode.Done
                 : throw Missing(parse.GetRequiredValue(path)), cancellationToken));

@@ -156,6 +156,10 @@ internal sealed class Ccim : IDisposable
     {
         var caps = CapExport.Paths(_core);
         _arbiter.SetExport(Export, caps);
+        // Read anew for each contact: an installation with another token may have brought some.
+        var accounts = CapAccounts.Read(_core, problems);
+        foreach (var server in CapAccounts.Servers(caps))
+            _arbiter.SetAccounts(server, CapAccounts.For(server, accounts));
         _order.Prepare();
         LeaseResult result;
         try

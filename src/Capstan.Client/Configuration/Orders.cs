@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Nal.Paths;
@@ -113,9 +115,16 @@ internal sealed class Orders(ClientCore core)
             return fault;
         if (Unchanged(DocumentName.Policy, target))
             return null;
+        var secrets = OpenSecrets(policy, target);
         var before = core.Lifecycle;
         var returns = before == ClientLifecycle.Retired && policy.State == "approved";
         // A request that still waits has been answered; left in the spool it would be urgent for ever.
+        if (secrets is not null)
+        {
+            // Before the policy: after a crash between the two, both are taken again.
+            core.State.Adopt(DocumentName.Secrets, secrets);
+            AccountFile.Remove(core.Directory);
+        }
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         if (returns)
@@ -125,6 +134,26 @@ internal sealed class Orders(ClientCore core)
         if (policy.State == "retired" && before != ClientLifecycle.Retired)
             ClientLog.Retired(core.Log, core.SiteCode);
         return null;
+    }
+
+    /// <summary>The secrets of a policy when this device can open them. Without, and when it cannot, the accounts that work stay.</summary>
+    private StoredDocument? OpenSecrets(Policy policy, TufTarget target)
+    {
+        if (policy.Secrets is not { } secrets)
+            return null;
+        try
+        {
+            var opened = CapAccounts.Open(secrets, core);
+            ClientLog.AccountsAdopted(core.Log, opened.Accounts.Count, target.RoleVersion);
+            core.Spool.Over(ClientCore.Component, StatusCode.SecretsInvalid);
+            return new StoredDocument(target.RoleVersion, target.Sha256, Encoding.ASCII.GetBytes(secrets));
+        }
+        catch (ProtocolException e)
+        {
+            ClientLog.SecretsInvalid(core.Log, e.Message);
+            core.Report("error", StatusCode.SecretsInvalid, $"{target.Path}: its secrets cannot be opened ({e.Message}); the connection accounts that were known stay in use");
+            return null;
+        }
     }
 
     private void Missing(string target)

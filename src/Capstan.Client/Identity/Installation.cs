@@ -21,11 +21,16 @@ internal static class Installation
         var own = cap is null ? null : OwnCap(cap);
         var present = await PresentAsync(directory, enrolment, own, cancellationToken);
         if (present == Present.Settled)
+        {
+            // Beside a client that runs: it reads the file before each contact, and needs it most when no account of its own works any more.
+            await SaveAccountsAsync(directory, enrolment, cancellationToken);
             return;
+        }
 
         using var taken = Prepare(directory);
         if (present == Present.OtherCap)
         {
+            await SaveAccountsAsync(directory, enrolment, cancellationToken);
             using var approved = ClientDatabase.Open(directory);
             new ClientState(approved).Set((StateKey.OwnCaps, own));
             return;
@@ -33,6 +38,7 @@ internal static class Installation
         try
         {
             await DeviceKeys.EnsureAsync(directory, cancellationToken);
+            await AccountFile.SaveAsync(directory, enrolment.Accounts, cancellationToken);
             await EnrolmentSecret.SaveAsync(directory, token.Trim(), cancellationToken);
         }
         catch (IOException e)
@@ -130,6 +136,23 @@ internal static class Installation
         return sameCap && present is not null && present.TokenId == enrolment.TokenId && present.Secret == enrolment.Secret ? Present.Settled : Present.Incomplete;
     }
 
+    /// <summary>An approved client gets the accounts of a token, too: how it is helped when the server accepts none of those that it has.</summary>
+    private static async Task SaveAccountsAsync(string directory, EnrolmentToken enrolment, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await AccountFile.SaveAsync(directory, enrolment.Accounts, cancellationToken);
+        }
+        catch (IOException e)
+        {
+            throw Unwritable(directory, e);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw ClientErrors.AccessDenied(directory, e);
+        }
+    }
+
     private static EnrolmentToken Decode(string token)
     {
         try
@@ -187,7 +210,7 @@ internal static class Installation
     {
         foreach (var name in new[] { ClientDatabase.FileName, ClientDatabase.FileName + "-wal", ClientDatabase.FileName + "-shm", ClientDatabase.FileName + "-journal" })
             yield return Path.Combine(directory, name);
-        foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName })
+        foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName, AccountFile.FileName })
         {
             yield return Path.Combine(directory, DeviceKeys.Folder, name);
             yield return Path.Combine(directory, DeviceKeys.Folder, name + ".tmp");

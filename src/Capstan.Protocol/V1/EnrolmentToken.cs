@@ -22,6 +22,8 @@ public sealed record EnrolmentToken
     public required int RootVersion { get; init; }
     /// <summary>NAL paths of the CAPs, classic form; 1 to 64.</summary>
     public required IReadOnlyList<string> Caps { get; init; }
+    /// <summary>Connection accounts for the CAPs, in the order in which they are tried; null when none is needed.</summary>
+    public IReadOnlyList<AccountSecret>? Accounts { get; init; }
     /// <summary>Names the token to the site.</summary>
     public required string TokenId { get; init; }
     /// <summary>256 random bits, base64url.</summary>
@@ -55,7 +57,7 @@ public sealed record EnrolmentToken
         return Documents.EnrolmentToken.Decode(StrictBase64Url.Decode(token.AsSpan(Prefix.Length, dot - Prefix.Length), "the enrolment token"));
     }
 
-    /// <summary>Without the secret.</summary>
+    /// <summary>Without the secrets.</summary>
     public override string ToString() => $"{nameof(EnrolmentToken)} {{ SiteCode = {SiteCode}, TokenId = {TokenId}, Secret = (hidden) }}";
 
     internal void Check(Problems problems)
@@ -66,6 +68,8 @@ public sealed record EnrolmentToken
         problems.Range("rootVersion", RootVersion, 1, int.MaxValue);
         problems.Require(Caps.Count > 0, "caps", "must name at least one CAP");
         problems.Each("caps", Caps, static (problems, path) => problems.Line("", path), MaxCaps);
+        if (Accounts is not null)
+            AccountSecret.Check(Accounts, problems);
         problems.Word("tokenId", TokenId);
         problems.Require(StrictBase64Url.TryDecode(Secret, out var secret) && secret.Length == SecretBytes, "secret", "must be base64url of 32 bytes");
     }

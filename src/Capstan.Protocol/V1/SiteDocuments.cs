@@ -142,7 +142,7 @@ public sealed record PolicySecrets
 
     public int Version { get; init; } = 1;
 
-    /// <summary>Connection accounts in the order in which they are tried; at most 64, each name once.</summary>
+    /// <summary>Connection accounts in the order in which they are tried; at most 64, each name once for one server.</summary>
     public IReadOnlyList<AccountSecret> Accounts { get; init; } = [];
 
     /// <summary>Names only.</summary>
@@ -151,13 +151,24 @@ public sealed record PolicySecrets
     internal void Check(Problems problems)
     {
         problems.Version(Version);
-        problems.Each("accounts", Accounts, static (problems, account) => account.Check(problems), MaxAccounts);
-        problems.Require(Accounts.DistinctBy(account => account?.Name, StringComparer.OrdinalIgnoreCase).Count() == Accounts.Count, "accounts", "must name each account once");
+        AccountSecret.Check(Accounts, problems);
     }
 }
 
-public sealed record AccountSecret(string Name, string Password)
+/// <summary>A connection account: it opens storage and gives no other right.</summary>
+/// <param name="Name">As the server knows it.</param>
+/// <param name="Server">Canonical <c>host:port</c> of the server that knows it; null for every server of the CAP list.</param>
+public sealed record AccountSecret(string Name, string Password, string? Server = null)
 {
+    internal const int MaxAccounts = PolicySecrets.MaxAccounts;
+
+    /// <summary>Checks the member <c>accounts</c>.</summary>
+    internal static void Check(IReadOnlyList<AccountSecret> accounts, Problems problems)
+    {
+        problems.Each("accounts", accounts, static (problems, account) => account.Check(problems), MaxAccounts);
+        problems.Require(accounts.DistinctBy(account => (account?.Name.ToUpperInvariant(), account?.Server)).Count() == accounts.Count, "accounts", "must name each account once");
+    }
+
     /// <summary>The name only.</summary>
     public override string ToString() => $"{nameof(AccountSecret)} {{ Name = {Name}, Password = (hidden) }}";
 
@@ -165,6 +176,8 @@ public sealed record AccountSecret(string Name, string Password)
     {
         problems.Line("name", Name, 256);
         problems.Text("password", Password, 1024);
+        if (Server is not null)
+            problems.Line("server", Server, 300);
     }
 }
 

@@ -32,8 +32,20 @@ internal static class CapEndpoints
             return Problems.Invalid($"The path '{cap.Path}' is not a NAL path: at column {error.Column}, expected {error.Expected}. For a folder: LOCAL:\\\\srv\\cap\\ or file:///srv/cap/.");
         if (Licensing.Fault(cap.Licensing, cap.Headroom) is { } fault)
             return Problems.Invalid(fault);
+        if ((Fault(cap.Account, "account") ?? Fault(cap.ClientAccount, "clientAccount")) is { } bad)
+            return Problems.Invalid(bad);
+        if (path.Server is null && (cap.Account ?? cap.ClientAccount) is not null)
+            return Problems.Invalid($"{path} names no server, so it takes no account.");
         return Results.Json(await administration.AddAsync(path, cap, cancellationToken), ApiJson.Default.CapAdded, statusCode: StatusCodes.Status201Created);
     }
+
+    private static string? Fault(CapAccount? account, string member) => account switch
+    {
+        null => null,
+        { Name.Length: < 1 or > 256 } => $"{member}.name must have 1 to 256 characters.",
+        { Password.Length: > 1_024 } => $"{member}.password has at most 1,024 characters.",
+        _ => account.Name.Any(char.IsControl) ? $"{member}.name must not have control characters." : null,
+    };
 
     private static async Task<IResult> RemoveAsync(CapAdministration administration, string path, CancellationToken cancellationToken) =>
         NalPath.TryParse(path, out var parsed, out _) && await administration.RemoveAsync(parsed, cancellationToken)

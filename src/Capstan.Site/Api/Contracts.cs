@@ -34,11 +34,25 @@ public sealed record QuarantineRow(long Id, string Cap, string FileName, string 
 /// <summary>GET /api/v1/caps</summary>
 /// <param name="LastError">One line with the cause; null when the last pass succeeded.</param>
 /// <param name="ErrorCode">What kind of error it is, for example <c>AccessDenied</c>, <c>NotFound</c>, <c>foreign_cap</c>. Null without an error.</param>
+/// <param name="Accounts">Names of the site's connection accounts there, in the order in which they are tried; null for none.</param>
+/// <param name="ClientAccounts">The same of the clients: their own, or the site's when they have none.</param>
 public sealed record CapRow(string Path, string? Licensing, int Headroom, string State, DateTimeOffset? LastPublished, long PublishedVersion,
-    DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null);
+    DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null,
+    IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null);
 
-/// <summary>POST /api/v1/caps</summary>
-public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0);
+/// <summary>POST /api/v1/caps. For a CAP that is on the list: adds the accounts, which are tried first from then on.</summary>
+/// <param name="Account">Of the site; null where the storage needs none.</param>
+/// <param name="ClientAccount">Of the clients, who need fewer rights; null lets them use the site's.</param>
+public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0, CapAccount? Account = null, CapAccount? ClientAccount = null);
+
+/// <summary>A connection account on its way to the site, which keeps it sealed.</summary>
+/// <param name="Name">1 to 256 characters.</param>
+/// <param name="Password">At most 1,024 characters.</param>
+public sealed record CapAccount(string Name, string Password)
+{
+    /// <summary>The name only.</summary>
+    public override string ToString() => $"{nameof(CapAccount)} {{ Name = {Name}, Password = (hidden) }}";
+}
 
 /// <summary>The answer to POST /api/v1/caps.</summary>
 /// <param name="Recipe">Lines for a person: the share and the rights that the storage must be given.</param>
@@ -86,6 +100,7 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
 [JsonSerializable(typeof(CapRow))]
 [JsonSerializable(typeof(CapAdd))]
+[JsonSerializable(typeof(CapAccount))]
 [JsonSerializable(typeof(CapAdded))]
 [JsonSerializable(typeof(ClientSummary))]
 [JsonSerializable(typeof(IReadOnlyList<TokenRow>))]

@@ -8,7 +8,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Publish;
 
 /// <summary>The site's way to a CAP: one lease for one piece of work. Thread-safe.</summary>
-internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps)
+internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps, SiteAccounts accounts)
 {
     /// <summary>Where each local folder was mounted when it was last used, by this process or by one before it.</summary>
     private readonly ConcurrentDictionary<string, SeenMount> _mountedAt = new(StringComparer.Ordinal);
@@ -17,18 +17,28 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps)
     /// <exception cref="IOException">The system does not tell.</exception>
     public Func<IEnumerable<string>> MountPoints { get; set; } = static () => DriveInfo.GetDrives().Select(drive => drive.Name);
 
+    /// <summary>With the site's own accounts for this CAP.</summary>
     /// <exception cref="NalException">Also for a full server, as <see cref="NalError.ServerFull"/>, and for a LOCAL folder whose file system is not mounted.</exception>
-    public async Task<T> UseAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    public Task<T> UseAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, CancellationToken cancellationToken) =>
+        UseAsync(path, component, given: null, work, cancellationToken);
+
+    /// <summary>As the other form, with these accounts and no others; null for the site's own.</summary>
+    public async Task<T> UseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
     {
         if (path.LocalDirectory is { } directory)
             RefuseUnmounted(path, directory, await SeenAsync(path, directory, cancellationToken));
-        return await LeaseAsync(path, component, work, cancellationToken);
+        return await LeaseAsync(path, component, given, work, cancellationToken);
     }
 
-    /// <summary>As <see cref="UseAsync{T}"/>; a LOCAL folder that is gone is made again when its parent is there.</summary>
+    /// <summary>As <c>UseAsync</c>; a LOCAL folder that is gone is made again when its parent is there.</summary>
     /// <param name="asked">A person asked for this work, and means the folder as it is now. Without, a folder is made only on the file system on which it was seen, and
     /// none is used whose file system is not mounted: what lies below the mount point must not be filled.</param>
-    public async Task<T> UseOrMakeAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, Action made, bool asked, CancellationToken cancellationToken)
+    public Task<T> UseOrMakeAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, Action made, bool asked, CancellationToken cancellationToken) =>
+        UseOrMakeAsync(path, component, given: null, work, made, asked, cancellationToken);
+
+    /// <summary>As the other form, with these accounts and no others; null for the site's own.</summary>
+    public async Task<T> UseOrMakeAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, Action made, bool asked,
+        CancellationToken cancellationToken)
     {
         if (path.LocalDirectory is { } directory)
         {
@@ -50,7 +60,7 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps)
             if (Directory.Exists(directory) && MountOf(directory) is { } mount)
                 await RememberAsync(path, directory, mount, asked, cancellationToken);
         }
-        return await LeaseAsync(path, component, work, cancellationToken);
+        return await LeaseAsync(path, component, given, work, cancellationToken);
     }
 
     /// <summary>The longest mount point above a directory; null when there is none.</summary>
@@ -59,9 +69,22 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps)
             || directory.StartsWith(Path.EndsInDirectorySeparator(mount) ? mount : mount + Path.DirectorySeparatorChar, StringComparison.Ordinal))
         .MaxBy(mount => mount.Length);
 
-    private async Task<T> LeaseAsync<T>(NalPath path, string component, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<ConnectionAccount>> AccountsAsync(NalPath path, CancellationToken cancellationToken)
     {
-        var result = await arbiter.AcquireAsync(path, new LeasePurpose(component), cancellationToken);
+        try
+        {
+            return path.Server is null ? [] : await accounts.OfSiteAsync(path.ToString(), cancellationToken);
+        }
+        catch (SiteException cause)
+        {
+            // For one CAP it is a failure of its storage, which stops no other.
+            throw new NalException(NalError.Authenticate, cause.Message, path.ToString(), Completion.NotSent, server: path.Server, inner: cause);
+        }
+    }
+
+    private async Task<T> LeaseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    {
+        var result = await arbiter.AcquireAsync(path, new LeasePurpose(component) { Accounts = given ?? await AccountsAsync(path, cancellationToken) }, cancellationToken);
         if (!result.TryGetLease(out var lease, out var refusal))
             throw new NalException(NalError.ServerFull, refusal.Reason, path.ToString(), isTransient: true);
         await using (lease)

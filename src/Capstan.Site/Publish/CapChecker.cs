@@ -3,13 +3,14 @@ using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Site.Api;
+using Capstan.Site.Store;
 
 namespace Capstan.Site.Publish;
 
-/// <summary>Tries on a CAP what clients may do and what they must not be able to do, with the account that this process has there.</summary>
+/// <summary>Tries on a CAP what clients may do and what they must not be able to do: on a share with the clients' account, elsewhere as this process.</summary>
 /// <remarks>Makes no directories. Leaves nothing behind where deleting works; where it does not, one file of the form <c>capstan-check-…</c> in inbox/00, which
 /// the loader takes to quarantine after a day.</remarks>
-internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAccess access)
+internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore caps, SiteAccounts accounts, CapAccess access)
 {
     /// <summary>Beginning of the names of test files: the loader leaves them alone for a day.</summary>
     public const string Prefix = "capstan-check-";
@@ -18,7 +19,10 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
     {
         try
         {
-            var lines = await access.UseAsync(path, "check", store => LinesAsync(store, path, cancellationToken), cancellationToken);
+            var given = path.Server is null ? [] : await accounts.OfClientsAsync(path.ToString(), cancellationToken);
+            var row = (await caps.ListAsync(cancellationToken)).FirstOrDefault(cap => string.Equals(cap.Path, path.ToString(), StringComparison.Ordinal))?.ToRow();
+            var subject = new Subject(path, row?.Accounts, row?.ClientAccounts);
+            var lines = await access.UseAsync(path, "check", given, store => LinesAsync(store, subject, cancellationToken), cancellationToken);
             return new CapCheck(path.ToString(), lines.All(line => line.State != "failed"), lines);
         }
         catch (NalException cause)
@@ -27,9 +31,9 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
         }
     }
 
-    private async Task<IReadOnlyList<CapCheckLine>> LinesAsync(IStore store, NalPath path, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<CapCheckLine>> LinesAsync(IStore store, Subject subject, CancellationToken cancellationToken)
     {
-        var lines = new List<CapCheckLine> { new("open", "ok", "The storage can be reached.") };
+        var lines = new List<CapCheckLine> { new("open", "ok", subject.ClientAccounts is { } names ? $"The storage can be reached as {names[0]}." : "The storage can be reached.") };
         lines.Add(await MetadataAsync(store, cancellationToken));
 
         foreach (var directory in (IEnumerable<string>)[Layout.InboxDirectory("00"), Layout.Metadata])
@@ -46,30 +50,30 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
             if (!await store.CreateAsync(probe, new MemoryStream([1]), cancellationToken))
                 throw new NalException(NalError.Conflict, "A file of a new random name was said to exist already.");
         }));
-        lines.AddRange(await RightsAsync(store, probe, renamed, name, path, cancellationToken));
+        lines.AddRange(await RightsAsync(store, probe, renamed, name, subject, cancellationToken));
         return lines;
     }
 
     /// <summary>What clients must not be able to do. An account that can do all of it is one that the site itself uses, and says nothing about theirs.</summary>
-    private static async Task<IReadOnlyList<CapCheckLine>> RightsAsync(IStore store, StorePath probe, StorePath renamed, string name, NalPath path, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<CapCheckLine>> RightsAsync(IStore store, StorePath probe, StorePath renamed, string name, Subject subject, CancellationToken cancellationToken)
     {
         var lines = new List<CapCheckLine>();
-        lines.Add(await MustNotAsync("list inbox", path, async () =>
+        lines.Add(await MustNotAsync("list inbox", subject, "to list inbox", async () =>
         {
             await foreach (var _ in store.ListAsync(probe.Parent, cancellationToken))
                 return true;
             return false;
         }));
-        lines.Add(await MustNotAsync("rename in inbox", path, async () =>
+        lines.Add(await MustNotAsync("rename in inbox", subject, "to rename in inbox (delete, on the file or on its folder)", async () =>
         {
             await store.RenameAsync(probe, renamed, cancellationToken);
             return true;
         }));
-        lines.Add(await MustNotAsync("delete in inbox", path, async () =>
+        lines.Add(await MustNotAsync("delete in inbox", subject, "to delete in inbox (on the file or on its folder)", async () =>
             await store.DeleteAsync(renamed, cancellationToken) | await store.DeleteAsync(probe, cancellationToken)));
         var foreign = StorePath.Parse($"{Layout.Metadata}/{name}");
         NalException? undeleted = null;
-        var write = await MustNotAsync("write metadata", path, async () =>
+        var write = await MustNotAsync("write metadata", subject, "to create files in metadata", async () =>
         {
             if (!await store.CreateAsync(foreign, new MemoryStream([1]), cancellationToken))
                 return false;
@@ -85,9 +89,9 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
             return true;
         });
         lines.Add(undeleted is null ? write : write with { Detail = $"{write.Detail} The test file {foreign} could not be deleted ({undeleted.Message}): delete it by hand." });
-        return undeleted is null && lines.All(line => line.State == "warning")
+        return !subject.IsClientsOwn && undeleted is null && lines.All(line => line.State == "warning")
             ? [new CapCheckLine("rights", "information",
-                $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {string.Join(" ; ", CapText.Recipe(path))}")]
+                $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {subject.Recipe}")]
             : lines;
     }
 
@@ -118,12 +122,14 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
         }
     }
 
-    private static async Task<CapCheckLine> MustNotAsync(string name, NalPath path, Func<Task<bool>> attempt)
+    private static async Task<CapCheckLine> MustNotAsync(string name, Subject subject, string right, Func<Task<bool>> attempt)
     {
         try
         {
             return await attempt()
-                ? new CapCheckLine(name, "warning", $"This account can do it; an account of clients must not. Recipe: {string.Join(" ; ", CapText.Recipe(path))}")
+                ? subject.IsClientsOwn
+                    ? new CapCheckLine(name, "failed", $"The right of {subject.ClientAccounts![0]} {right} is too wide: it worked. Recipe: {subject.Recipe}")
+                    : new CapCheckLine(name, "warning", $"This account can do it; an account of clients must not. Recipe: {subject.Recipe}")
                 : new CapCheckLine(name, "ok", "Had no effect.");
         }
         catch (NalException cause) when (cause.Error == NalError.AccessDenied)
@@ -134,5 +140,15 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapAcces
         {
             return new CapCheckLine(name, "failed", cause.Message);
         }
+    }
+
+    /// <param name="Accounts">The site's accounts; null where there are none.</param>
+    /// <param name="ClientAccounts">The account that is tried stands first.</param>
+    private sealed record Subject(NalPath Path, IReadOnlyList<string>? Accounts, IReadOnlyList<string>? ClientAccounts)
+    {
+        /// <summary>The clients have an account that the site does not use: what it can do is what every client can do.</summary>
+        public bool IsClientsOwn => ClientAccounts is not null && Accounts?.Contains(ClientAccounts[0], StringComparer.OrdinalIgnoreCase) != true;
+
+        public string Recipe => string.Join(" ; ", CapText.Recipe(Path, Accounts, ClientAccounts));
     }
 }

@@ -18,33 +18,45 @@ internal static class CapText
 
         """);
 
-    /// <summary>The rights that the storage must be given, so that clients can create uploads and do nothing else.</summary>
-    public static IReadOnlyList<string> Recipe(NalPath path)
+    /// <summary>The share and the rights that the storage must be given, so that clients can create uploads and do nothing else.</summary>
+    /// <param name="accounts">The site's connection accounts; null where the storage needs none.</param>
+    /// <param name="clientAccounts">The clients' ones, which may be the same.</param>
+    public static IReadOnlyList<string> Recipe(NalPath path, IReadOnlyList<string>? accounts = null, IReadOnlyList<string>? clientAccounts = null)
     {
         var directory = path.LocalDirectory;
-        if (directory is not null && OperatingSystem.IsWindows())
-            return
-            [
-                $"icacls \"{directory}\" /inheritance:r /grant SYSTEM:(OI)(CI)F Administrators:(OI)(CI)F Users:(OI)(CI)RX",
-                $"icacls \"{directory}\\inbox\" /inheritance:r /grant SYSTEM:(OI)(CI)F Administrators:(OI)(CI)F Users:(CI)(X,WD)",
-            ];
         if (directory is not null)
-        {
-            var quoted = $"'{directory.TrimEnd('/').Replace("'", "'\\''", StringComparison.Ordinal)}'";
-            return
-            [
-                "When clients run as another user than the site (on a machine with one user, nothing is needed):",
-                $"chown -R SITE-USER: {quoted}",
-                $"chmod -R u=rwX,go=rX {quoted}",
-                $"find {quoted}/inbox -type d -exec chmod 1733 {{}} +",
-                "When the folder is shared by Samba, also in smb.conf: read only = no, inherit owner = no, and for the clients' account the same rights as above.",
-            ];
-        }
+            return OperatingSystem.IsWindows() ? OnWindows($"\"{directory}\"", "SYSTEM", "Users") : OnUnix(directory);
+        var own = accounts?[0] ?? "SITE";
+        var shared = clientAccounts is null || clientAccounts.Contains(own, StringComparer.OrdinalIgnoreCase);
+        var clients = shared ? "CLIENTS" : clientAccounts![0];
         return
         [
-            "The clients' account: read on the share and its folders metadata, targets, receipts; in inbox and its folders create files only (no list, read, delete, rename).",
-            "Samba: chown -R SITE-USER: FOLDER ; chmod -R u=rwX,go=rX FOLDER ; find FOLDER/inbox -type d -exec chmod 1733 {} + ; in smb.conf: read only = no",
-            "Windows: share with Change for the clients' account; icacls FOLDER /grant CLIENTS:(OI)(CI)RX ; icacls FOLDER\\inbox /inheritance:r /grant SYSTEM:(OI)(CI)F /grant Administrators:(OI)(CI)F /grant CLIENTS:(CI)(X,WD)",
+            .. shared ? [$"The clients use the site's account {own}: each of them can delete and change what lies there (not unseen: everything is signed). Give them one with fewer rights: capstan cap add '{path}' --client-account {clients} --client-password-file FILE"] : Array.Empty<string>(),
+            $"Samba (FOLDER is the share's path), in smb.conf: read only = no ; valid users = {own} {clients} ; inherit owner = unix only ; create mask = 0644 ; directory mask = 0755",
+            "  (with inherit owner, an upload belongs to the site as soon as it is there: its client can neither delete nor rename it)",
+            $"  then: chown -R {own} FOLDER ; chmod -R u=rwX,go=rX FOLDER ; find FOLDER/inbox -type d -exec chmod 1733 {{}} +",
+            $"Windows (FOLDER is the share's path): give both accounts Change on the share; then",
+            .. OnWindows("FOLDER", own, clients).Select(line => $"  {line}"),
         ];
     }
+
+    private static IReadOnlyList<string> OnUnix(string directory)
+    {
+        var quoted = $"'{directory.TrimEnd('/').Replace("'", "'\\''", StringComparison.Ordinal)}'";
+        return
+        [
+            "When clients run as another user than the site (on a machine with one user, nothing is needed):",
+            $"chown -R SITE-USER: {quoted}",
+            $"chmod -R u=rwX,go=rX {quoted}",
+            $"find {quoted}/inbox -type d -exec chmod 1733 {{}} +",
+            "When clients reach the folder as a share, give its share path to `capstan cap add` as well: it prints the recipe for that.",
+        ];
+    }
+
+    /// <remarks>OWNER RIGHTS (S-1-3-4): whoever made an upload owns it, and would otherwise be free to change its rights.</remarks>
+    private static IReadOnlyList<string> OnWindows(string folder, string site, string clients) =>
+    [
+        $"icacls {folder} /inheritance:r /grant {site}:(OI)(CI)F Administrators:(OI)(CI)F {clients}:(OI)(CI)RX",
+        $"icacls {folder.TrimEnd('"')}\\inbox{(folder.EndsWith('"') ? "\"" : "")} /inheritance:r /grant {site}:(OI)(CI)F Administrators:(OI)(CI)F {clients}:(CI)(X,WD) *S-1-3-4:(OI)(CI)(RC)",
+    ];
 }

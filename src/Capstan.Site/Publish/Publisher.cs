@@ -11,7 +11,7 @@ namespace Capstan.Site.Publish;
 
 /// <summary>Owns the site's metadata: signs what changed, stores it durably, and keeps every CAP at the published state.</summary>
 /// <remarks>Thread-safe: changes are told by <see cref="Changed"/>, passes exclude each other.</remarks>
-internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, CapSync sync, Housekeeping housekeeping, CycleHealth health, ILogger<Publisher> logger) : IAsyncDisposable
+internal sealed class Publisher(SiteContext site, PublishStore published, CapStore caps, SettingStore settings, SiteAccounts accounts, CapSync sync, Housekeeping housekeeping, CycleHealth health, ILogger<Publisher> logger) : IAsyncDisposable
 {
     public static readonly TimeSpan CertificateTerm = TimeSpan.FromDays(365);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(60);
@@ -206,9 +206,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
             {
                 await DeviceStore.RenewCertificatesAsync(transaction, now + RenewBefore, now + CertificateTerm);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
+                var secrets = pending.Count == 0 ? null : await accounts.ForClientsAsync(transaction);
                 foreach (var device in pending)
                     if (DeviceId.TryParse(device.DeviceId, out var id))
-                        repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device));
+                        repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets));
 
                 var description = SiteTargets.Description(site);
                 var capList = SiteTargets.CapList(site.Site, current, await DeviceStore.CountApprovedAsync(transaction));

@@ -5,7 +5,7 @@ using Capstan.Site.Store;
 
 namespace Capstan.Site.Publish;
 
-/// <summary>Makes the documents that the site publishes. Pure.</summary>
+/// <summary>Makes the documents that the site publishes. Pure, but for the randomness of sealing.</summary>
 internal static class SiteTargets
 {
     private static readonly CapEntry Defaults = new() { Path = "" };
@@ -30,21 +30,27 @@ internal static class SiteTargets
         })],
     });
 
-    public static byte[] Policy(SiteIdentity site, DeviceRow device) => Documents.Policy.Encode(new Policy
+    /// <param name="secrets">Sealed to an approved device; a retired one gets none. Null for none.</param>
+    public static byte[] Policy(SiteIdentity site, DeviceRow device, PolicySecrets? secrets)
     {
-        SiteCode = site.SiteCode,
-        DeviceId = device.DeviceId,
-        State = device.State,
-        Certificate = new DeviceCertificate
+        var sealing = JsonSerializer.Deserialize(device.SealingKey, StoreJson.Default.Jwk)!;
+        return Documents.Policy.Encode(new Policy
         {
+            SiteCode = site.SiteCode,
             DeviceId = device.DeviceId,
-            SigningKey = JsonSerializer.Deserialize(device.SigningKey, StoreJson.Default.Jwk)!,
-            SealingKey = JsonSerializer.Deserialize(device.SealingKey, StoreJson.Default.Jwk)!,
-            Ordinal = device.Ordinal!.Value,
-            IssuedAt = device.ApprovedAt!.Value / 1000,
-            ExpiresAt = device.CertificateUntil!.Value / 1000,
-        },
-    });
+            State = device.State,
+            Certificate = new DeviceCertificate
+            {
+                DeviceId = device.DeviceId,
+                SigningKey = JsonSerializer.Deserialize(device.SigningKey, StoreJson.Default.Jwk)!,
+                SealingKey = sealing,
+                Ordinal = device.Ordinal!.Value,
+                IssuedAt = device.ApprovedAt!.Value / 1000,
+                ExpiresAt = device.CertificateUntil!.Value / 1000,
+            },
+            Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
+        });
+    }
 
     public static string Sha256(params ReadOnlySpan<byte[]> documents)
     {

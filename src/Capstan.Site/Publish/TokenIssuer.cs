@@ -8,7 +8,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Publish;
 
 /// <summary>Makes enrolment tokens.</summary>
-internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStore caps, TokenStore tokens)
+internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStore caps, SiteAccounts accounts, TokenStore tokens)
 {
     public async Task<TokenCreated> CreateAsync(TokenRequest request, CancellationToken cancellationToken)
     {
@@ -19,6 +19,7 @@ internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStor
             RootHash = root.Hash,
             RootVersion = root.Version,
             Caps = [.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.Path)],
+            Accounts = await accounts.ForClientsAsync(cancellationToken),
             TokenId = Base32.Encode(RandomNumberGenerator.GetBytes(10)),
             Secret = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32)),
         };

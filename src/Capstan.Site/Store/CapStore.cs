@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Capstan.Site.Api;
 using Dapper;
 
@@ -8,6 +9,12 @@ internal sealed record CapState(string Path, string? Licensing, long Headroom, l
     long Failures, long? FailingSince, long? NextTry, string? ErrorCode, string? LastError,
     long DrainFailures = 0, long? DrainFailingSince = null, long? DrainNextTry = null, string? DrainErrorCode = null, string? DrainLastError = null)
 {
+    /// <summary>Names of the site's connection accounts, in the order in which they are tried.</summary>
+    public IReadOnlyList<string> Accounts { get; init; } = [];
+
+    /// <summary>Names of the clients' accounts: their own, or the site's when they have none.</summary>
+    public IReadOnlyList<string> ClientAccounts { get; init; } = [];
+
     /// <summary>What fails; of two kinds of work, publishing.</summary>
     public CapFailure? Failure =>
         LastError is not null ? new(Failures, FailingSince, NextTry, ErrorCode, LastError)
@@ -19,7 +26,8 @@ internal sealed record CapState(string Path, string? Licensing, long Headroom, l
     public bool IsDrainingDue(long now) => IsDue(DrainNextTry, now);
 
     public CapRow ToRow() => new(Path, Licensing, (int)Headroom, Failure is not null ? "failing" : LastPublished is null ? "new" : "ok",
-        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message, Failure?.Code);
+        Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message, Failure?.Code,
+        Accounts.Count == 0 ? null : Accounts, ClientAccounts.Count == 0 ? null : ClientAccounts);
 
     /// <summary>No next try is further ahead than this: one that is was set while the clock was wrong.</summary>
     private static bool IsDue(long? nextTry, long now) => nextTry is not { } next || next <= now || next - now > (long)CapStore.LongestPause.TotalMilliseconds;
@@ -44,16 +52,26 @@ internal sealed class CapStore(SiteDatabase database)
         """;
 
     public Task<IReadOnlyList<CapState>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<CapState>>(
-        async connection => [.. await connection.QueryAsync<CapState>($"select {Columns} from cap order by added_at, path")], cancellationToken);
+        async connection =>
+        {
+            var accounts = (await connection.QueryAsync<(string Cap, string Role, string Name)>(
+                "select cap, role, name from cap_account order by added_at desc, name")).ToLookup(row => (row.Cap, row.Role), row => row.Name);
+            return [.. (await connection.QueryAsync<CapState>($"select {Columns} from cap order by added_at, path")).Select(cap => cap with
+            {
+                Accounts = [.. accounts[(cap.Path, AccountRole.Site)]],
+                ClientAccounts = [.. accounts[(cap.Path, accounts.Contains((cap.Path, AccountRole.Clients)) ? AccountRole.Clients : AccountRole.Site)]],
+            })];
+        }, cancellationToken);
 
     /// <summary>False when the path is on the list already.</summary>
-    public Task<bool> AddAsync(string path, string? licensing, int headroom, DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.WriteAsync(async transaction => await transaction.Connection!.ExecuteAsync(
+    public static async Task<bool> AddAsync(DbTransaction transaction, string path, string? licensing, int headroom, DateTimeOffset now) =>
+        await transaction.Connection!.ExecuteAsync(
             "insert into cap (path, licensing, headroom, added_at) values (@path, @licensing, @headroom, @now) on conflict (path) do nothing",
-            new { path, licensing, headroom, now = Times.Of(now) }, transaction) == 1, cancellationToken);
+            new { path, licensing, headroom, now = Times.Of(now) }, transaction) == 1;
 
-    public Task<bool> RemoveAsync(string path, CancellationToken cancellationToken) => database.WriteAsync(
-        async transaction => await transaction.Connection!.ExecuteAsync("delete from cap where path = @path", new { path }, transaction) == 1, cancellationToken);
+    /// <summary>False when it was not on the list. Its accounts stay: <see cref="AccountStore.RemoveAsync"/>.</summary>
+    public static async Task<bool> RemoveAsync(DbTransaction transaction, string path) =>
+        await transaction.Connection!.ExecuteAsync("delete from cap where path = @path", new { path }, transaction) == 1;
 
     /// <summary>Where the folder of a CAP was mounted when it was last used; null when that is not known, or the path not on the list.</summary>
     public Task<string?> MountAsync(string path, CancellationToken cancellationToken) => database.ReadAsync(

@@ -142,6 +142,10 @@ internal sealed class DeviceStore(SiteDatabase database)
         "update device set certificate_until = @until, policy_pending = 1 where state = 'approved' and certificate_until < @before",
         new { before = Times.Of(before), until = Times.Of(until) }, transaction);
 
+    /// <summary>Puts the policies of all approved devices on the list to publish: what they hold in common has changed.</summary>
+    public static Task<int> PoliciesChangedAsync(DbTransaction transaction) =>
+        transaction.Connection!.ExecuteAsync("update device set policy_pending = 1 where state = 'approved'", null, transaction);
+
     public static async Task<IReadOnlyList<DeviceRow>> PolicyPendingAsync(DbTransaction transaction) =>
         [.. await transaction.Connection!.QueryAsync<DeviceRow>($"select {Columns} from device where policy_pending = 1 order by ordinal", null, transaction)];
 

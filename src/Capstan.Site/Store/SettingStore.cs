@@ -10,11 +10,16 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string PublishedSite = "published-site";
     /// <summary>The latest time that the site has signed, Unix milliseconds: a clock before it is wrong.</summary>
     public const string LastSigned = "last-signed";
+    /// <summary>Counts the changes of connection accounts; absent while there was never one, so that policies without secrets stay without.</summary>
+    public const string AccountsRevision = "accounts-revision";
     /// <summary>Quarantined files that were dropped for want of room.</summary>
     public const string QuarantineDropped = "quarantine-dropped";
 
     public Task<string?> GetAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<string>("select value from setting where name = @name", new { name }), cancellationToken);
+
+    public static Task<string?> GetAsync(DbTransaction transaction, string name) => transaction.Connection!.QuerySingleOrDefaultAsync<string>(
+        "select value from setting where name = @name", new { name }, transaction);
 
     public static Task SetAsync(DbTransaction transaction, string name, string value) => transaction.Connection!.ExecuteAsync(
         "insert into setting (name, value) values (@name, @value) on conflict (name) do update set value = excluded.value", new { name, value }, transaction);

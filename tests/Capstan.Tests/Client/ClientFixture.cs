@@ -128,6 +128,12 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     /// <summary>What it refuses with.</summary>
     public Capstan.Nal.NalError RefuseWith { get; set; } = Capstan.Nal.NalError.Connect;
 
+    /// <summary>Accounts that tried to log on, in order; empty for none.</summary>
+    public List<string> Logons { get; } = [];
+
+    /// <summary>The account that may log on, as <c>name/password</c>. Null lets everybody in.</summary>
+    public string? Accepts { get; set; }
+
     /// <summary>Paths that lead elsewhere.</summary>
     public Dictionary<string, IStore> Elsewhere { get; } = [];
 
@@ -140,6 +146,9 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     {
         if (Refuse is { } cause)
             throw new Capstan.Nal.NalException(RefuseWith, cause, request.Path.ToString(), isTransient: true);
+        Logons.Add(request.Account?.Name ?? "");
+        if (Accepts is { } accepted && accepted != $"{request.Account?.Name}/{request.Account?.Password.Reveal()}")
+            throw new Capstan.Nal.NalException(Capstan.Nal.NalError.Authenticate, $"account {request.Account?.Name} is not accepted", request.Path.ToString());
         Open++;
         Opened++;
         return ValueTask.FromResult<IStorageConnection>(new Connection(this, store));

@@ -213,6 +213,9 @@ internal sealed class FakeDevice : IDisposable
         Components = [new ComponentState("hardware-inventory", "ok", null)],
     });
 
+    /// <summary>What a policy seals to this device.</summary>
+    public PolicySecrets Open(string secrets) => PolicySecretsCodec.Open(secrets, _sealing);
+
     /// <summary>The next record of the chain, as the file that goes to the inbox.</summary>
     public (string Path, byte[] Content, string Hash) Next(params IReadOnlyList<UploadItem> items)
     {

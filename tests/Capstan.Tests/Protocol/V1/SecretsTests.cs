@@ -33,4 +33,23 @@ public sealed class SecretsTests
         var account = new AccountSecret("a", "x");
         Assert.Throws<ProtocolException>(() => Documents.PolicySecrets.Encode(new PolicySecrets { Accounts = [account, account with { Name = "A" }] }));
     }
+
+    [Fact]
+    public void One_name_may_be_known_to_several_servers()
+    {
+        IReadOnlyList<AccountSecret> accounts = [new AccountSecret("a", "x", "fs1:445"), new AccountSecret("a", "y", "fs2:445")];
+        Assert.Equal(accounts, Documents.PolicySecrets.Decode(Documents.PolicySecrets.Encode(new PolicySecrets { Accounts = accounts })).Accounts);
+        Assert.Throws<ProtocolException>(() => Documents.PolicySecrets.Encode(new PolicySecrets { Accounts = [.. accounts, accounts[0] with { Password = "z" }] }));
+    }
+
+    [Fact]
+    public void A_token_carries_the_accounts_and_prints_none()
+    {
+        IReadOnlyList<AccountSecret> accounts = [new AccountSecret("capclient-1", "made up", "fs1:445"), new AccountSecret("capclient-2", "made up, too")];
+        var token = Examples.EnrolmentToken with { Accounts = accounts };
+        Assert.Equal(accounts, EnrolmentToken.Decode(token.Encode()).Accounts);
+        Assert.Null(EnrolmentToken.Decode(Examples.EnrolmentToken.Encode()).Accounts);
+        Assert.DoesNotContain("made up", token.ToString(), StringComparison.Ordinal);
+        Assert.Throws<ProtocolException>(() => (token with { Accounts = [accounts[0], accounts[0]] }).Encode());
+    }
 }

@@ -1,0 +1,40 @@
+using System.Data.Common;
+using Dapper;
+
+namespace Capstan.Site.Store;
+
+/// <summary>Who uses a connection account.</summary>
+internal static class AccountRole
+{
+    public const string Site = "site";
+    public const string Clients = "clients";
+}
+
+/// <param name="Secret">Sealed to the site's own key.</param>
+internal sealed record AccountRow(string Cap, string Role, string Name, string Secret);
+
+/// <summary>Connection accounts, sealed.</summary>
+internal sealed class AccountStore(SiteDatabase database)
+{
+    /// <summary>All of them, of each CAP and role in the order in which they are tried: the newest first.</summary>
+    public Task<IReadOnlyList<AccountRow>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync(ListAsync, cancellationToken);
+
+    public static Task<IReadOnlyList<AccountRow>> ListAsync(DbTransaction transaction) => ListAsync(transaction.Connection!, transaction);
+
+    public static Task AddAsync(DbTransaction transaction, AccountRow account, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        "insert into cap_account (cap, role, name, secret, added_at) values (@Cap, @Role, @Name, @Secret, @now)",
+        new { account.Cap, account.Role, account.Name, account.Secret, now = Times.Of(now) }, transaction);
+
+    /// <returns>How many there were.</returns>
+    public static Task<int> RemoveAsync(DbTransaction transaction, string cap) =>
+        transaction.Connection!.ExecuteAsync("delete from cap_account where cap = @cap", new { cap }, transaction);
+
+    private static Task<IReadOnlyList<AccountRow>> ListAsync(DbConnection connection) => ListAsync(connection, null);
+
+    private static async Task<IReadOnlyList<AccountRow>> ListAsync(DbConnection connection, DbTransaction? transaction) =>
+        [.. await connection.QueryAsync<AccountRow>(
+            """
+            select a.cap, a.role, a.name, a.secret from cap_account a join cap c on c.path = a.cap
+            order by c.added_at, a.cap, a.role, a.added_at desc, a.name
+            """, null, transaction)];
+}

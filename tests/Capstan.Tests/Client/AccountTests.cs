@@ -1,0 +1,103 @@
+using Capstan.Client;
+using Capstan.Protocol.V1;
+using Capstan.Testing;
+using Capstan.Testing.Stores;
+
+namespace Capstan.Tests.Client;
+
+/// <summary>How connection accounts come to a client: by the token, then by its policy, sealed.</summary>
+public sealed class AccountTests : IAsyncLifetime
+{
+    private static readonly AccountSecret ByToken = new("capclient-1", "pw-first-1", "server:445"), ByPolicy = new("capclient-2", "pw-second-2", "server:445");
+
+    private readonly ClientFixture _f = new(new MemoryStore(new ManualTime()), provider: "MSWNET");
+
+    private string AccountFile => Path.Combine(_f.Options.Directory, "keys", "connection-accounts.json");
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask DisposeAsync() => _f.DisposeAsync();
+
+    [Fact]
+    public async Task The_tokens_accounts_open_the_door_until_the_policy_brings_the_sites_own()
+    {
+        await AskAsync();
+        Assert.Equal(["capclient-1"], _f.Provider.Logons.Distinct());
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(AccountFile));
+        await ApproveAsync(ByPolicy);
+        Assert.False(File.Exists(AccountFile));
+        Assert.DoesNotContain("pw-second-2", string.Concat(Directory.EnumerateFiles(_f.Options.Directory, "*", SearchOption.AllDirectories).Select(TextOf)), StringComparison.Ordinal);
+
+        _f.Provider.Accepts = "capclient-2/pw-second-2";
+        _f.Provider.Logons.Clear();
+        await _f.StepAsync(2);
+        Assert.Equal(["capclient-2"], _f.Provider.Logons.Distinct());
+    }
+
+    [Fact]
+    public async Task Secrets_that_cannot_be_opened_are_reported_and_the_known_accounts_stay()
+    {
+        await AskAsync();
+        await ApproveAsync(ByPolicy);
+        SetPolicy(policy => policy with { Secrets = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [ByToken] }, FixedKeys.SiteSealing.Public) });
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        _f.Provider.Accepts = "capclient-2/pw-second-2";
+        await _f.StepAsync(3);
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        Assert.Contains(_f.Site.Items(Documents.StatusMessage), message => message.Code == "secrets_invalid");
+        _f.Provider.Logons.Clear();
+        await _f.StepAsync();
+        Assert.Equal(["capclient-2"], _f.Provider.Logons.Distinct());
+        // Without secrets a policy says nothing about accounts.
+        SetPolicy(policy => policy);
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.StepAsync(2);
+        Assert.Equal(["capclient-2"], _f.Provider.Logons.Distinct());
+    }
+
+    [Fact]
+    public async Task An_approved_client_whose_account_is_gone_is_helped_by_another_token_while_it_runs()
+    {
+        await AskAsync();
+        await ApproveAsync(ByPolicy);
+        _f.Provider.Accepts = "capclient-3/third";
+        await _f.StepAsync();
+        Assert.Contains("account capclient-2 is not accepted", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
+        await _f.InstallAsync(_f.Site.Token(_f.CapPath, accounts: [new AccountSecret("capclient-3", "third")]));
+        await _f.StepAsync(2);
+        Assert.Null((await _f.StatusAsync()).Waiting);
+    }
+
+    [Fact]
+    public async Task An_uninstalled_client_leaves_no_account_behind()
+    {
+        await AskAsync();
+        await _f.CloseAsync();
+        await CapstanClient.UninstallAsync(_f.Options, ClientFixture.Stop);
+        Assert.False(Directory.Exists(_f.Options.Directory));
+    }
+
+    private async Task AskAsync()
+    {
+        _f.Provider.Accepts = "capclient-1/pw-first-1";
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.InstallAsync(_f.Site.Token(_f.CapPath, accounts: [ByToken]));
+        await _f.OpenAsync();
+        await _f.SettleAsync();
+    }
+
+    private async Task ApproveAsync(AccountSecret account)
+    {
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        SetPolicy(policy => policy with { Secrets = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [account] }, policy.Certificate.SealingKey) });
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        Assert.Equal("approved", (await _f.StatusAsync()).State);
+    }
+
+    private void SetPolicy(Func<Policy, Policy> change) => _f.Site.SetPolicy(_f.Site.Items(Documents.ConfigurationRequest)[^1], change: change);
+
+    private static string TextOf(string file) => Path.GetFileName(file) == "lock" ? "" : System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file));
+}
