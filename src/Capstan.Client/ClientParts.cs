@@ -4,7 +4,6 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using Capstan.Client.Inventory;
 using Capstan.Nal.Providers;
-using Capstan.Nal.Providers.Local;
 using Capstan.Protocol.V1;
 
 namespace Capstan.Client;
@@ -35,7 +34,7 @@ internal sealed record ClientParts(
         var software = new SoftwareCollector("/", time);
         Func<CancellationToken, HardwareInventory> evidence = options.HardwareFile is { } file ? _ => HardwareCollector.FromFile(file) : hardware.Collect;
         return new ClientParts(
-            [new LocalProvider(time)],
+            StorageProviders.All(time),
             HostFacts.Read,
             evidence,
             software.CollectAsync);

@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Providers;
-using Capstan.Nal.Providers.Local;
 using Capstan.Site.Api;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -56,7 +55,7 @@ public sealed class SiteServer : IAsyncDisposable
     /// <summary>Opens a site: takes the directory's lock, migrates the store, loads the keys.</summary>
     /// <exception cref="SiteException">Not a site, in use by another process, or of a newer version.</exception>
     public static Task<SiteServer> OpenAsync(SiteOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        OpenAsync(options, [new LocalProvider(time)], time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), loggers, cancellationToken);
+        OpenAsync(options, StorageProviders.All(time), time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), loggers, cancellationToken);
 
     /// <summary>As the public form, with given storage and chance.</summary>
     internal static async Task<SiteServer> OpenAsync(SiteOptions options, IEnumerable<IStorageProvider> providers, TimeProvider time, Random random,

@@ -10,5 +10,6 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(NalEntry))]
 [JsonSerializable(typeof(NalExplanation))]
 [JsonSerializable(typeof(IReadOnlyList<NalConnection>))]
+[JsonSerializable(typeof(IReadOnlyList<CapSession>))]
 [JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -8,11 +8,11 @@ using Capstan.Site.Publish;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan cap add|list|check|publish</c></summary>
+/// <summary><c>capstan cap add|list|check|publish|sessions</c></summary>
 internal static class CapVerbs
 {
     public static Command Create(CliHost host) => new Verb("cap", "Client access points: the storage between clients and site", "capstan cap add /srv/cap", "capstan cap list")
-        .With(Add(host), List(host), Check(host), Publish(host));
+        .With(Add(host), List(host), Check(host), Publish(host), CapSessionsVerb.Create(host));
 
     private static Listing<CapRow> Rows(CliHost host) => new(
         [

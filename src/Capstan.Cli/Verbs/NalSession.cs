@@ -1,7 +1,6 @@
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
-using Capstan.Nal.Providers.Local;
 using Capstan.Site.Console;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -11,7 +10,7 @@ namespace Capstan.Cli.Verbs;
 internal static class NalSession
 {
     public static ConnectionArbiter CreateArbiter(CliHost host) =>
-        new([new LocalProvider(host.Time)], new ArbiterOptions(), host.Time, host.Random, NullLoggerFactory.Instance);
+        new(StorageProviders.All(host.Time), new ArbiterOptions(), host.Time, host.Random, NullLoggerFactory.Instance);
 
     /// <summary>Runs <paramref name="work"/> with a lease on <paramref name="path"/>.</summary>
     /// <exception cref="CliException">Refused for capacity, with the next try.</exception>

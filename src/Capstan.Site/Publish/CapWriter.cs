@@ -11,6 +11,7 @@ internal sealed class CapWriter(PublishStore published)
 {
     public const string Pointer = "metadata/timestamp.json";
     private const string FirstRoot = "metadata/1.root.json";
+    private const int DirectoriesAtOnce = 16;
     private const long MaxPointerBytes = 1 << 16;
     private const long MaxRootBytes = 1 << 20;
 
@@ -60,8 +61,10 @@ internal sealed class CapWriter(PublishStore published)
 
     private static async Task EnsureLayoutAsync(IStore store, CancellationToken cancellationToken)
     {
-        foreach (var directory in (IEnumerable<string>)[Layout.Metadata, Layout.Targets, Layout.Receipts, .. Layout.Bins.Select(Layout.InboxDirectory)])
-            await store.CreateDirectoryAsync(StorePath.Parse(directory), cancellationToken);
+        // Hundreds of them: one after the other, a server would be waited for as often.
+        await Parallel.ForEachAsync((IEnumerable<string>)[Layout.Metadata, Layout.Targets, Layout.Receipts, .. Layout.Bins.Select(Layout.InboxDirectory)],
+            new ParallelOptions { MaxDegreeOfParallelism = DirectoriesAtOnce, CancellationToken = cancellationToken },
+            async (directory, token) => await store.CreateDirectoryAsync(StorePath.Parse(directory), token));
         var readme = StorePath.Parse(Layout.Readme);
         if (await store.StatAsync(readme, cancellationToken) is null)
             await store.CreateAsync(readme, new MemoryStream(CapText.Readme(), writable: false), cancellationToken);

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Capstan.Nal.Providers.Local;
+namespace Capstan.Nal.Providers;
 
 /// <summary>Names of the temporaries that a replace writes: <c>.capstan-&lt;16 hex digits&gt;.tmp</c>. They are never listed and cannot be asked for.</summary>
 internal static class TemporaryNames
@@ -11,6 +11,9 @@ internal static class TemporaryNames
     private const string Prefix = ".capstan-";
     private const string Suffix = ".tmp";
     private const int Digits = 16;
+
+    /// <summary>For servers that look for names: all temporaries, and perhaps others.</summary>
+    public const string Pattern = Prefix + "*" + Suffix;
 
     public static string Next() => Prefix + RandomNumberGenerator.GetHexString(Digits, lowercase: true) + Suffix;
 

@@ -1,0 +1,105 @@
+using Capstan.Nal.Paths;
+using Capstan.Smb;
+using Capstan.Smb.Connection;
+using Capstan.Smb.Files;
+
+namespace Capstan.Nal.Providers.Mswnet;
+
+/// <summary>One session at one server, with the shares that were asked for. Thread-safe.</summary>
+internal sealed class MswnetConnection : IStorageConnection
+{
+    private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(5);
+
+    private readonly SmbSession _session;
+    private readonly TemporarySweep _sweep;
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly Dictionary<string, SmbTree> _trees = new(StringComparer.OrdinalIgnoreCase);
+    private readonly TaskCompletionSource<NalException> _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public MswnetConnection(SmbSession session, string server, TemporarySweep sweep)
+    {
+        _session = session;
+        _sweep = sweep;
+        Server = server;
+        _ = WatchAsync();
+    }
+
+    public string Server { get; }
+
+    public string Account => _session.Account;
+
+    public ulong? SessionId => _session.Id;
+
+    public Task<NalException> Broken => _broken.Task;
+
+    public async ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)
+    {
+        if (path.Segments.Count == 0)
+            throw new NalException(NalError.Resolve, $"{path} names a server and no share: write {path}SHARE\\", path.ToString(), Completion.NotSent, server: Server);
+        try
+        {
+            var tree = await TreeAsync(path.Segments[0], cancellationToken);
+            var root = string.Join('/', path.Segments.Skip(1));
+            var store = new MswnetStore(this, tree, root, _sweep);
+            if (root.Length > 0)
+                await store.ProveRootAsync(cancellationToken);
+            return store;
+        }
+        catch (SmbException cause)
+        {
+            throw SmbErrors.Opening(cause, this, path);
+        }
+    }
+
+    public async ValueTask<bool> CloseAsync(CancellationToken cancellationToken)
+    {
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        late.CancelAfter(ClosingTime);
+        var report = await _session.LogOffAsync(late.Token);
+        await _session.Connection.DisposeAsync();
+        _one.Dispose();
+        return report.IsConfirmed;
+    }
+
+    /// <summary>A failure that ends more than one operation: the share, or the whole session.</summary>
+    public void Notice(SmbException cause, SmbTree tree)
+    {
+        if (cause.Status == NtStatus.UserSessionDeleted || cause.Status == NtStatus.NetworkSessionExpired)
+            _broken.TrySetResult(SmbErrors.Broken(cause, this));
+        if (cause.Status != NtStatus.NetworkNameDeleted)
+            return;
+        lock (_trees)
+        {
+            if (_trees.TryGetValue(tree.Share, out var held) && held == tree)
+                _trees.Remove(tree.Share);
+        }
+    }
+
+    private async Task WatchAsync()
+    {
+        await _session.Connection.Ended;
+        _broken.TrySetResult(SmbErrors.Broken(_session.Connection.EndCause!, this));
+    }
+
+    /// <summary>One tree for a share, whoever asks first; connected when it is asked for.</summary>
+    private async ValueTask<SmbTree> TreeAsync(string share, CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            lock (_trees)
+            {
+                if (_trees.TryGetValue(share, out var known))
+                    return known;
+            }
+            var tree = await _session.ConnectTreeAsync(share, cancellationToken);
+            lock (_trees)
+                _trees.Add(share, tree);
+            return tree;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using Capstan.Nal.Paths;
+using Capstan.Smb;
+using Capstan.Smb.Authentication;
+using Capstan.Smb.Connection;
+using Capstan.Smb.Pipes;
+
+namespace Capstan.Nal.Providers.Mswnet;
+
+/// <summary>A session that a server holds, as the server tells it. Null where it does not.</summary>
+/// <param name="Client">The client's name or address.</param>
+/// <param name="User">Who logged on; empty for anonymous.</param>
+/// <param name="ActiveFor">How long it has existed; whole seconds.</param>
+/// <param name="IdleFor">Whole seconds; Samba always says zero.</param>
+public sealed record ServerSession(string Client, string? User, int? OpenFiles, TimeSpan? ActiveFor, TimeSpan? IdleFor, bool? IsGuest);
+
+/// <summary>Who is connected to a server, and since when: what its licences count.</summary>
+public static class ServerSessions
+{
+    /// <summary>Asks with a connection of its own, which is closed before this returns and stands in the list.</summary>
+    /// <exception cref="NalException"><see cref="NalError.AccessDenied"/> names the right that the account needs.</exception>
+    public static async Task<IReadOnlyList<ServerSession>> ListAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        ArgumentNullException.ThrowIfNull(account);
+        if (path.Provider != "MSWNET" || path.Server is not { } server)
+            throw new NalException(NalError.Resolve, $"{path} names no server that tells its sessions: only MSWNET paths do", path.ToString(), Completion.NotSent);
+        try
+        {
+            var connection = await SmbConnection.ConnectAsync(new SmbEndpoint(path.Root, path.Port ?? 445), SmbOptions.Default with { Time = time }, cancellationToken);
+            await using (connection.ConfigureAwait(false))
+            {
+                var session = await connection.LogOnAsync(new NtlmCredentials(account.Name, account.Password.Reveal(), time), previousSessionId: 0, cancellationToken);
+                var service = await ServerService.ConnectAsync(session, cancellationToken);
+                await using (service.ConfigureAwait(false))
+                {
+                    return
+                    [
+                        .. (await service.ListSessionsAsync(cancellationToken))
+                            .Select(held => new ServerSession(held.Client, held.User, held.OpenFiles, held.ActiveFor, held.IdleFor, held.IsGuest)),
+                    ];
+                }
+            }
+        }
+        catch (SmbRpcException refused)
+        {
+            throw new NalException(refused.Error == Win32Error.AccessDenied ? NalError.AccessDenied : NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}",
+                path.ToString(), server: server, inner: refused);
+        }
+        catch (SmbException cause)
+        {
+            throw SmbErrors.Connecting(cause, server, account.Name, path).Exception;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+using Capstan.Nal.Providers.Local;
+using Capstan.Nal.Providers.Mswnet;
+
+namespace Capstan.Nal.Providers;
+
+/// <summary>The kinds of storage that this build speaks.</summary>
+public static class StorageProviders
+{
+    /// <summary>One of each, for one arbiter.</summary>
+    public static IReadOnlyList<IStorageProvider> All(TimeProvider time) => [new LocalProvider(time), new MswnetProvider(time)];
+}

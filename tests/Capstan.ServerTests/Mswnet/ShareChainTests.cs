@@ -1,0 +1,123 @@
+using System.Text.Json;
+using Capstan.Nal.Paths;
+using Capstan.ServerTests.Smb;
+using Capstan.ServerTests.Up;
+using Capstan.Site;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.ServerTests.Mswnet;
+
+/// <summary>The whole chain with the CAP on a share, as an administrator types it: two accounts, the printed recipe, a client that knows a token and nothing else.</summary>
+public sealed class ShareChainTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    [Fact]
+    public async Task A_client_is_enrolled_and_reports_over_a_share_and_nothing_stays_at_the_server()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var samba = await SambaServer.StartAsync(new SambaSetup
+        {
+            Accounts = ["capsite", "capclient"],
+            Shares = [new SambaShare("cap", ("inherit owner", "unix only"), ("create mask", "0644"), ("directory mask", "0755"))],
+        });
+        // The folder is the site's, as the recipe says.
+        await Tools.RunAsync("chown", ["20001", samba.FolderOf("cap")]);
+        await Tools.RunAsync("chmod", ["755", samba.FolderOf("cap")]);
+        await File.WriteAllTextAsync(directory.Combine("site-password"), SambaServer.PasswordOf("capsite") + "\n");
+        await File.WriteAllTextAsync(directory.Combine("client-password"), SambaServer.PasswordOf("capclient") + "\n");
+        var cap = $"""MSWNET:["SMS_SITE=ABC"]\\127.0.0.1:{samba.Port}\cap\""";
+
+        using var stop = new CancellationTokenSource();
+        await SiteServer.InitializeAsync(directory.Combine("site"), "ABC", TimeProvider.System, CancellationToken.None);
+        await using (var site = await SiteServer.OpenAsync(new SiteOptions { Directory = directory.Combine("site"), Listen = new Uri("http://127.0.0.1:0"), DrainInterval = TimeSpan.FromMilliseconds(250) },
+            TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None))
+        {
+            var serving = site.RunAsync(stop.Token);
+            await site.Listening;
+
+            var refused = await CapstanProcess.RunAsync(directory.Path, "cap", "add", cap, "--account", "capsite", "--password-file", "client-password", "--data", "site");
+            Assert.Equal(1, refused.ExitCode);
+            Assert.Contains("does not accept account capsite: wrong password", refused.Errors, StringComparison.Ordinal);
+
+            var added = await RunAsync(directory, "cap", "add", cap, "--account", "capsite", "--password-file", "site-password",
+                "--client-account", "capclient", "--client-password-file", "client-password", "--data", "site");
+            Assert.Contains("(ok)", added, StringComparison.Ordinal);
+            Assert.Contains("chmod 1733", added, StringComparison.Ordinal);
+            await Tools.RunAsync("find", [Path.Combine(samba.FolderOf("cap"), "inbox"), "-type", "d", "-exec", "chmod", "1733", "{}", "+"]);
+            var row = Assert.Single(JsonDocument.Parse(await RunAsync(directory, "cap", "list", "-o", "json", "--data", "site")).RootElement.EnumerateArray());
+            Assert.Equal(("capsite", "capclient"), (row.GetProperty("accounts")[0].GetString(), row.GetProperty("clientAccounts")[0].GetString()));
+            Assert.DoesNotContain("Pw-", row.GetRawText(), StringComparison.Ordinal);
+
+            var check = await CapstanProcess.RunAsync(directory.Path, "cap", "check", cap, "-o", "json", "--data", "site");
+            Assert.True(check.ExitCode == 0, check.Output + check.Errors);
+            Assert.DoesNotContain("warning", check.Output, StringComparison.Ordinal);
+
+            await File.WriteAllTextAsync(directory.Combine("token"), await RunAsync(directory, "token", "create", "--data", "site"));
+            await AgentAsync(directory, "install", "--token-file", "token", "--data", "client");
+            await UntilAsync(directory);
+
+            var doctor = await RunAsync(directory, "doctor", "--data", "site");
+            Assert.Contains("checks passed", doctor, StringComparison.Ordinal);
+            await stop.CancelAsync();
+            await serving;
+        }
+        await samba.StatusAsync(status => status.IsEmpty);
+        Assert.Single(samba.FailedLogons());
+    }
+
+    [Fact]
+    public async Task The_nal_verbs_work_on_a_share()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var samba = await SambaServer.StartAsync();
+        await File.WriteAllTextAsync(directory.Combine("secret"), SambaServer.PasswordOf("capa"));
+        string[] account = ["--account", "capa", "--password-file", "secret"];
+        var share = $"smb://127.0.0.1:{samba.Port}/cap/";
+        await RunAsync(directory, ["nal", "put", "secret", share + "notes.txt", .. account]);
+        Assert.Contains("notes.txt", await RunAsync(directory, ["nal", "ls", share, .. account]), StringComparison.Ordinal);
+        Assert.Equal(SambaServer.PasswordOf("capa"), (await RunAsync(directory, ["nal", "cat", share + "notes.txt", .. account])).Trim());
+        Assert.Contains("capa", await RunAsync(directory, ["nal", "explain", share, .. account]), StringComparison.Ordinal);
+        await RunAsync(directory, ["nal", "rm", share + "notes.txt", .. account]);
+        var denied = await CapstanProcess.RunAsync(directory.Path, ["cap", "sessions", share, .. account]);
+        Assert.Equal(5, denied.ExitCode);
+        var nobody = await CapstanProcess.RunAsync(directory.Path, "nal", "ls", share);
+        Assert.Equal(5, nobody.ExitCode);
+        Assert.Contains("needs a connection account", nobody.Errors, StringComparison.Ordinal);
+        await samba.StatusAsync(status => status.IsEmpty);
+        Assert.Empty(samba.FailedLogons());
+    }
+
+    /// <summary>Runs cycles until hardware and software of this machine are at the site.</summary>
+    private static async Task UntilAsync(TemporaryDirectory directory)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        var said = "";
+        while (!deadline.IsCancellationRequested)
+        {
+            await using (var cycle = CapstanProcess.StartAgent(directory.Path, "run-now", "--data", "client"))
+            {
+                await cycle.WaitAsync(Patience);
+                said = cycle.Output + cycle.Errors;
+            }
+            var list = JsonDocument.Parse(await RunAsync(directory, "client", "list", "-o", "json", "--data", "site")).RootElement;
+            if (list.GetArrayLength() == 1 && list[0].TryGetProperty("packageCount", out _) && list[0].TryGetProperty("memoryBytes", out _))
+                return;
+        }
+        Assert.Fail($"no inventory within {Patience}: {said}");
+    }
+
+    private static async Task<string> RunAsync(TemporaryDirectory directory, params string[] arguments)
+    {
+        var (code, output, errors) = await CapstanProcess.RunAsync(directory.Path, arguments);
+        Assert.True(code == 0, $"{string.Join(' ', arguments)} ended with {code}: {output}{errors}");
+        return output;
+    }
+
+    private static async Task AgentAsync(TemporaryDirectory directory, params string[] arguments)
+    {
+        await using var process = CapstanProcess.StartAgent(directory.Path, arguments);
+        var code = await process.WaitAsync(Patience);
+        Assert.True(code == 0, process.Output + process.Errors);
+    }
+}
