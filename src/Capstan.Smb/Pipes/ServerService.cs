@@ -1,5 +1,3 @@
-using Capstan.Smb.Connection;
-
 namespace Capstan.Smb.Pipes;
 
 /// <summary>The server service ([MS-SRVS]): who is connected to a server and what it shares. One call at a time: not thread-safe.</summary>
@@ -22,15 +20,6 @@ public sealed partial class ServerService : IAsyncDisposable
     private readonly string _server;
 
     private ServerService(RpcClient rpc, string host) => (_rpc, _server) = (rpc, $@"\\{host}");
-
-    /// <summary>Asks the server of a session. The share <c>IPC$</c> stays connected until the session is logged off.</summary>
-    /// <exception cref="SmbException">The link failed, or <see cref="SmbRpcException"/>: the server refused.</exception>
-    public static async ValueTask<ServerService> ConnectAsync(SmbSession session, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(session);
-        var tree = await session.ConnectTreeAsync("IPC$", cancellationToken);
-        return await BindAsync(await tree.OpenPipeAsync("srvsvc", cancellationToken), session.Connection.Endpoint.Host, cancellationToken);
-    }
 
     /// <summary>Binds to the service behind the open pipe <c>srvsvc</c>, and owns it from now on.</summary>
     internal static async ValueTask<ServerService> BindAsync(IPipe pipe, string host, CancellationToken cancellationToken) =>
