@@ -166,7 +166,7 @@ public sealed class AccountTests : IAsyncLifetime
 
     private async Task<Policy> PolicyAsync(FakeDevice device)
     {
-        var files = await Site.Get<PublishStore>().CurrentAsync(null, None);
+        var files = (await Site.Get<PublishStore>().CurrentAsync(null, None)).Files;
         var name = Layout.PolicyTarget(device.Id).Split('/')[^1];
         var path = files.Select(file => file.Path).Single(file => file.EndsWith(name, StringComparison.Ordinal));
         return Documents.Policy.Decode(await Site.Get<PublishStore>().ContentAsync(path, None));
