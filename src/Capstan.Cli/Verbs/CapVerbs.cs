@@ -1,3 +1,4 @@
+using Capstan.Protocol.V1;
 using System.CommandLine;
 using Capstan.Cli.Output;
 using Capstan.Cli.Sites;
@@ -54,7 +55,7 @@ internal static class CapVerbs
             {
                 result =>
                 {
-                    if (Licensing.Limit(result.Tokens[0].Value) is null)
+                    if (LicensingMode.Limit(result.Tokens[0].Value) is null)
                         result.AddError($"'{result.Tokens[0].Value}' is not a licensing mode: write per-server:20 or per-seat:50.");
                 },
             },

@@ -71,15 +71,12 @@ public sealed record CapEntry
     internal void Check(Problems problems)
     {
         problems.Line("path", Path);
-        problems.Require(Licensing is null || IsLicensing(Licensing), "licensing", "must be per-server:N or per-seat:N");
+        problems.Require(Licensing is null || LicensingMode.Limit(Licensing) is not null, "licensing", "must be per-server:N or per-seat:N");
         problems.Range("headroom", Headroom, 0, int.MaxValue);
         problems.Each("aliases", Aliases, static (problems, name) => problems.Line("", name, 255), 64);
         problems.Require(MeanHoldSeconds is > 0 and <= 86_400, "meanHoldSeconds", "must be above 0, at most 86400");
         problems.Range("pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);
     }
-
-    private static bool IsLicensing(string text) =>
-        text.Split(':') is ["per-server" or "per-seat", var number] && number.Length is > 0 and < 9 && number.All(char.IsAsciiDigit) && number[0] != '0';
 }
 
 /// <summary>Target <c>policy/&lt;device&gt;.json</c>: all that the site tells one device. Readable by every client, except <see cref="Secrets"/>.</summary>

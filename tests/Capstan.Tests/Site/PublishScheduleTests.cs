@@ -38,6 +38,7 @@ public class PublishScheduleTests
     [InlineData("per-server:10", 10, false)]
     [InlineData("per-server:0", 0, false)]
     [InlineData("per-server:+5", 0, false)]
+    [InlineData("per-server:007", 0, false)] // no client would read the list
     [InlineData("unlimited", 0, false)]
     [InlineData(null, -1, false)]
     public void Licensing_is_checked_when_it_is_given(string? licensing, int headroom, bool good) =>
