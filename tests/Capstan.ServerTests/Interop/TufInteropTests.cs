@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -82,55 +81,8 @@ public sealed class TufInteropTests : IDisposable
         }
     }
 
-    /// <summary>What the script prints as its last line. Without node or its packages: a failure when CI=true, else the test is skipped.</summary>
-    private static async Task<JsonElement> RunAsync(string script, params string[] arguments)
-    {
-        var folder = NodeFolder();
-        var missing = !Directory.Exists(Path.Combine(folder, "node_modules", "tuf-js")) ? $"run `npm ci` in {folder}" : null;
-        var start = new ProcessStartInfo("node") { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(script);
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        using var process = new Process { StartInfo = start };
-        try
-        {
-            if (missing is null)
-                process.Start();
-        }
-        catch (System.ComponentModel.Win32Exception exception)
-        {
-            missing = $"install Node.js ({exception.Message})";
-        }
-        if (missing is not null)
-        {
-            Assert.SkipUnless(string.Equals(Environment.GetEnvironmentVariable("CI"), "true", StringComparison.Ordinal), $"needs tuf-js: {missing}");
-            Assert.Fail($"needs tuf-js: {missing}");
-        }
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        try
-        {
-            var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
-            var errors = process.StandardError.ReadToEndAsync(deadline.Token);
-            await process.WaitForExitAsync(deadline.Token);
-            Assert.True(process.ExitCode == 0, $"{script} ended with {process.ExitCode}\n--- output\n{await output}\n--- errors\n{await errors}");
-            return JsonDocument.Parse(await output).RootElement;
-        }
-        finally
-        {
-            if (!process.HasExited)
-                process.Kill(entireProcessTree: true);
-        }
-    }
-
-    private static string NodeFolder()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Capstan.slnx")))
-                return Path.Combine(folder.FullName, "tests", "node");
-        }
-        throw new DirectoryNotFoundException($"There is no Capstan.slnx above {AppContext.BaseDirectory}.");
-    }
+    private static async Task<JsonElement> RunAsync(string script, params string[] arguments) =>
+        JsonDocument.Parse(await NodeProcess.RunAsync(script, arguments)).RootElement;
 
     private sealed class FolderSource(string folder) : ITufSource
     {
