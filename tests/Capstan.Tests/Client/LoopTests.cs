@@ -300,6 +300,29 @@ public sealed class LoopTests : IAsyncLifetime
         Assert.Empty(_f.Site.Refused);
     }
 
+    /// <summary>Beyond the snapshot's year, and beyond the root's ten.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(11)]
+    public async Task A_clock_that_was_past_every_expiry_leaves_nothing_behind_when_it_is_right_again(int years)
+    {
+        await EnrolledAndAcknowledged(_f);
+        var right = _f.Time.GetUtcNow();
+        _f.Time.Jump(right.AddYears(years));
+        Assert.Contains("expired", Assert.Single((await _f.Client!.RunNowAsync(ClientFixture.Stop)).Problems), StringComparison.Ordinal);
+        await _f.CloseAsync();
+        await _f.OpenAsync();
+        Assert.Contains("expired", Assert.Single((await _f.Client!.RunNowAsync(ClientFixture.Stop)).Problems), StringComparison.Ordinal);
+
+        _f.Time.Jump(right.AddMinutes(1));
+        Assert.Empty((await _f.Client!.RunNowAsync(ClientFixture.Stop)).Problems);
+        _f.Site.SetPolicy(_f.Site.Items(Documents.ConfigurationRequest)[^1], state: "retired");
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        Assert.Equal("retired", (await _f.StatusAsync()).State);
+    }
+
     [Fact]
     public async Task Expired_metadata_gives_no_new_orders_and_uploads_go_on()
     {
