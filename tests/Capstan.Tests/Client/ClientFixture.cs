@@ -13,14 +13,15 @@ internal sealed class ClientFixture : IAsyncDisposable
     private readonly string _root = Directory.CreateTempSubdirectory("capstan-client-").FullName;
 
     /// <param name="binBits">As of <see cref="TestSite"/>.</param>
-    public ClientFixture(IStore cap, IStore? seenByClient = null, string provider = "LOCAL", int binBits = 4)
+    /// <param name="directory">Where the client's own lies. Default a temporary one.</param>
+    public ClientFixture(IStore cap, IStore? seenByClient = null, string provider = "LOCAL", int binBits = 4, string? directory = null)
     {
         Time = new ManualTime();
         Provider = new StoreProvider(provider, seenByClient ?? cap);
         CapPath = provider == "LOCAL" ? NalPath.FromDirectory("/cap").ToString() : @"MSWNET:\\server\cap\";
         Site = new TestSite(cap, Time, binBits: binBits);
         Site.Describe(new CapEntry { Path = CapPath });
-        Options = new ClientOptions { Directory = Path.Combine(_root, "client") };
+        Options = new ClientOptions { Directory = Path.Combine(directory ?? _root, "client") };
     }
 
     public ManualTime Time { get; }
