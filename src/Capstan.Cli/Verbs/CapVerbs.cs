@@ -35,7 +35,7 @@ internal static class CapVerbs
 
     /// <summary>The site's, and the clients' where they have their own.</summary>
     private static string? Accounts(CapRow cap) => cap.Accounts is null ? null
-        : cap.ClientAccounts is null || cap.ClientAccounts.SequenceEqual(cap.Accounts) ? string.Join(", ", cap.Accounts)
+        : cap.ClientAccounts is null || cap.ClientAccounts.SequenceEqual(cap.Accounts, StringComparer.Ordinal) ? string.Join(", ", cap.Accounts)
         : $"{string.Join(", ", cap.Accounts)}; clients: {string.Join(", ", cap.ClientAccounts)}";
 
     private static readonly Listing<CapCheckLine> CheckLines = new(

@@ -119,7 +119,7 @@ public sealed class FileTests(SharedSamba shared) : IClassFixture<SharedSamba>
         var space = await client.Tree.GetSpaceAsync(default);
         Assert.Equal(1 << 20, space.TotalBytes);
         await client.Tree.ReplaceAsync("~keep", "keep", new byte[600_000], flush: false, default);
-        Assert.Equal(space.FreeBytes - (await client.Tree.GetSpaceAsync(default)).FreeBytes, (600_000 + 4095) / 4096 * 4096);
+        Assert.Equal((600_000 + 4095) / 4096 * 4096, space.FreeBytes - (await client.Tree.GetSpaceAsync(default)).FreeBytes);
         var replace = await Client.FailureAsync(async () => await client.Tree.ReplaceAsync("~keep", "keep", new byte[bytes], flush: true, default));
         Assert.Equal((SmbFailure.Status, NtStatus.DiskFull, SmbCompletion.Refused), (replace.Failure, replace.Status, replace.Completion));
         var create = await Client.FailureAsync(async () => await client.Tree.CreateAsync("new", new MemoryStream(new byte[bytes]), flush: true, default));

@@ -146,6 +146,6 @@ public class HidingStore : DispatchProxy
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
         targetMethod!.Name == nameof(IStore.ReadAllAsync) && ((StorePath)args![0]!).Value.StartsWith(_hidden, StringComparison.Ordinal)
-            ? ValueTask.FromResult<byte[]?>(null)
+            ? new ValueTask<byte[]?>(result: null)
             : targetMethod.Invoke(_inner, args);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Capstan.Nal.Paths;
 using Capstan.Smb;
 using Capstan.Smb.Connection;
@@ -6,6 +7,7 @@ using Capstan.Smb.Files;
 namespace Capstan.Nal.Providers.Mswnet;
 
 /// <summary>One session at one server, with the shares that were asked for. Thread-safe.</summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "CloseAsync is the one way in which a connection ends, and disposes of it.")]
 internal sealed class MswnetConnection : IStorageConnection
 {
     private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(5);
