@@ -25,6 +25,7 @@ internal sealed class CreditWindow
         }
         var waiter = new Waiter(charge, deadline);
         _queue.AddLast(waiter.Node);
+        Serve();
         return waiter;
     }
 
@@ -63,6 +64,18 @@ internal sealed class CreditWindow
             _queue.RemoveFirst();
             Use(first.Value.Charge);
             first.Value.Granted.TrySetResult();
+        }
+        // Nothing is under way whose answer could bring more: who is first now would wait for ever, and all behind it.
+        while (_inFlight == 0 && _queue.First is { } starved)
+        {
+            if (starved.Value.Charge <= Available)
+            {
+                Serve();
+                return;
+            }
+            _queue.RemoveFirst();
+            starved.Value.Granted.TrySetException(new SmbException(SmbFailure.Unsupported,
+                $"the server took credits back: it leaves {Available}, and the request costs {starved.Value.Charge}; smaller requests still go", SmbCompletion.NotSent));
         }
     }
 

@@ -92,7 +92,8 @@ public sealed partial class SmbConnection
                 SmbCompletion.Refused, SmbCommand.SessionSetup);
         }
         var mustSign = !isGuest && (_options.RequireSigning || _negotiated.Mode.HasFlag(SecurityMode.SigningRequired));
-        var security = new MessageSecurity(id, isGuest ? null : SessionKeys.Derive(Dialect, key.Span, hash, Cipher), Signing, Cipher, mustSign, signsTreeConnect: Dialect == SmbDialect.Smb311);
+        using var keys = isGuest ? null : SessionKeys.Derive(Dialect, key.Span, hash, Cipher);
+        var security = new MessageSecurity(id, keys, Signing, Cipher, mustSign, signsTreeConnect: Dialect == SmbDialect.Smb311);
         try
         {
             VerifyLogon(security, answer, isGuest);
@@ -142,6 +143,7 @@ public sealed partial class SmbConnection
         return cause;
     }
 
+    /// <summary>Its keys stay until the end of the link: answers to what was given up may still come in them.</summary>
     internal void Forget(SmbSession session)
     {
         lock (_gate)

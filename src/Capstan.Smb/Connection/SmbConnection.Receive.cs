@@ -35,6 +35,11 @@ public sealed partial class SmbConnection
         {
             End(Broken(cause));
         }
+        catch (Exception cause)
+        {
+            // A defect of ours ends the link: whoever waits is told now, and not by a deadline.
+            End(new SmbException(SmbFailure.Lost, $"receiving from {Endpoint} failed: {cause.Message}", SmbCompletion.Unknown, inner: cause));
+        }
     }
 
     private SmbException Broken(Exception? cause)

@@ -188,6 +188,11 @@ public sealed partial class SmbConnection
             {
                 End(Broken(cause));
             }
+            catch (Exception cause)
+            {
+                // A defect of ours ends the link: whoever waits is told now, and not by a deadline.
+                End(new SmbException(SmbFailure.Lost, $"sending to {Endpoint} failed: {cause.Message}", SmbCompletion.Unknown, inner: cause));
+            }
             finally
             {
                 frame.Return();

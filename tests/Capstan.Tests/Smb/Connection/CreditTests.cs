@@ -35,6 +35,24 @@ public sealed class CreditTests
         await WorkAsync(world);
     }
 
+    [Fact]
+    public async Task A_server_that_takes_credits_back_stalls_nobody()
+    {
+        var most = 256;
+        await using var world = await SmbWorld.OpenAsync(rules => rules.Credits = question => Math.Max(Volatile.Read(ref most) - question.Held, question.Held == 0 ? 1 : 0));
+        await WorkAsync(world);
+        Volatile.Write(ref most, 4);
+        try
+        {
+            await WorkAsync(world);
+        }
+        catch (SmbException cause) when (cause.Completion == SmbCompletion.NotSent)
+        {
+            // What was planned with the credits of before; what is planned now goes.
+        }
+        await WorkAsync(world);
+    }
+
     /// <summary>Large transfers among small requests, from many callers at once.</summary>
     private static async Task WorkAsync(SmbWorld world)
     {

@@ -1,3 +1,4 @@
+using Capstan.Smb;
 using Capstan.Smb.Connection;
 using FsCheck;
 using FsCheck.Fluent;
@@ -35,13 +36,26 @@ public sealed class CreditWindowTests
     [Fact]
     public void Who_leaves_lets_those_behind_go()
     {
-        var window = With(2);
+        var window = With(3);
+        Assert.Null(window.Take(1, Never));
         var large = window.Take(9, Never)!;
         var small = window.Take(2, Never)!;
         window.Leave(large);
         Assert.True(small.Granted.Task.IsCompletedSuccessfully);
         window.Leave(small);
-        Assert.Equal((0, 2, 0), (window.Available, window.Total, window.Waiting));
+        Assert.Equal((0, 3, 0), (window.Available, window.Total, window.Waiting));
+    }
+
+    [Fact]
+    public void What_no_answer_can_pay_for_any_more_fails_and_those_behind_it_go()
+    {
+        var window = With(9);
+        Assert.Null(window.Take(9, Never));
+        var large = window.Take(4, Never)!;
+        var small = window.Take(2, Never)!;
+        window.Settle(9, 2); // the server took seven back
+        Assert.Equal(SmbCompletion.NotSent, Assert.IsType<SmbException>(large.Granted.Task.Exception!.InnerException).Completion);
+        Assert.True(small.Granted.Task.IsCompletedSuccessfully);
     }
 
     private static CreditWindow With(int credits)
@@ -76,7 +90,7 @@ public sealed class CreditWindowTests
             switch (what)
             {
                 case "take" when window.Take(number, Never) is { } waiter:
-                    waiting.Add(waiter);
+                    waiting.Add(waiter); // served, failed or queued: seen below
                     break;
                 case "take":
                     Assert.Empty(waiting);
@@ -102,9 +116,13 @@ public sealed class CreditWindowTests
             // Those served are the first of the queue.
             while (waiting.Count > 0 && waiting[0].Granted.Task.IsCompleted)
             {
-                flying.Add(waiting[0].Charge);
+                if (waiting[0].Granted.Task.IsCompletedSuccessfully)
+                    flying.Add(waiting[0].Charge);
+                else
+                    Assert.True(waiting[0].Charge > granted - spent - flying.Sum());
                 waiting.RemoveAt(0);
             }
+            Assert.True(waiting.Count == 0 || flying.Count > 0, "who waits for no answer would wait for ever");
             Assert.DoesNotContain(waiting, waiter => waiter.Granted.Task.IsCompleted);
             Assert.Equal(waiting.Count, window.Waiting);
             Assert.Equal(granted - spent - flying.Sum(), window.Available);
