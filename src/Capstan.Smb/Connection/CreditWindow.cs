@@ -3,6 +3,9 @@ namespace Capstan.Smb.Connection;
 /// <summary>Credits that the server granted ([MS-SMB2] 3.2.4.1.2): who may send, in the order of asking. Pure; the connection serialises the calls.</summary>
 internal sealed class CreditWindow
 {
+    /// <summary>What a server grants beyond this is not counted: no sum overflows.</summary>
+    private const int Most = 65536;
+
     private readonly LinkedList<Waiter> _queue = [];
     private int _inFlight;
 
@@ -34,7 +37,7 @@ internal sealed class CreditWindow
     public void Settle(int charge, int granted)
     {
         _inFlight -= charge;
-        Available += granted;
+        Available = Math.Min(Available + granted, Most);
         Serve();
     }
 

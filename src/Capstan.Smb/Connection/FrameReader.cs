@@ -5,7 +5,8 @@ namespace Capstan.Smb.Connection;
 
 /// <summary>Cuts a byte stream into frames ([MS-SMB2] 2.1): a zero byte, three bytes of length, the message. One reader per stream; not thread-safe.</summary>
 /// <param name="mostBytes">A longer frame is not believed, and not allocated.</param>
-internal sealed class FrameReader(Stream stream, int mostBytes)
+/// <param name="heard">Called whenever bytes came.</param>
+internal sealed class FrameReader(Stream stream, int mostBytes, Action? heard = null)
 {
     private const int PrefixBytes = 4;
     /// <summary>Small frames arrive several at a time; the rest of a large one goes straight into its own buffer.</summary>
@@ -59,6 +60,13 @@ internal sealed class FrameReader(Stream stream, int mostBytes)
         var buffered = Math.Min(target.Length, _end - _start);
         _buffer.AsSpan(_start, buffered).CopyTo(target.Span);
         _start += buffered;
-        await stream.ReadExactlyAsync(target[buffered..], cancellationToken);
+        for (var rest = target[buffered..]; rest.Length > 0;)
+        {
+            var count = await stream.ReadAsync(rest, cancellationToken);
+            if (count == 0)
+                throw new EndOfStreamException();
+            heard?.Invoke();
+            rest = rest[count..];
+        }
     }
 }

@@ -102,7 +102,7 @@ public sealed partial class SmbConnection
         CancellationToken deadline, CancellationToken caller)
     {
         var connection = new SmbConnection(stream, endpoint, options, remote);
-        connection._receiving = connection.ReceiveAsync(new FrameReader(stream, MostPayload + FrameOverhead));
+        connection._receiving = connection.ReceiveAsync(new FrameReader(stream, MostPayload + FrameOverhead, connection.Heard));
         try
         {
             await connection.NegotiateAsync(deadline);

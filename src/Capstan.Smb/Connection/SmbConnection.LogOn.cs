@@ -107,10 +107,14 @@ public sealed partial class SmbConnection
             lock (_gate)
             {
                 ThrowIfEnded();
-                _security.Add(id, security);
-                _sessions.Add(session);
+                if (!_sessions.Exists(other => other.Id == id))
+                {
+                    _security[id] = security;
+                    _sessions.Add(session);
+                    return session;
+                }
             }
-            return session;
+            throw EndWith(new SmbProtocolException($"the server gave session id {id:X} to two logons"));
         }
         catch
         {

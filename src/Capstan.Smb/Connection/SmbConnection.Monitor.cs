@@ -18,6 +18,9 @@ public sealed partial class SmbConnection
 
     private static long Ticks(TimeSpan time) => time.Ticks;
 
+    /// <summary>The other side lives: bytes came from it, or it made room for ours. A slow link is not a dead one.</summary>
+    private void Heard() => Volatile.Write(ref _lastHeard, Now);
+
     private void Arm()
     {
         if (_isArmed || _end is not null)
@@ -68,7 +71,8 @@ public sealed partial class SmbConnection
         }
         Abandon(late, exchange => exchange.TrySetException(new SmbException(SmbFailure.Silent,
             $"{Endpoint} did not answer {exchange.Command} within {_options.RequestTimeout.TotalSeconds:F0} s; the request was cancelled",
-            exchange.IsSent ? SmbCompletion.Unknown : SmbCompletion.NotSent, exchange.Command)));
+            // Its frame stays in the queue: taken out, its id would be missing to the server.
+            SmbCompletion.Unknown, exchange.Command)));
         if (echoes)
             Cleanup(ProbeAsync);
     }

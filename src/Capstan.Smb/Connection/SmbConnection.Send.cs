@@ -8,6 +8,9 @@ public sealed partial class SmbConnection
     /// <summary>Frames after which whoever sends for others gives its thread back.</summary>
     private const int FramesPerTurn = 16;
 
+    /// <summary>A large frame is handed over in pieces: each that the other side makes room for shows that it lives.</summary>
+    private const int PieceBytes = 256 * 1024;
+
     private readonly Queue<Outgoing> _queue = new();
     private bool _isSending;
     private Task _draining = Task.CompletedTask;
@@ -181,7 +184,13 @@ public sealed partial class SmbConnection
                 if (EndCause is null)
                 {
                     frame.Seal();
-                    await _stream.WriteAsync(frame.Memory, _stopping.Token);
+                    var rest = frame.Memory;
+                    for (; rest.Length > PieceBytes; rest = rest[PieceBytes..])
+                    {
+                        await _stream.WriteAsync(rest[..PieceBytes], _stopping.Token);
+                        Heard();
+                    }
+                    await _stream.WriteAsync(rest, _stopping.Token);
                 }
             }
             catch (Exception cause) when (cause is IOException or ObjectDisposedException or OperationCanceledException)

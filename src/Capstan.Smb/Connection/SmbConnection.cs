@@ -12,6 +12,8 @@ namespace Capstan.Smb.Connection;
 public sealed partial class SmbConnection : IAsyncDisposable
 {
     private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CleaningStep = TimeSpan.FromMilliseconds(5);
+    private const int CleaningSteps = 400;
 
     private readonly Stream _stream;
     private readonly SmbOptions _options;
@@ -99,7 +101,7 @@ public sealed partial class SmbConnection : IAsyncDisposable
         get
         {
             lock (_gate)
-                return HasMultiCredit ? Math.Max(_credits.Total / 4, 1) * CreditUnit : CreditUnit;
+                return HasMultiCredit ? Math.Clamp(_credits.Total / 4, 1, MostPayload / CreditUnit) * CreditUnit : CreditUnit;
         }
     }
 
@@ -124,16 +126,14 @@ public sealed partial class SmbConnection : IAsyncDisposable
 
     private async Task CloseAsync()
     {
+        // Out of the caller's lock first: the sessions have locks of their own.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         SmbSession[] sessions;
-        Task[] cleanups;
         lock (_gate)
-        {
             sessions = [.. _sessions];
-            cleanups = [.. _cleanups];
-        }
         using (var late = new CancellationTokenSource(ClosingTime, _options.Time))
         {
-            await Task.WhenAll(cleanups).WaitAsync(late.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await CleanAsync(late.Token);
             foreach (var session in sessions)
                 await session.LogOffAsync(late.Token);
         }
@@ -144,6 +144,20 @@ public sealed partial class SmbConnection : IAsyncDisposable
         _stopping.Dispose();
         foreach (var security in _security.Values)
             security.Dispose();
+    }
+
+    /// <summary>Waits until what was given up is cleaned up after, answers that are still to come included; not for long.</summary>
+    internal async Task CleanAsync(CancellationToken cancellationToken)
+    {
+        for (var i = 0; i < CleaningSteps && !cancellationToken.IsCancellationRequested; i++)
+        {
+            lock (_gate)
+            {
+                if (_end is not null || (_cleanups.Count == 0 && !_pending.Values.Any(exchange => exchange is { IsAbandoned: true, Orphaned: not null })))
+                    return;
+            }
+            await Task.Delay(CleaningStep, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>Ends the link once: everything under way and everything to come fails with <paramref name="cause"/>.</summary>

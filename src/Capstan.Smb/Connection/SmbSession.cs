@@ -103,6 +103,9 @@ public sealed class SmbSession
 
     private async Task<SmbCloseReport> CloseAsync(CancellationToken cancellationToken)
     {
+        // Out of the caller's lock first: the connection has one of its own.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await _connection.CleanAsync(cancellationToken);
         SmbTree[] trees;
         lock (_gate)
             trees = [.. _trees];
@@ -122,8 +125,8 @@ public sealed class SmbSession
     {
         try
         {
-            using var answer = await _connection.CallAsync(route, new EmptyRequest(command), orphaned: null, cancellationToken);
-            return answer.Status.IsError ? SmbException.Of(answer.Status, command, $"leaving {_connection.Endpoint}") : null;
+            // Always sent: the token ends the waiting alone.
+            return await LeaveAsync(route, command).WaitAsync(cancellationToken);
         }
         catch (SmbException cause)
         {
@@ -132,6 +135,19 @@ public sealed class SmbSession
         catch (OperationCanceledException)
         {
             return new SmbException(SmbFailure.Silent, $"{_connection.Endpoint} did not confirm {command} in time", SmbCompletion.Unknown, command);
+        }
+    }
+
+    private async Task<SmbException?> LeaveAsync(Route route, SmbCommand command)
+    {
+        try
+        {
+            using var answer = await _connection.CallAsync(route, new EmptyRequest(command), orphaned: null, CancellationToken.None);
+            return answer.Status.IsError ? SmbException.Of(answer.Status, command, $"leaving {_connection.Endpoint}") : null;
+        }
+        catch (SmbException cause)
+        {
+            return cause;
         }
     }
 

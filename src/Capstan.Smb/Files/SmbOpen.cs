@@ -78,7 +78,7 @@ public sealed record SmbOpen(SmbAccess Access, SmbDisposition Disposition, SmbCr
     public static readonly SmbOpen Temporary = CreateNew with { Access = CreateNew.Access | SmbAccess.Delete, Sharing = SmbSharing.None };
 
     /// <summary>An existing file or directory, to be deleted or renamed.</summary>
-    public static readonly SmbOpen Delete = new(SmbAccess.Delete | SmbAccess.ReadAttributes, SmbDisposition.Open, SmbCreateOptions.OpenReparsePoint);
+    public static readonly SmbOpen Delete = new(SmbAccess.Delete, SmbDisposition.Open, SmbCreateOptions.OpenReparsePoint);
 
     /// <summary>Facts only; a file or a directory.</summary>
     public static readonly SmbOpen Look = new(SmbAccess.ReadAttributes, SmbDisposition.Open, SmbCreateOptions.None);

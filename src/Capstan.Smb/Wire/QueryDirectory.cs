@@ -47,6 +47,8 @@ internal static class QueryDirectoryResponse
     private static void Walk(ReadOnlySpan<byte> message, int mostBytes, List<SmbEntry>? entries)
     {
         var data = InfoResponse.Data(message, "answer to QUERY_DIRECTORY", mostBytes);
+        if (data.IsEmpty)
+            throw new SmbProtocolException("answer to QUERY_DIRECTORY: success without an entry");
         while (data.Length > 0)
         {
             var reader = new WireReader(data, "directory entry");
