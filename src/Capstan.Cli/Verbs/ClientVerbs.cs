@@ -28,7 +28,7 @@ internal static class ClientVerbs
             new("SEEN", client => Display.Relative(client.LastSeen, host.Time.GetUtcNow()), NoWrap: true),
         ],
         [.. ConsoleEndpoints.ClientColumns.Select(column => new CsvColumn<ClientSummary>(column.Name, column.Value))],
-        ApiJson.Default, $"No client. Make a token ({host.Command} token create), then on a machine: capstan-client install --token TOKEN");
+        ApiJson.Default, $"No client. Make a token ({host.Command} token create), then on a machine: capstan-client install --token-file FILE");
 
     private static Verb List(CliHost host)
     {

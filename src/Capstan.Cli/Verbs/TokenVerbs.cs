@@ -32,7 +32,7 @@ internal static class TokenVerbs
                     return ExitCode.Done;
                 }
                 await host.Out.WriteLineAsync(created.Token);
-                await host.Error.WriteLineAsync($"For {Display.Plural(created.Uses, "machine")}, until {Display.Utc(created.ExpiresAt)}. Keep it secret. On the machine: capstan-client install --token TOKEN");
+                await host.Error.WriteLineAsync($"For {Display.Plural(created.Uses, "machine")}, until {Display.Utc(created.ExpiresAt)}. Keep it secret. On the machine: capstan-client install --token-file FILE");
                 return ExitCode.Done;
             }));
     }

@@ -75,8 +75,15 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
     {
         if (added.Count == 0)
             return;
+        var server = NalPath.Parse(path).Server;
         foreach (var row in await known.ListAsync(cancellationToken))
         {
+            if (string.Equals(NalPath.Parse(row.Cap).Server, server, StringComparison.Ordinal)
+                && added.Exists(account => account.Account.Name.Equals(row.Name, StringComparison.OrdinalIgnoreCase) && !string.Equals(account.Account.Password.Reveal(), accounts.Open(row).Password.Reveal(), StringComparison.Ordinal)))
+            {
+                throw new SiteException($"The account {row.Name} is known for {server} (of {row.Cap}) with another password. A password is never changed under its name, since whoever still has the old one would lock it: give the same one, or make another account at the server, and add that.",
+                    "account_exists");
+            }
             if (string.Equals(row.Cap, path, StringComparison.Ordinal)
                 && added.Exists(account => account.Role == row.Role && account.Account.Name.Equals(row.Name, StringComparison.OrdinalIgnoreCase)))
             {

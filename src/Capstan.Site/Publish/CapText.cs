@@ -29,13 +29,16 @@ internal static class CapText
         var own = accounts?[0] ?? "SITE";
         var shared = clientAccounts is null || clientAccounts.Contains(own, StringComparer.OrdinalIgnoreCase);
         var clients = shared ? "CLIENTS" : clientAccounts![0];
+        var below = string.Join('/', path.Segments.Skip(1));
+        var folder = below.Length == 0 ? "FOLDER is the share's path" : $"FOLDER is the folder {below} in the share's path, not the share itself";
         return
         [
             .. shared ? [$"The clients use the site's account {own}: each of them can delete and change what lies there (not unseen: everything is signed). Give them one with fewer rights: capstan cap add '{path}' --client-account {clients} --client-password-file FILE"] : Array.Empty<string>(),
-            $"Samba (FOLDER is the share's path), in smb.conf: read only = no ; valid users = {own} {clients} ; inherit owner = unix only ; create mask = 0644 ; directory mask = 0755",
+            $"Samba ({folder}), in smb.conf for the share: read only = no ; valid users = {own} {clients} ; inherit owner = unix only ; create mask = 0644 ; directory mask = 0755",
             "  (with inherit owner, an upload belongs to the site as soon as it is there: its client can neither delete nor rename it)",
-            $"  then: chown -R {own} FOLDER ; chmod -R u=rwX,go=rX FOLDER ; find FOLDER/inbox -type d -exec chmod 1733 {{}} +",
-            $"Windows (FOLDER is the share's path): give both accounts Change on the share; then",
+            $"  then: chown -R '{own}' FOLDER ; chmod -R u=rwX,go=rX FOLDER ; find FOLDER/inbox -type d -exec chmod 1733 {{}} +",
+            "  where FOLDER/inbox is not there yet: capstan cap publish makes it; then the line with find again",
+            $"Windows ({folder}): give both accounts Change on the share; then",
             .. OnWindows("FOLDER", own, clients).Select(line => $"  {line}"),
         ];
     }
@@ -57,6 +60,6 @@ internal static class CapText
     private static IReadOnlyList<string> OnWindows(string folder, string site, string clients) =>
     [
         $"icacls {folder} /inheritance:r /grant {site}:(OI)(CI)F Administrators:(OI)(CI)F {clients}:(OI)(CI)RX",
-        $"icacls {folder.TrimEnd('"')}\\inbox{(folder.EndsWith('"') ? "\"" : "")} /inheritance:r /grant {site}:(OI)(CI)F Administrators:(OI)(CI)F {clients}:(CI)(X,WD) *S-1-3-4:(OI)(CI)(RC)",
+        $"icacls {folder.TrimEnd('"')}\\inbox{(folder.EndsWith('"') ? "\"" : "")} /inheritance:r /grant {site}:(OI)(CI)F Administrators:(OI)(CI)F {clients}:(CI)(X,RA,WD) *S-1-3-4:(OI)(CI)(RC)",
     ];
 }

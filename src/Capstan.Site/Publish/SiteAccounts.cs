@@ -46,7 +46,7 @@ internal sealed class SiteAccounts(SiteContext site, AccountStore accounts)
     private IReadOnlyList<ConnectionAccount> Of(IReadOnlyList<AccountRow> rows, string cap, string role) =>
         [.. rows.Where(row => string.Equals(row.Cap, cap, StringComparison.Ordinal) && string.Equals(row.Role, role, StringComparison.Ordinal)).Select(Open)];
 
-    private ConnectionAccount Open(AccountRow row)
+    public ConnectionAccount Open(AccountRow row)
     {
         try
         {

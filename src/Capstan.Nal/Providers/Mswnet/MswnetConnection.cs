@@ -38,9 +38,10 @@ internal sealed class MswnetConnection : IStorageConnection
     {
         if (path.Segments.Count == 0)
             throw new NalException(NalError.Resolve, $"{path} names a server and no share: write {path}SHARE\\", path.ToString(), Completion.NotSent, server: Server);
+        SmbTree? tree = null;
         try
         {
-            var tree = await TreeAsync(path.Segments[0], cancellationToken);
+            tree = await TreeAsync(path.Segments[0], cancellationToken);
             var root = string.Join('/', path.Segments.Skip(1));
             var store = new MswnetStore(this, tree, root, _sweep);
             if (root.Length > 0)
@@ -49,6 +50,7 @@ internal sealed class MswnetConnection : IStorageConnection
         }
         catch (SmbException cause)
         {
+            Notice(cause, tree);
             throw SmbErrors.Opening(cause, this, path);
         }
     }
@@ -64,11 +66,11 @@ internal sealed class MswnetConnection : IStorageConnection
     }
 
     /// <summary>A failure that ends more than one operation: the share, or the whole session.</summary>
-    public void Notice(SmbException cause, SmbTree tree)
+    public void Notice(SmbException cause, SmbTree? tree)
     {
         if (cause.Status == NtStatus.UserSessionDeleted || cause.Status == NtStatus.NetworkSessionExpired)
             _broken.TrySetResult(SmbErrors.Broken(cause, this));
-        if (cause.Status != NtStatus.NetworkNameDeleted)
+        if (tree is null || cause.Status != NtStatus.NetworkNameDeleted)
             return;
         lock (_trees)
         {

@@ -187,9 +187,13 @@ internal sealed class MswnetStore(MswnetConnection connection, SmbTree tree, str
         catch (SmbException refused) when (refused.Command == SmbCommand.SetInfo && SmbErrors.IsDenied(refused.Status))
         {
             // Servers refuse a rename over a directory as they refuse one without the right.
-            if (await tree.StatAsync(At(path), cancellationToken) is { IsDirectory: true })
-                throw new NalException(NalError.Conflict, $"replacing {Show(path)}: a directory has that name", path.Value, server: connection.Server, code: refused.Status.Code, inner: refused);
-            throw;
+            if (await tree.StatAsync(At(path), cancellationToken) is not { } there)
+                throw;
+            // Windows refuses it also while somebody reads the file.
+            throw there.IsDirectory
+                ? new NalException(NalError.Conflict, $"replacing {Show(path)}: a directory has that name", path.Value, server: connection.Server, code: refused.Status.Code, inner: refused)
+                : new NalException(NalError.Conflict, $"replacing {Show(path)}: somebody has it open, or account {connection.Account} may not replace it ({refused.Status}); it is tried again",
+                    path.Value, isTransient: true, server: connection.Server, code: refused.Status.Code, inner: refused);
         }
     }
 

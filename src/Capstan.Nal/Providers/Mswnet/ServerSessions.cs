@@ -43,7 +43,7 @@ public static class ServerSessions
         }
         catch (SmbRpcException refused)
         {
-            throw new NalException(refused.Error == Win32Error.AccessDenied ? NalError.AccessDenied : NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}",
+            throw new NalException(refused.Error == Win32Error.AccessDenied || refused.Status == NtStatus.AccessDenied ? NalError.AccessDenied : NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}",
                 path.ToString(), server: server, inner: refused);
         }
         catch (SmbException cause)
