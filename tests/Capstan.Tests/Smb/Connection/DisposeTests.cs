@@ -40,6 +40,37 @@ public sealed class DisposeTests
     }
 
     [Fact]
+    public async Task A_logoff_is_sent_although_its_caller_no_longer_waits()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        var report = await world.Session.LogOffAsync(new CancellationToken(canceled: true));
+        Assert.False(report.IsConfirmed);
+        await world.Server.SeesAsync(SmbCommand.Logoff);
+    }
+
+    [Fact]
+    public async Task Logging_off_and_disposing_at_once_block_nobody()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            await using var world = await SmbWorld.OpenAsync();
+            var leaving = Task.Run(async () => await world.Session.LogOffAsync(CancellationToken.None));
+            var closing = Task.Run(async () => await world.Connection.DisposeAsync());
+            await Task.WhenAll(leaving, closing);
+        }
+    }
+
+    [Theory]
+    [InlineData(0x00000000, false)]
+    [InlineData(0x00000103, false)] // pending
+    [InlineData(0x80000005, false)] // more data than asked for
+    [InlineData(0x80000006, false)] // no more files
+    [InlineData(0x80000011, true)] // device busy
+    [InlineData(0x8000002D, true)] // stopped on a link
+    [InlineData(0xC0000022, true)]
+    public void A_warning_that_is_no_answer_is_an_error(uint status, bool isError) => Assert.Equal(isError, new NtStatus(status).IsError);
+
+    [Fact]
     public async Task Disposing_during_a_logon_ends_it()
     {
         await using var world = await SmbWorld.ConnectAsync();
