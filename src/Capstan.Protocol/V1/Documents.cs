@@ -52,6 +52,9 @@ public static class Documents
     public static DocumentKind<SoftwareInventory> SoftwareInventory { get; } =
         Kind<SoftwareInventory>(ItemKind.SoftwareInventory, new JsonLimits(31 * MiB, 1_500_000, V1.SoftwareInventory.MaxPackages), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<CapUse> CapUse { get; } =
+        Kind<CapUse>(ItemKind.CapUse, new JsonLimits(2 * MiB, 10_000, V1.CapUse.MaxHours), (document, problems) => document.Check(problems));
+
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
 

@@ -19,4 +19,5 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(StatusMessage))]
 [JsonSerializable(typeof(HardwareInventory))]
 [JsonSerializable(typeof(SoftwareInventory))]
+[JsonSerializable(typeof(CapUse))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

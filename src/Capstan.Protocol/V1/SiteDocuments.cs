@@ -73,6 +73,7 @@ public sealed record CapEntry
         problems.Line("path", Path);
         problems.Require(Licensing is null || LicensingMode.Limit(Licensing) is not null, "licensing", "must be per-server:N or per-seat:N");
         problems.Range("headroom", Headroom, 0, int.MaxValue);
+        problems.Require(Licensing is null || LicensingMode.Limit(Licensing) is not { } limit || Headroom < limit, "headroom", "must be below the limit");
         problems.Each("aliases", Aliases, static (problems, name) => problems.Line("", name, 255), 64);
         problems.Require(MeanHoldSeconds is > 0 and <= 86_400, "meanHoldSeconds", "must be above 0, at most 86400");
         problems.Range("pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);

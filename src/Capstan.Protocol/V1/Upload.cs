@@ -61,6 +61,7 @@ public static class ItemKind
     public const string HardwareInventory = "hardware-inventory";
     public const string SoftwareInventory = "software-inventory";
     public const string Status = "status";
+    public const string CapUse = "cap-use";
 }
 
 /// <summary>Asks the site to make this machine its client (CCR).</summary>

@@ -54,6 +54,11 @@ public static class HeartbeatFuzz
     public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.Heartbeat, data);
 }
 
+public static class CapUseFuzz
+{
+    public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.CapUse, data);
+}
+
 public static class ConfigurationRequestFuzz
 {
     public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.ConfigurationRequest, data);

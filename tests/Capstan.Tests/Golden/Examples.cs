@@ -105,6 +105,15 @@ internal static class Examples
         Count = 3,
     };
 
+    public static CapUse CapUse { get; } = new()
+    {
+        Hours =
+        [
+            new CapUseHour("""MSWNET:["SMS_SITE=ABC"]\\fs1\cap\""", 1_795_348_800, 6, 7_310, 2),
+            new CapUseHour("""LOCAL:\\srv\cap\""", 1_795_352_400, 12, 0, 0),
+        ],
+    };
+
     public static HardwareInventory HardwareInventory { get; } = new()
     {
         System = new ComputerSystem("büro-7", "example.com", "QEMU", "Standard PC (Q35 + ICH9, 2009)", "S-1", "0d3f6c1e-0000-4000-8000-000000000071", "kvm"),

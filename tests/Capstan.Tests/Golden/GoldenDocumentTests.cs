@@ -19,6 +19,7 @@ public sealed class GoldenDocumentTests
     [Fact] public void Hardware_inventory_stays() => Stays("hardware-inventory.json", Documents.HardwareInventory, Examples.HardwareInventory);
     [Fact] public void Sparse_hardware_inventory_stays() => Stays("hardware-inventory-sparse.json", Documents.HardwareInventory, Examples.SparseHardwareInventory);
     [Fact] public void Software_inventory_stays() => Stays("software-inventory.json", Documents.SoftwareInventory, Examples.SoftwareInventory);
+    [Fact] public void Cap_use_stays() => Stays("cap-use.json", Documents.CapUse, Examples.CapUse);
     [Fact] public void Upload_stays() => Stays("upload.json", Documents.Upload, Examples.Upload);
 
     [Fact]

@@ -67,6 +67,38 @@ public sealed class DocumentTests
         Assert.DoesNotContain("TOPSECRET", refused.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("\"licensing\":\"per-server:20\"", "\"licensing\":\"per-core:4\"", "licensing")]
+    [InlineData("\"licensing\":\"per-server:20\"", "\"licensing\":\"per-server:-1\"", "licensing")]
+    [InlineData("\"licensing\":\"per-server:20\"", "\"licensing\":\"per-seat:999999999999\"", "licensing")]
+    [InlineData("\"headroom\":4", "\"headroom\":20", "headroom")]
+    [InlineData("\"headroom\":4", "\"headroom\":-4", "headroom")]
+    [InlineData("\"meanHoldSeconds\":1.5", "\"meanHoldSeconds\":0", "meanHoldSeconds")]
+    [InlineData("\"meanHoldSeconds\":1.5", "\"meanHoldSeconds\":1e300", "meanHoldSeconds")]
+    [InlineData("\"pollIntervalSeconds\":600", "\"pollIntervalSeconds\":0", "pollIntervalSeconds")]
+    [InlineData("\"pollIntervalSeconds\":600", "\"pollIntervalSeconds\":2678401", "pollIntervalSeconds")]
+    public void A_CAP_list_with_a_term_that_nobody_can_mean_is_refused_as_a_whole(string good, string absurd, string member)
+    {
+        var list = Encoding.UTF8.GetString(Documents.CapList.Encode(Examples.CapList));
+        Assert.Contains(good, list, StringComparison.Ordinal);
+        var refused = Assert.Throws<ProtocolException>(() => Documents.CapList.Decode(Encoding.UTF8.GetBytes(list.Replace(good, absurd, StringComparison.Ordinal))));
+        Assert.Contains($"caps[0].{member} ", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("per-server:20", LicensingKind.PerServer, 20)]
+    [InlineData("per-seat:1", LicensingKind.PerSeat, 1)]
+    [InlineData("per-server:99999999", LicensingKind.PerServer, 99_999_999)]
+    [InlineData("per-server:100000000", LicensingKind.None, null)]
+    [InlineData("per-server:020", LicensingKind.None, null)]
+    [InlineData("per-seat:0", LicensingKind.None, null)]
+    [InlineData("per-seat: 5", LicensingKind.None, null)]
+    [InlineData("per-seat:5:5", LicensingKind.None, null)]
+    [InlineData("Per-Seat:5", LicensingKind.None, null)]
+    [InlineData("", LicensingKind.None, null)]
+    public void A_licensing_mode_is_a_kind_and_its_limit_or_nothing(string text, LicensingKind kind, int? limit) =>
+        Assert.Equal((kind, limit), (LicensingMode.Kind(text), LicensingMode.Limit(text)));
+
     [Fact]
     public void Missing_members_are_named()
     {
