@@ -23,6 +23,7 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     public ClientState State { get; } = new(database);
     public RecordSpool Spool { get; } = new(database);
     public TrustStore Trust { get; } = new(database);
+    public CapUseLog CapUse { get; } = new(database);
 
     public string SiteCode => State.Get(StateKey.SiteCode)!;
 

@@ -94,4 +94,7 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3026, EventName = nameof(SecretsInvalid), Level = LogLevel.Error, Message = "The policy's secrets cannot be opened ({Cause}); the connection accounts that were known stay in use")]
     public static partial void SecretsInvalid(ILogger logger, string cause);
+
+    [LoggerMessage(EventId = 3027, EventName = nameof(WaitForConnection), Level = LogLevel.Information, Message = "{State}, next try {NextTry:HH:mm:ss}")]
+    public static partial void WaitForConnection(ILogger logger, string state, DateTimeOffset nextTry);
 }

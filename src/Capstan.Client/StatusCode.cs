@@ -14,6 +14,7 @@ internal static class StatusCode
     public const string ItemTooLarge = "item_too_large";
     public const string SecretsInvalid = "secrets_invalid";
     public const string CapUnreachable = "cap_unreachable";
+    public const string CapFull = "cap_full";
 }
 
 /// <summary>Names of the times that survive a restart as hints.</summary>

@@ -7,9 +7,6 @@ namespace Capstan.Client.Configuration;
 /// <param name="options">Of the arbiter that serves this client.</param>
 internal sealed class CapOrder(ClientCore core, ArbiterOptions options)
 {
-    /// <summary>A client that was refused for capacity does not hurry more than this, whatever the site publishes.</summary>
-    private const double LeastHoldSeconds = 1;
-
     private readonly TimeSpan _unpublished = options.RetryAfter;
 
     /// <summary>Before each acquisition: what is given by hand, or published, may have changed.</summary>
@@ -17,7 +14,7 @@ internal sealed class CapOrder(ClientCore core, ArbiterOptions options)
     {
         // All CAPs of the list were refused when a refusal comes: the slowest of them is waited for.
         options.RetryAfter = core.CapList is { } list
-            ? TimeSpan.FromSeconds(Math.Max(LeastHoldSeconds, list.Caps.Max(cap => cap.MeanHoldSeconds)))
+            ? Backoff.Max(CapTerms.LeastHold, TimeSpan.FromSeconds(list.Caps.Max(cap => cap.MeanHoldSeconds)))
             : _unpublished;
         options.Preferences = CapExport.Own(core);
         options.UsePreferredServers = options.Preferences.Count > 0;

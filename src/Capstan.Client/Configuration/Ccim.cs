@@ -1,4 +1,5 @@
 using Capstan.Client.Identity;
+using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
@@ -125,6 +126,8 @@ internal sealed class Ccim : IDisposable
                     problems.Add(failure);
                 _memory.HeartbeatDone(failed: failure is not null);
             }
+            if (plan.Complete || plan.Heartbeat || plan.Inventory)
+                _core.CapUse.Report();
             var host = await RequestFactsAsync(cancellationToken);
             return await ContactAsync(plan, host, problems, cancellationToken);
         }
@@ -168,14 +171,19 @@ internal sealed class Ccim : IDisposable
         }
         catch (NalException e)
         {
-            return Unreachable(e.Message, null, problems);
+            NoteUse(e.Trace, used: null, held: TimeSpan.Zero);
+            return Unreachable(e.Message, problems);
         }
         if (!result.TryGetLease(out var lease, out var refusal))
-            return Unreachable(refusal.Reason, refusal.NextTry, problems);
+        {
+            NoteUse(refusal.Trace, used: null, held: TimeSpan.Zero);
+            return Full(refusal, problems);
+        }
 
         ContactReport report;
         NalPath cap;
         bool local;
+        var began = _core.Clock.Now;
         await using (lease.ConfigureAwait(false))
         {
             cap = lease.Path;
@@ -184,6 +192,7 @@ internal sealed class Ccim : IDisposable
                 ClientLog.CapAccessible(_core.Log, cap.ToString());
             report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, cap, host, _time), plan, cancellationToken);
         }
+        NoteUse(lease.Trace, cap, _core.Clock.Now - began);
         problems.AddRange(report.Problems);
         ForgetSecret();
         if (report.Failure is not null || report.IsDoubtful)
@@ -229,9 +238,25 @@ internal sealed class Ccim : IDisposable
         return new CycleReport(Contacted: report.Failure is null, report.Uploaded, problems);
     }
 
-    private CycleReport Unreachable(string cause, DateTimeOffset? nextTry, List<string> problems)
+    private void NoteUse(NalTrace? trace, NalPath? used, TimeSpan held) =>
+        _core.CapUse.Note(CapUseRows.Of(_core.CapList, trace, used, held, _core.Clock.Wall - held));
+
+    /// <summary>Not an error, but a place in the queue: the state is named, nothing is held, and the site hears of it afterwards.</summary>
+    private CycleReport Full(Refusal refusal, List<string> problems)
     {
-        var pause = _memory.CapUnreachable(CapExport.AllLocal(_core), nextTry - _core.Clock.Wall, _random);
+        var pause = _memory.CapUnreachable(CapExport.AllLocal(_core), refusal.NextTry - _core.Clock.Wall, _random);
+        ClientLog.WaitForCapAccess(_core.Log, $@"ABEXPRT:\\{Export}", refusal.Reason, At(pause));
+        var state = CapacityWait.Text(refusal.Trace, _core.CapList);
+        ClientLog.WaitForConnection(_core.Log, state, At(pause));
+        problems.Add(refusal.Reason);
+        Waiting(state, pause, reached: false, separator: ',');
+        _core.Report("information", StatusCode.CapFull, state);
+        return new CycleReport(Contacted: false, 0, problems);
+    }
+
+    private CycleReport Unreachable(string cause, List<string> problems)
+    {
+        var pause = _memory.CapUnreachable(CapExport.AllLocal(_core), hint: null, _random);
         ClientLog.WaitForCapAccess(_core.Log, $@"ABEXPRT:\\{Export}", cause, At(pause));
         var text = $@"WaitForCAPAccess - abstract export ABEXPRT:\\{Export} not accessible: {cause}";
         problems.Add(text);
@@ -290,12 +315,12 @@ internal sealed class Ccim : IDisposable
         return plan.Contact ? TimeSpan.Zero : plan.Wake - now;
     }
 
-    private void Waiting(string cause, TimeSpan pause, bool reached) => _core.State.Set(
-        (StateKey.Waiting, WaitingText(cause, pause)),
+    private void Waiting(string cause, TimeSpan pause, bool reached, char separator = ';') => _core.State.Set(
+        (StateKey.Waiting, WaitingText(cause, pause, separator)),
         (StateKey.NextContact, Stamp(pause)),
         (StateKey.LastContact, reached ? Stamp(TimeSpan.Zero) : _core.State.Get(StateKey.LastContact)));
 
-    private string WaitingText(string cause, TimeSpan pause) => $"{cause}; next try {At(pause):HH:mm:ss}";
+    private string WaitingText(string cause, TimeSpan pause, char separator = ';') => $"{cause}{separator} next try {At(pause):HH:mm:ss}";
 
     /// <summary>The local time of a moment from now, for people.</summary>
     private DateTimeOffset At(TimeSpan pause) => TimeZoneInfo.ConvertTime(_core.Clock.Wall + pause, _time.LocalTimeZone);

@@ -10,6 +10,10 @@ internal sealed class CycleMemory
     /// <summary>A component that failed is tried again after this.</summary>
     public static readonly TimeSpan ComponentRetry = TimeSpan.FromHours(1);
 
+    /// <summary>How long a fleet that was off together is spread over when it comes back; the poll interval where that is shorter.</summary>
+    /// <remarks>A machine that is on for a quarter of an hour only still gets through.</remarks>
+    public static readonly TimeSpan ReturnWindow = TimeSpan.FromMinutes(15);
+
     private static readonly TimeSpan Least = TimeSpan.FromSeconds(5);
 
     private readonly ClientCore _core;
@@ -30,6 +34,7 @@ internal sealed class CycleMemory
         _lastComplete = core.Clock.Remembered(core.State.Moment(MomentName.Complete), intervals.Complete);
         _lastHeartbeat = core.Clock.Remembered(core.State.Moment(MomentName.Heartbeat), intervals.Heartbeat);
         _lastInventory = core.Clock.Remembered(core.State.Moment(MomentName.Inventory), intervals.Inventory);
+        _retryAt = ReturnsAt(intervals.Poll);
     }
 
     public CycleFacts Facts() => new()
@@ -58,7 +63,10 @@ internal sealed class CycleMemory
         var news = _unreachable;
         _unreachable = false;
         if (news)
+        {
             _core.Spool.Over(ClientCore.Component, StatusCode.CapUnreachable);
+            _core.Spool.Over(ClientCore.Component, StatusCode.CapFull);
+        }
         return news;
     }
 
@@ -74,8 +82,8 @@ internal sealed class CycleMemory
         _core.State.SetMoments(_core.Clock.Wall, complete ? [MomentName.Poll, MomentName.Complete] : [MomentName.Poll]);
         if (_core.Lifecycle == ClientLifecycle.Installed)
             _nextApprovalPoll = _core.Clock.Now + Backoff.Approval(_approvalPolls++, CapExport.IsLocal(cap), chance);
-        var published = _core.CapList?.Caps.FirstOrDefault(entry => NalPath.TryParse(entry.Path, out var path, out _) && path.Equals(cap))
-            ?? _core.CapList?.Caps.MaxBy(entry => entry.PollIntervalSeconds);
+        var list = _core.CapList;
+        var published = CapTerms.Entry(list, cap.ToString()) ?? list?.Caps.MaxBy(entry => entry.PollIntervalSeconds);
         if (published is not null && published.PollIntervalSeconds != _core.State.GetNumber(StateKey.PollSeconds))
             _core.State.Set((StateKey.PollSeconds, published.PollIntervalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
     }
@@ -97,6 +105,15 @@ internal sealed class CycleMemory
             return pause;
         _retryAt = _core.Clock.Now + told;
         return told;
+    }
+
+    /// <summary>When a client whose last poll is longer ago than the interval begins again: at its place in the window. Null for at once.</summary>
+    private TimeSpan? ReturnsAt(TimeSpan poll)
+    {
+        if (_lastPoll is not null || _core.State.Moment(MomentName.Poll) is null || CapExport.AllLocal(_core) || _core.Policy is not { } policy)
+            return null;
+        var window = Backoff.Min(poll, ReturnWindow);
+        return EvenPhase.Next(_core.Clock.Now - window / 2, window, policy.Certificate.Ordinal, _phaseOrigin);
     }
 
     private TimeSpan Done(string moment, TimeSpan interval, bool failed)

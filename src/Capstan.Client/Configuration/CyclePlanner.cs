@@ -63,6 +63,7 @@ internal static class CyclePlanner
         var poll = NextPoll(facts);
         var complete = facts.Lifecycle switch
         {
+            ClientLifecycle.Approved when facts is { Ordinal: { } ordinal, LastComplete: { } last } => EvenPhase.Next(last, facts.Intervals.Complete, ordinal, facts.PhaseOrigin),
             ClientLifecycle.Approved => Due(facts.LastComplete, facts.Intervals.Complete),
             // The first contact of a client that waits for approval counts as complete.
             ClientLifecycle.Installed when facts.LastComplete is not null => Due(facts.LastComplete, facts.Intervals.Complete),

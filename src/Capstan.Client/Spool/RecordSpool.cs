@@ -58,6 +58,13 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, key, message.Text);
     });
 
+    /// <summary>Replaces the waiting item of the same kind inside another transaction; it goes with the next record that is made.</summary>
+    public static void PutQuietly(SqliteConnection connection, string kind, string body) => PutItem(connection, kind, "", body, urgent: false);
+
+    /// <summary>The waiting item of a kind that has one at most; null for none.</summary>
+    public static string? Body(SqliteConnection connection, string kind) =>
+        (string?)connection.Scalar("select body from item where kind = $kind and code = ''", ("$kind", kind));
+
     /// <summary>The condition is over: when it comes again, it is news.</summary>
     public void Over(string component, string code) =>
         database.Write(connection => ClientState.Put(connection, StateKey.Reported(component, code), null));

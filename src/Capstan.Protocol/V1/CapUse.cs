@@ -26,7 +26,11 @@ public sealed record CapUseHour(string Path, long Hour, int Connections, long He
 {
     public const int SecondsPerHour = 3_600;
 
-    private const int MostTimes = 1_000_000;
+    /// <summary>Most connections, and most refusals, of one row.</summary>
+    public const int MostTimes = 1_000_000;
+
+    /// <summary>31 days: a hold that began in this hour may end in a later one.</summary>
+    public const long MostMilliseconds = 31L * 86_400_000;
 
     internal void Check(Problems problems)
     {
@@ -34,8 +38,7 @@ public sealed record CapUseHour(string Path, long Hour, int Connections, long He
         problems.Seconds("hour", Hour);
         problems.Require(Hour % SecondsPerHour == 0, "hour", "must be the beginning of an hour");
         problems.Range("connections", Connections, 0, MostTimes);
-        // A hold that began in this hour may end in a later one.
-        problems.Range("heldMilliseconds", HeldMilliseconds, 0, 31L * 86_400_000);
+        problems.Range("heldMilliseconds", HeldMilliseconds, 0, MostMilliseconds);
         problems.Range("refused", Refused, 0, MostTimes);
     }
 }

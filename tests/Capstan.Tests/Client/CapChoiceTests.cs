@@ -121,12 +121,46 @@ public sealed class FullServerTests
         {
             await f.SettleAsync();
             var status = await f.StatusAsync();
-            Assert.Contains("the server is full", status.Waiting, StringComparison.Ordinal);
+            Assert.StartsWith("waiting for a connection: SERVER full, next try ", status.Waiting, StringComparison.Ordinal);
+            Assert.Equal(0, f.Provider.Open);
             var pause = status.NextContact!.Value - f.Time.GetUtcNow();
             Assert.InRange(pause, TimeSpan.FromSeconds(100), TimeSpan.FromSeconds(300));
             // The status is rounded to whole milliseconds.
             f.Time.Advance(pause + TimeSpan.FromMilliseconds(1));
         }
+        f.Provider.Refuse = null;
+        await f.SettleAsync();
+        await f.Site.DrainAsync(ClientFixture.Stop);
+        var message = Assert.Single(f.Site.Items(Documents.StatusMessage));
+        Assert.Equal(("cap_full", "information", "waiting for a connection: SERVER full"), (message.Code, message.Severity, message.Text));
+        Assert.InRange(message.Count, 5, 7);
+    }
+}
+
+/// <summary>A fleet that was off together.</summary>
+public sealed class ReturnTests
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(5)]
+    public async Task A_client_that_was_off_for_a_weekend_comes_back_at_its_own_place(long ordinal)
+    {
+        await using var f = new ClientFixture(new MemoryStore(new ManualTime()), provider: "MSWNET");
+        f.Site.Describe(new CapEntry { Path = f.CapPath, PollIntervalSeconds = 7_200 });
+        await f.EnrolAsync(ordinal);
+        await f.CloseAsync();
+        f.Time.Advance(TimeSpan.FromHours(60));
+        var opened = f.Provider.Opened;
+        await f.OpenAsync();
+        var pause = await f.Client!.Loop.StepAsync(ClientFixture.Stop);
+        Assert.Equal(opened, f.Provider.Opened);
+        Assert.InRange(pause, TimeSpan.FromTicks(1), CycleMemory.ReturnWindow);
+        var place = (f.Time.GetUtcNow() + pause).Ticks % CycleMemory.ReturnWindow.Ticks;
+        Assert.Equal((long)(EvenPhase.Fraction(ordinal) * CycleMemory.ReturnWindow.Ticks), place);
+        f.Time.Advance(pause);
+        await f.SettleAsync();
+        Assert.Equal(opened + 1, f.Provider.Opened);
     }
 }
 

@@ -155,6 +155,33 @@ public sealed class CyclePlannerTests
         }).QuickCheckThrowOnFailure();
 
     [Fact]
+    public void A_fleet_that_verified_at_one_moment_spreads_over_the_whole_cycle()
+    {
+        // All 64 were switched on together; the windows of each part of the cycle are as full as the others.
+        var due = Enumerable.Range(0, 64).Select(ordinal => CompleteAt(Quiet with { Ordinal = ordinal })).ToList();
+        Assert.All(due, moment => Assert.InRange(moment - Now, CycleIntervals.Default.Complete / 2, CycleIntervals.Default.Complete * 1.5));
+        var parts = due.GroupBy(moment => (moment - Now).Ticks % CycleIntervals.Default.Complete.Ticks * 8 / CycleIntervals.Default.Complete.Ticks).Select(part => part.Count()).ToList();
+        Assert.Equal(8, parts.Count);
+        Assert.InRange(parts.Max() - parts.Min(), 0, 2);
+    }
+
+    [Fact]
+    public void A_device_verifies_once_in_each_cycle_at_the_same_place()
+    {
+        var first = CompleteAt(Quiet with { Ordinal = 11 });
+        Assert.Equal(first + CycleIntervals.Default.Complete, CompleteAt(Quiet with { Ordinal = 11, LastComplete = first }));
+    }
+
+    private static TimeSpan CompleteAt(CycleFacts facts)
+    {
+        // Nothing else is ever due.
+        var only = facts with { LastPoll = TimeSpan.FromDays(300), LastHeartbeat = TimeSpan.FromDays(300), LastInventory = TimeSpan.FromDays(300) };
+        var plan = CyclePlanner.Plan(only, Now);
+        Assert.True(CyclePlanner.Plan(only, plan.Wake).Complete);
+        return plan.Wake;
+    }
+
+    [Fact]
     public void Retries_stay_between_five_seconds_and_their_ceiling() =>
         Prop.ForAll(Gen.Zip(Gen.Choose(0, 2_000_000), Gen.Zip(Gen.Choose(0, 1000), ArbMap.Default.GeneratorFor<bool>())).ToArbitrary(), pair =>
         {

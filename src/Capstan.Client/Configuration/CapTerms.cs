@@ -1,0 +1,35 @@
+using Capstan.Nal.Paths;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Configuration;
+
+/// <summary>What a client must know of one server of the CAP list to be a polite user of it.</summary>
+/// <param name="Linger">How long an unused connection may stay open.</param>
+/// <param name="MeanHold">How long the fleet's clients hold a connection there: the measure of the wait after a refusal.</param>
+/// <param name="Aliases">Other names of the server.</param>
+internal sealed record CapServer(TimeSpan Linger, TimeSpan MeanHold, IReadOnlyList<string> Aliases);
+
+/// <summary>The terms of the CAP list, by CAP and by server. Pure.</summary>
+internal static class CapTerms
+{
+    /// <summary>Where devices are counted, and not connections, one stays a while for what comes next.</summary>
+    public static readonly TimeSpan PerSeatLinger = TimeSpan.FromSeconds(60);
+
+    /// <summary>A client that was refused for capacity does not hurry more than this, whatever the site publishes.</summary>
+    public static readonly TimeSpan LeastHold = TimeSpan.FromSeconds(1);
+
+    /// <summary>The list's entry for a path in either form; null when it has none.</summary>
+    public static CapEntry? Entry(CapList? list, string path) => NalPath.TryParse(path, out var wanted, out _)
+        ? list?.Caps.FirstOrDefault(entry => NalPath.TryParse(entry.Path, out var known, out _) && known.Equals(wanted))
+        : null;
+
+    /// <summary>Per canonical server name. Where several CAPs are on one server, the strictest term of each kind counts.</summary>
+    public static IReadOnlyDictionary<string, CapServer> Servers(CapList list) => list.Caps
+        .Select(entry => (Entry: entry, Server: NalPath.TryParse(entry.Path, out var path, out _) ? path.Server : null))
+        .Where(cap => cap.Server is not null)
+        .GroupBy(cap => cap.Server!, cap => cap.Entry, StringComparer.Ordinal)
+        .ToDictionary(caps => caps.Key, caps => new CapServer(
+            caps.All(cap => LicensingMode.Kind(cap.Licensing) == LicensingKind.PerSeat) ? PerSeatLinger : TimeSpan.Zero,
+            Backoff.Max(LeastHold, TimeSpan.FromSeconds(caps.Max(cap => cap.MeanHoldSeconds))),
+            [.. caps.SelectMany(cap => cap.Aliases).Distinct(StringComparer.OrdinalIgnoreCase)]), StringComparer.Ordinal);
+}
