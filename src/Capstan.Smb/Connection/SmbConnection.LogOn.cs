@@ -109,6 +109,9 @@ public sealed partial class SmbConnection
                 ThrowIfEnded();
                 if (!_sessions.Exists(other => other.Id == id))
                 {
+                    // Of a session that was left: what is still under way in it verifies with the keys that it holds itself.
+                    if (_security.TryGetValue(id, out var before))
+                        _replaced.Add(before);
                     _security[id] = security;
                     _sessions.Add(session);
                     return session;

@@ -14,7 +14,7 @@ public sealed partial class SmbConnection
     {
         try
         {
-            while (await reader.ReadAsync(_stopping.Token) is { } frame)
+            while (await reader.ReadAsync(_stop) is { } frame)
             {
                 try
                 {
@@ -142,11 +142,28 @@ public sealed partial class SmbConnection
                 return;
             Disarm();
             wasAbandoned = exchange.IsAbandoned;
+            // Until its undoing is among the cleanups, whoever closes must wait for it here.
+            _undoing += wasAbandoned ? 1 : 0;
         }
         frame.Retain();
         var answer = new Response(frame, start, length);
-        if (wasAbandoned || !exchange.TrySetResult(answer))
+        if (!wasAbandoned)
+        {
+            exchange.TrySetResult(answer);
+            return;
+        }
+        try
+        {
             Orphan(exchange, answer);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _undoing--;
+                TellClean();
+            }
+        }
     }
 
     /// <summary>An answer is what its status and its request say it is. Found out here, so that malformed bytes end the link, whoever waits for them.</summary>

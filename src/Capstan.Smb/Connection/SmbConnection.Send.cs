@@ -187,10 +187,10 @@ public sealed partial class SmbConnection
                     var rest = frame.Memory;
                     for (; rest.Length > PieceBytes; rest = rest[PieceBytes..])
                     {
-                        await _stream.WriteAsync(rest[..PieceBytes], _stopping.Token);
+                        await _stream.WriteAsync(rest[..PieceBytes], _stop);
                         Heard();
                     }
-                    await _stream.WriteAsync(rest, _stopping.Token);
+                    await _stream.WriteAsync(rest, _stop);
                 }
             }
             catch (Exception cause) when (cause is IOException or ObjectDisposedException or OperationCanceledException)

@@ -12,8 +12,7 @@ namespace Capstan.Smb.Connection;
 public sealed partial class SmbConnection : IAsyncDisposable
 {
     private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan CleaningStep = TimeSpan.FromMilliseconds(5);
-    private const int CleaningSteps = 400;
+    private static readonly TimeSpan CleaningTime = TimeSpan.FromSeconds(2);
 
     private readonly Stream _stream;
     private readonly SmbOptions _options;
@@ -21,10 +20,16 @@ public sealed partial class SmbConnection : IAsyncDisposable
     private readonly CreditWindow _credits = new();
     private readonly Dictionary<ulong, Exchange> _pending = [];
     private readonly Dictionary<ulong, MessageSecurity> _security = [];
+    /// <summary>Keys of sessions whose id the server gave to another since.</summary>
+    private readonly List<MessageSecurity> _replaced = [];
     private readonly List<SmbSession> _sessions = [];
     private readonly HashSet<Task> _cleanups = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stopping = new();
+    /// <summary>Its token: usable after the source is disposed of, by what is cleaned up late.</summary>
+    private readonly CancellationToken _stop;
+    private TaskCompletionSource? _clean;
+    private int _undoing;
     private SmbException? _end;
     private ulong _nextMessageId;
     private Task _receiving = Task.CompletedTask;
@@ -36,6 +41,7 @@ public sealed partial class SmbConnection : IAsyncDisposable
         _options = options;
         Endpoint = endpoint;
         RemoteAddress = remote;
+        _stop = _stopping.Token;
         _clock = options.Time.GetTimestamp();
         _monitor = options.Time.CreateTimer(static state => ((SmbConnection)state!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -142,22 +148,33 @@ public sealed partial class SmbConnection : IAsyncDisposable
         await _draining;
         await _monitor.DisposeAsync();
         _stopping.Dispose();
-        foreach (var security in _security.Values)
+        foreach (var security in _security.Values.Concat(_replaced))
             security.Dispose();
     }
 
-    /// <summary>Waits until what was given up is cleaned up after, answers that are still to come included; not for long.</summary>
+    /// <summary>Waits until what was given up is cleaned up after, answers that are still to come included; 2 s at most.</summary>
     internal async Task CleanAsync(CancellationToken cancellationToken)
     {
-        for (var i = 0; i < CleaningSteps && !cancellationToken.IsCancellationRequested; i++)
+        Task clean;
+        lock (_gate)
         {
-            lock (_gate)
-            {
-                if (_end is not null || (_cleanups.Count == 0 && !_pending.Values.Any(exchange => exchange is { IsAbandoned: true, Orphaned: not null })))
-                    return;
-            }
-            await Task.Delay(CleaningStep, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (IsClean)
+                return;
+            clean = (_clean ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
+        await clean.WaitAsync(CleaningTime, _options.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Under the lock, as the next.</summary>
+    private bool IsClean => _end is not null
+        || (_cleanups.Count == 0 && _undoing == 0 && !_pending.Values.Any(exchange => exchange is { IsAbandoned: true, Orphaned: not null }));
+
+    private void TellClean()
+    {
+        if (_clean is not { } waiting || !IsClean)
+            return;
+        waiting.TrySetResult();
+        _clean = null;
     }
 
     /// <summary>Ends the link once: everything under way and everything to come fails with <paramref name="cause"/>.</summary>
@@ -174,6 +191,7 @@ public sealed partial class SmbConnection : IAsyncDisposable
             _pending.Clear();
             waiting = _credits.Remove(_ => true);
             _monitor.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            TellClean();
         }
         foreach (var exchange in pending)
             exchange.TrySetException(Ending(cause, exchange.IsSent ? SmbCompletion.Unknown : SmbCompletion.NotSent, exchange.Command));
@@ -205,7 +223,10 @@ public sealed partial class SmbConnection : IAsyncDisposable
         _ = task.ContinueWith(done =>
         {
             lock (_gate)
+            {
                 _cleanups.Remove(done);
+                TellClean();
+            }
         }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
         async Task RunAsync()
@@ -213,13 +234,13 @@ public sealed partial class SmbConnection : IAsyncDisposable
             await Task.Yield();
             try
             {
-                await work(_stopping.Token);
+                await work(_stop);
             }
             catch (SmbException)
             {
                 // The link is over, and with it what was to be cleaned up; or the server refuses, and ends it with the session.
             }
-            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 // The same, on this side.
             }

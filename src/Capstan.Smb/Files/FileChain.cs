@@ -4,6 +4,16 @@ using Capstan.Smb.Wire;
 
 namespace Capstan.Smb.Files;
 
+/// <summary>What becomes of a file that was opened for something that then failed or was given up.</summary>
+internal enum Leftover
+{
+    Stays,
+    /// <summary>Through the handle, never by name: others may give the name to a file of theirs in between.</summary>
+    GoesByHandle,
+    /// <summary>By a name that is nobody else's, never through the handle: a rename that was under way may have made it the final file's.</summary>
+    GoesByName,
+}
+
 /// <summary>Opens a file, does a few things with it, and closes it: in one round trip where the server takes related requests ([MS-SMB2] 3.2.4.1.4),
 /// else one after the other.</summary>
 /// <remarks>Servers differ in what they do with the requests behind one that failed, so nothing may stand there that must not happen then: no rename behind a write.
@@ -12,15 +22,15 @@ internal sealed class FileChain : IDisposable
 {
     private readonly SmbTree _tree;
     private readonly string _path;
-    private readonly bool _removes;
+    private readonly Leftover _leftover;
     private readonly Response?[] _answers;
     private NtStatus _failed;
 
-    private FileChain(SmbTree tree, string path, bool removes, int steps)
+    private FileChain(SmbTree tree, string path, Leftover leftover, int steps)
     {
         _tree = tree;
         _path = path;
-        _removes = removes;
+        _leftover = leftover;
         _answers = new Response?[steps];
     }
 
@@ -35,16 +45,11 @@ internal sealed class FileChain : IDisposable
     public ReadOnlySpan<byte> Message(int step) => _answers[step]!.Value.Message;
 
     /// <summary>Opens, runs the steps, closes.</summary>
-    public static ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, CancellationToken cancellationToken) =>
-        RunAsync(tree, path, how, steps, removes: false, cancellationToken);
-
-    /// <summary>Opens, runs the steps, closes.</summary>
     /// <param name="steps">The requests between open and close, for a file id.</param>
-    /// <param name="removes">A file that this opened does not stay when the caller gives up or the server does not answer in time.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public static async ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, bool removes, CancellationToken cancellationToken)
+    public static async ValueTask<FileChain> RunAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, CancellationToken cancellationToken)
     {
-        var chain = await OpenAsync(tree, path, how, file => [.. steps(file), new CloseRequest(file)], removes, cancellationToken);
+        var chain = await OpenAsync(tree, path, how, file => [.. steps(file), new CloseRequest(file)], Leftover.Stays, cancellationToken);
         try
         {
             // A close behind a step that failed may have failed with it; then the handle is open still.
@@ -54,21 +59,21 @@ internal sealed class FileChain : IDisposable
         }
         catch
         {
-            Later(tree, path, chain.File.FileId, removes);
+            Later(tree, path, chain.File.FileId, Leftover.Stays);
             chain.Dispose();
             throw;
         }
     }
 
     /// <summary>Opens and runs the steps; closing is the caller's.</summary>
-    /// <param name="removes">As above. In any case the handle is closed then.</param>
+    /// <param name="leftover">What becomes of a file that this opened when the caller gives up or the server does not answer in time. The handle is closed then in any case.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public static async ValueTask<FileChain> OpenAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, bool removes,
+    public static async ValueTask<FileChain> OpenAsync(SmbTree tree, string path, SmbOpen how, Func<FileId, SmbRequest[]> steps, Leftover leftover,
         CancellationToken cancellationToken)
     {
         var create = new CreateRequest(tree.WirePath(path), how);
         SmbRequest[] related = [create, .. steps(FileId.FromChain)];
-        var chain = new FileChain(tree, path, removes, related.Length - 1);
+        var chain = new FileChain(tree, path, leftover, related.Length - 1);
         try
         {
             var connection = tree.Connection;
@@ -76,7 +81,7 @@ internal sealed class FileChain : IDisposable
             void Undo(Response late)
             {
                 using (late)
-                    Later(tree, path, CreateResponse.Read(late.Message).FileId, removes);
+                    Later(tree, path, CreateResponse.Read(late.Message).FileId, leftover);
             }
             if (related.Length > 1 && connection.Compounds && connection.CanAfford(related))
             {
@@ -169,19 +174,26 @@ internal sealed class FileChain : IDisposable
         catch (Exception cause) when (cause is OperationCanceledException or SmbException)
         {
             // The handle is open, unless the link ended and closed it.
-            Later(_tree, _path, File.FileId, _removes);
+            Later(_tree, _path, File.FileId, _leftover);
             throw;
         }
     }
 
-    /// <summary>Closes what nobody holds any more, and removes it by its name, never through the handle: a rename that was under way may have made it the final file's.</summary>
-    public static void Later(SmbTree tree, string path, FileId file, bool removes) => tree.Connection.Cleanup(async token =>
+    /// <summary>Closes what nobody holds any more, and removes it where it must not stay.</summary>
+    public static void Later(SmbTree tree, string path, FileId file, Leftover leftover) => tree.Connection.Cleanup(async token =>
     {
+        if (leftover == Leftover.GoesByHandle)
+        {
+            using (await tree.Connection.CallAsync(tree.Route, SetInfoRequest.Delete(file), orphaned: null, token))
+            {
+                // Refused, the file stays: its name may be another's by now.
+            }
+        }
         using (await tree.Connection.CallAsync(tree.Route, new CloseRequest(file), orphaned: null, token))
         {
             // FILE_CLOSED is as good as success.
         }
-        if (removes)
+        if (leftover == Leftover.GoesByName)
             await tree.DeleteAsync(path, token);
     });
 

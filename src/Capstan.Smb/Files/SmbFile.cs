@@ -99,7 +99,7 @@ public sealed class SmbFile : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            FileChain.Later(_tree, _path, _id, removes: false);
+            FileChain.Later(_tree, _path, _id, Leftover.Stays);
             throw;
         }
     }
@@ -142,11 +142,25 @@ public sealed class SmbFile : IAsyncDisposable
         await CloseAsync(cancellationToken);
     }
 
-    /// <summary>Closes, and removes what has the temporary name, without holding up whoever failed.</summary>
-    internal void DeleteLater()
+    /// <summary>Closes and removes without holding up whoever failed.</summary>
+    internal void LeaveLater(Leftover leftover)
     {
         Interlocked.Exchange(ref _isClosed, 1);
-        FileChain.Later(_tree, _path, _id, removes: true);
+        FileChain.Later(_tree, _path, _id, leftover);
+    }
+
+    /// <summary>Removes the file through this handle, and closes it.</summary>
+    /// <returns>Null when it is gone; else why it stays.</returns>
+    internal async ValueTask<NtStatus?> RemoveAsync(CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0)
+            return NtStatus.FileClosed;
+        NtStatus marked, closed;
+        using (var answer = await CallAsync(SetInfoRequest.Delete(_id), cancellationToken))
+            marked = answer.Status;
+        using (var answer = await CallAsync(new CloseRequest(_id), cancellationToken))
+            closed = answer.Status;
+        return marked.IsError ? marked : closed.IsError ? closed : null;
     }
 
     /// <summary>One page of a listing; null after the last one.</summary>

@@ -72,6 +72,7 @@ public sealed record SmbOpen(SmbAccess Access, SmbDisposition Disposition, SmbCr
     public static readonly SmbOpen Read = new(SmbAccess.ReadData | SmbAccess.ReadAttributes, SmbDisposition.Open);
 
     /// <summary>A new file for writing; fails with <see cref="NtStatus.ObjectNameCollision"/> when the name is taken. Others may read meanwhile.</summary>
+    /// <remarks>Without the right to delete it again, which some accounts have not.</remarks>
     public static readonly SmbOpen CreateNew = new(SmbAccess.WriteData | SmbAccess.ReadAttributes, SmbDisposition.Create, Sharing: SmbSharing.Read);
 
     /// <summary>A new file that will be renamed, or deleted again.</summary>

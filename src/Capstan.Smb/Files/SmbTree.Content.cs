@@ -63,9 +63,10 @@ public sealed partial class SmbTree
         }
     }
 
-    /// <summary>Creates a file under its final name; false, and nothing changed, when the name is taken. One round trip for up to 1 MiB.</summary>
+    /// <summary>Creates a file under its final name; false, and nothing changed, when the name is taken. Two round trips for up to 1 MiB.</summary>
     /// <param name="flush">Whether the server must have it on its disk before this returns.</param>
-    /// <exception cref="SmbException">A file that was begun is deleted again where the account may; the message says when it was not.</exception>
+    /// <exception cref="SmbException">A file that was begun is deleted again, through the handle that made it, where the account may; the message says when it was not.</exception>
+    /// <remarks>Closing is a request of its own: a write that fails needs the handle, to take the short file away.</remarks>
     public async ValueTask<bool> CreateAsync(string path, Stream content, bool flush, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(content);
@@ -94,7 +95,7 @@ public sealed partial class SmbTree
         var isWhole = content.Length <= most;
         var first = isWhole ? content : ReadOnlyMemory<byte>.Empty;
         using var chain = await FileChain.OpenAsync(this, temporary, SmbOpen.Temporary, file => Steps(file, first, isWhole && flush),
-            removes: true, cancellationToken);
+            Leftover.GoesByName, cancellationToken);
         await ThrowAsync(chain.Opened, SmbCommand.Create, "writing", temporary, cancellationToken);
         var file = new SmbFile(this, temporary, chain.File);
         try
@@ -110,7 +111,7 @@ public sealed partial class SmbTree
         }
         catch
         {
-            file.DeleteLater();
+            file.LeaveLater(Leftover.GoesByName);
             throw;
         }
     }
@@ -127,53 +128,57 @@ public sealed partial class SmbTree
 
     private async ValueTask<bool> CreateSmallAsync(string path, ReadOnlyMemory<byte> content, bool flush, CancellationToken cancellationToken)
     {
-        using var chain = await FileChain.RunAsync(this, path, SmbOpen.CreateNew, file => Steps(file, content, flush), removes: true, cancellationToken);
-        if (chain.Opened == NtStatus.ObjectNameCollision)
-            return false;
-        await ThrowAsync(chain.Opened, SmbCommand.Create, "creating", path, cancellationToken);
-        try
-        {
-            await CheckWrittenAsync(chain, content, flush, path, cancellationToken);
-            return true;
-        }
-        catch (SmbException cause)
-        {
-            throw await RemovedAsync(path, cause);
-        }
+        using var chain = await BeginAsync(path, file => Steps(file, content, flush), cancellationToken);
+        return chain.Opened != NtStatus.ObjectNameCollision
+            && await FinishAsync(path, new SmbFile(this, path, chain.File), _ => CheckWrittenAsync(chain, content, flush, path, cancellationToken), cancellationToken);
     }
 
     private async ValueTask<bool> CreateLargeAsync(string path, ReadOnlyMemory<byte> first, Stream rest, bool flush, CancellationToken cancellationToken)
     {
-        SmbFile file;
+        using var chain = await BeginAsync(path, _ => [], cancellationToken);
+        return chain.Opened != NtStatus.ObjectNameCollision && await FinishAsync(path, new SmbFile(this, path, chain.File), async file =>
+        {
+            await file.WriteAsync(0, first, cancellationToken);
+            await CopyAsync(file, first.Length, rest, cancellationToken);
+            if (flush)
+                await file.FlushAsync(cancellationToken);
+        }, cancellationToken);
+    }
+
+    /// <summary>Makes a new file, with the right to delete it again where the account may have that.</summary>
+    private async ValueTask<FileChain> BeginAsync(string path, Func<FileId, SmbRequest[]> steps, CancellationToken cancellationToken)
+    {
+        var chain = await FileChain.OpenAsync(this, path, SmbOpen.CreateNew with { Access = SmbOpen.CreateNew.Access | SmbAccess.Delete }, steps, Leftover.GoesByHandle, cancellationToken);
+        if (chain.Opened == NtStatus.AccessDenied)
+        {
+            chain.Dispose();
+            chain = await FileChain.OpenAsync(this, path, SmbOpen.CreateNew, steps, Leftover.GoesByHandle, cancellationToken);
+        }
+        if (chain.Opened == NtStatus.ObjectNameCollision)
+            return chain;
+        using (chain.Opened.IsError ? chain : null)
+            await ThrowAsync(chain.Opened, SmbCommand.Create, "creating", path, cancellationToken);
+        return chain;
+    }
+
+    /// <summary>Writes and closes a new file. Nothing half-written stays under its final name, where the account may delete.</summary>
+    private async ValueTask<bool> FinishAsync(string path, SmbFile file, Func<SmbFile, ValueTask> write, CancellationToken cancellationToken)
+    {
         try
         {
-            file = await OpenAsync(path, SmbOpen.CreateNew, cancellationToken);
-        }
-        catch (SmbException taken) when (taken.Status == NtStatus.ObjectNameCollision)
-        {
-            return false;
-        }
-        try
-        {
-            await using (file)
-            {
-                await file.WriteAsync(0, first, cancellationToken);
-                await CopyAsync(file, first.Length, rest, cancellationToken);
-                if (flush)
-                    await file.FlushAsync(cancellationToken);
-                await file.CloseAsync(cancellationToken);
-            }
-            return true;
+            await write(file);
         }
         catch (SmbException cause)
         {
-            throw await RemovedAsync(path, cause);
+            throw await RemovedAsync(path, file, cause);
         }
         catch
         {
-            Connection.Cleanup(async token => await DeleteAsync(path, token));
+            file.LeaveLater(Leftover.GoesByHandle);
             throw;
         }
+        await file.CloseAsync(cancellationToken);
+        return true;
     }
 
     private static async ValueTask CopyAsync(SmbFile file, long offset, Stream rest, CancellationToken cancellationToken)
@@ -214,19 +219,22 @@ public sealed partial class SmbTree
         new(SmbFailure.Status, string.Create(CultureInfo.InvariantCulture, $"writing {Show(path)}: the server took {written} of {length} bytes"),
             SmbCompletion.Refused, SmbCommand.Write, NtStatus.DiskFull);
 
-    /// <summary>Nothing half-written stays under a final name, where the account may delete.</summary>
-    private async ValueTask<SmbException> RemovedAsync(string path, SmbException cause)
+    /// <summary>What to report of a failed creation, after its file was removed.</summary>
+    private async ValueTask<SmbException> RemovedAsync(string path, SmbFile file, SmbException cause)
     {
         if (Connection.EndCause is not null)
             return cause;
+        string why;
         try
         {
-            await DeleteAsync(path, CancellationToken.None);
-            return cause;
+            if (await file.RemoveAsync(CancellationToken.None) is not { } kept)
+                return cause;
+            why = kept.ToString();
         }
         catch (SmbException left)
         {
-            return new SmbException(cause.Failure, $"{cause.Message}; a short file remains under that name ({left.Status})", cause.Completion, cause.Command, cause.Status, cause);
+            why = left.Message;
         }
+        return new SmbException(cause.Failure, $"{cause.Message}; a short file remains at {Show(path)} ({why})", cause.Completion, cause.Command, cause.Status, cause);
     }
 }

@@ -16,6 +16,9 @@ public sealed partial class SmbTree
     /// <summary>Enough for a server to say "no more files".</summary>
     private const int LastPageBytes = 4096;
 
+    /// <summary>Of <c>.</c> and <c>..</c>, each comes once: on two pages at most there is nothing else.</summary>
+    private const int MostEmptyPages = 2;
+
     private readonly SmbSession _session;
 
     internal SmbTree(SmbSession session, string share, Route route)
@@ -51,7 +54,7 @@ public sealed partial class SmbTree
     /// <exception cref="SmbException"><see cref="SmbFailure.Status"/> with the server's reason.</exception>
     public async ValueTask<SmbFile> OpenAsync(string path, SmbOpen how, CancellationToken cancellationToken)
     {
-        using var chain = await FileChain.OpenAsync(this, path, how, _ => [], removes: false, cancellationToken);
+        using var chain = await FileChain.OpenAsync(this, path, how, _ => [], Leftover.Stays, cancellationToken);
         await ThrowAsync(chain.Opened, SmbCommand.Create, "opening", path, cancellationToken);
         return new SmbFile(this, path, chain.File);
     }
@@ -81,8 +84,11 @@ public sealed partial class SmbTree
         var file = await OpenAsync(directory, SmbOpen.List, cancellationToken);
         await using (file)
         {
+            var empty = 0;
             while (await file.ListPageAsync(pattern, PageBytes, cancellationToken) is { } page)
             {
+                if (page.Count == 0 && ++empty > MostEmptyPages)
+                    throw Connection.EndWith(new SmbProtocolException($"the listing of {Show(directory)} goes on with pages that hold only \".\" and \"..\""));
                 foreach (var entry in page)
                     yield return entry;
             }
@@ -132,7 +138,7 @@ public sealed partial class SmbTree
     {
         var how = new SmbOpen(SmbAccess.ReadData | SmbAccess.WriteData | SmbAccess.AppendData | SmbAccess.ReadAttributes | SmbAccess.ReadControl | SmbAccess.Synchronize,
             SmbDisposition.Open, SmbCreateOptions.None, SmbSharing.Read | SmbSharing.Write, SmbAttributes.None);
-        using var chain = await FileChain.OpenAsync(this, name, how, _ => [], removes: false, cancellationToken);
+        using var chain = await FileChain.OpenAsync(this, name, how, _ => [], Leftover.Stays, cancellationToken);
         if (chain.Opened.IsError)
             throw SmbException.Of(chain.Opened, SmbCommand.Create, $"opening the pipe {name} of {Connection.Endpoint}");
         return new SmbPipe(this, name, chain.File.FileId);

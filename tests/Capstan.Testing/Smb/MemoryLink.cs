@@ -94,6 +94,8 @@ public sealed class MemoryPipe
     private TaskCompletionSource? _arrival;
     private bool _isComplete;
     private bool _isStalled;
+    private int _allowed;
+    private TaskCompletionSource? _taken;
 
     internal event Action? Cut;
 
@@ -121,6 +123,18 @@ public sealed class MemoryPipe
                 _isStalled = value;
                 Arrive();
             }
+        }
+    }
+
+    /// <summary>Lets so many bytes out of a stalled pipe. Completes when they were read, and the reader came back for more.</summary>
+    public Task LetAsync(int bytes)
+    {
+        lock (_gate)
+        {
+            _allowed += bytes;
+            _taken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Arrive();
+            return _taken.Task;
         }
     }
 
@@ -164,8 +178,10 @@ public sealed class MemoryPipe
             {
                 if (_current.IsEmpty && _chunks.TryDequeue(out var chunk))
                     _current = chunk;
-                if (!_isStalled && !_current.IsEmpty)
+                if ((!_isStalled || _allowed > 0) && !_current.IsEmpty)
                     return Take(buffer.Span);
+                if (_allowed == 0)
+                    _taken?.TrySetResult();
                 if (_isComplete)
                     return 0;
                 arrival = _arrival ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -176,7 +192,8 @@ public sealed class MemoryPipe
 
     private int Take(Span<byte> buffer)
     {
-        var count = Math.Min(Math.Min(_current.Length, buffer.Length), MostPerRead);
+        var count = Math.Min(Math.Min(_current.Length, buffer.Length), _isStalled ? Math.Min(MostPerRead, _allowed) : MostPerRead);
+        _allowed = Math.Max(_allowed - count, 0);
         _current.Span[..count].CopyTo(buffer);
         _current = _current[count..];
         return count;

@@ -91,6 +91,8 @@ internal sealed class SmbServerFiles(SmbTestServer server, ServerTree tree, SmbT
         const SmbAccess changes = SmbAccess.WriteData | SmbAccess.AppendData | SmbAccess.Delete;
         if (tree.Share.IsReadOnly && (wants != 1 || (access & changes) != 0))
             return Failed(NtStatus.AccessDenied);
+        if (tree.Share.ForbidsDeleting && access.HasFlag(SmbAccess.Delete))
+            return Failed(NtStatus.AccessDenied);
         if (node is not null && server.OpensOf(node).Any(other => Conflicts(other, access, sharing)))
             return Failed(NtStatus.SharingViolation);
         if (node is null)
@@ -256,6 +258,8 @@ internal sealed class SmbServerFiles(SmbTestServer server, ServerTree tree, SmbT
                 return Failed(NtStatus.InvalidParameter);
             if (Files.IsEndless)
                 return Done(ListBody(Enumerable.Range(0, (int)Math.Min(MostEndlessEntries, most / 100)).Select(i => new TestNode($"e{i:D8}", false, null, default))));
+            if (Files.IsEndlessWithoutNames)
+                return Done(ListBody(Matching(open.Node, "*").Take(2)));
             var isFirst = open.Listing is null || restarts;
             if (isFirst)
                 open.Listing = new Queue<TestNode>(Matching(open.Node, pattern));

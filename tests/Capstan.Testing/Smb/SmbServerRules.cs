@@ -36,6 +36,9 @@ public sealed class SmbTestShare(TestFileTree tree)
 
     public bool IsReadOnly { get; set; }
 
+    /// <summary>No handle has the right to delete or rename.</summary>
+    public bool ForbidsDeleting { get; set; }
+
     public bool MustEncrypt { get; set; }
 
     public bool IsDfs { get; set; }

@@ -15,6 +15,9 @@ public sealed class TestFileTree(TimeProvider time)
     /// <summary>Every listing goes on for ever.</summary>
     public bool IsEndless { get; set; }
 
+    /// <summary>Every listing goes on for ever, and gives no other names than <c>.</c> and <c>..</c>.</summary>
+    public bool IsEndlessWithoutNames { get; set; }
+
     /// <summary>Path and content of every file, <c>/</c> between segments; a directory ends with one and has no content.</summary>
     public SortedDictionary<string, byte[]> Snapshot()
     {
@@ -31,6 +34,14 @@ public sealed class TestFileTree(TimeProvider time)
         foreach (var segment in segments[..^1])
             directory = directory.Children.TryGetValue(segment, out var child) ? child : Make(directory, segment, isDirectory: true);
         Make(directory, segments[^1], isDirectory: false).Content = content;
+    }
+
+    /// <summary>Puts another file in the place of one, as somebody does who replaces it; handles on the first stay valid.</summary>
+    public void Exchange(string path, byte[] content)
+    {
+        if (!Find(path.Replace('/', '\\'), out var node).IsError && node is not null)
+            Remove(node);
+        Add(path, content);
     }
 
     public byte[]? Content(string path) => Find(path.Replace('/', '\\'), out var node).IsError ? null : node?.Content;
@@ -116,7 +127,9 @@ public sealed class TestFileTree(TimeProvider time)
 
     internal void Remove(TestNode node)
     {
-        node.Parent?.Children.Remove(node.Name);
+        if (node.Parent is null)
+            return;
+        node.Parent.Children.Remove(node.Name);
         node.Parent = null;
         FreeBytes += node.Content.Length;
     }

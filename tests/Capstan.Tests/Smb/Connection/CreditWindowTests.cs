@@ -10,6 +10,16 @@ public sealed class CreditWindowTests
     private const long Never = long.MaxValue;
 
     [Fact]
+    public void Grants_without_end_overflow_nothing()
+    {
+        var window = new CreditWindow();
+        for (var i = 0; i < 40_000; i++)
+            window.Settle(0, ushort.MaxValue);
+        Assert.InRange(window.Available, 1, 65536);
+        Assert.Null(window.Take(1, deadline: 0));
+    }
+
+    [Fact]
     public void A_client_begins_with_one_credit()
     {
         var window = new CreditWindow();

@@ -49,6 +49,45 @@ public sealed class DisposeTests
     }
 
     [Fact]
+    public async Task Closing_waits_until_a_creation_that_was_given_up_is_taken_back()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        var hold = world.Server.Hold(SmbCommand.Create, obeysCancel: false);
+        using var cancelling = new CancellationTokenSource();
+        var creating = world.Tree.CreateAsync("a", new MemoryStream([1]), flush: true, cancelling.Token).AsTask();
+        await hold.Reached;
+        await cancelling.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => creating);
+        var closing = world.Connection.DisposeAsync().AsTask();
+        await CleaningAsync(world);
+        Assert.DoesNotContain(world.Server.Seen, seen => seen.Command == SmbCommand.Logoff);
+        hold.Release();
+        await closing;
+        Assert.Empty(world.Server.Files.Snapshot());
+        Assert.Contains(world.Server.Seen, seen => seen.Command == SmbCommand.Logoff);
+    }
+
+    [Fact]
+    public async Task Closing_waits_two_seconds_at_most_for_what_was_given_up()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        var hold = world.Server.Hold(SmbCommand.Create, obeysCancel: false);
+        using var cancelling = new CancellationTokenSource();
+        var opening = world.Tree.StatAsync("a", cancelling.Token).AsTask();
+        await hold.Reached;
+        await cancelling.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => opening);
+        var closing = world.Connection.DisposeAsync().AsTask();
+        await CleaningAsync(world);
+        world.Time.Advance(TimeSpan.FromSeconds(2));
+        // Once by the connection, once by the session that it closes.
+        await CleaningAsync(world);
+        world.Time.Advance(TimeSpan.FromSeconds(2));
+        await closing;
+        hold.Release();
+    }
+
+    [Fact]
     public async Task Logging_off_and_disposing_at_once_block_nobody()
     {
         for (var i = 0; i < 200; i++)
@@ -80,4 +119,8 @@ public sealed class DisposeTests
         await world.Connection.DisposeAsync();
         Assert.Equal(SmbFailure.Lost, (await Assert.ThrowsAsync<SmbException>(() => logon)).Failure);
     }
+
+    /// <summary>The one who closes waits for what is cleaned up.</summary>
+    private static Task CleaningAsync(SmbWorld world) =>
+        world.Time.ArmedAsync(TimeSpan.FromSeconds(2)).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
 }

@@ -37,7 +37,8 @@ internal sealed class SmbWorld : IAsyncDisposable
     public static SmbOptions Signed(ManualTime time) => new() { Time = time, Encryption = SmbEncryption.OnDemand };
 
     /// <summary>Connected, nobody logged on.</summary>
-    public static async Task<SmbWorld> ConnectAsync(Action<SmbServerRules>? rules = null, Func<SmbOptions, SmbOptions>? options = null, Action<SmbTestServer>? prepare = null)
+    public static async Task<SmbWorld> ConnectAsync(Action<SmbServerRules>? rules = null, Func<SmbOptions, SmbOptions>? options = null, Action<SmbTestServer>? prepare = null,
+        Func<Stream, Stream>? wrap = null)
     {
         var time = new ManualTime();
         var all = new SmbServerRules { Time = time };
@@ -45,14 +46,14 @@ internal sealed class SmbWorld : IAsyncDisposable
         var server = new SmbTestServer(all);
         prepare?.Invoke(server);
         var link = server.Connect();
-        var connection = await SmbConnection.AttachAsync(link.Client, Endpoint, (options ?? (same => same))(Signed(time)), CancellationToken.None);
+        var connection = await SmbConnection.AttachAsync((wrap ?? (same => same))(link.Client), Endpoint, (options ?? (same => same))(Signed(time)), CancellationToken.None);
         return new SmbWorld(server, time, link, connection);
     }
 
     /// <summary>Logged on and on the share <c>data</c>.</summary>
-    public static async Task<SmbWorld> OpenAsync(Action<SmbServerRules>? rules = null, Func<SmbOptions, SmbOptions>? options = null)
+    public static async Task<SmbWorld> OpenAsync(Action<SmbServerRules>? rules = null, Func<SmbOptions, SmbOptions>? options = null, Func<Stream, Stream>? wrap = null)
     {
-        var world = await ConnectAsync(rules, options);
+        var world = await ConnectAsync(rules, options, wrap: wrap);
         world.Session = await world.Connection.LogOnAsync(Capa, 0, CancellationToken.None);
         world.Tree = await world.Session.ConnectTreeAsync("data", CancellationToken.None);
         return world;

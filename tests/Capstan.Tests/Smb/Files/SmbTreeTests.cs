@@ -110,6 +110,16 @@ public sealed class SmbTreeTests
     }
 
     [Fact]
+    public async Task A_listing_that_goes_on_with_nothing_but_dots_ends_the_link()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        world.Server.Files.IsEndlessWithoutNames = true;
+        await Assert.ThrowsAsync<SmbProtocolException>(() => NamesAsync(world.Tree, "", "*"));
+        Assert.Equal(SmbFailure.Protocol, world.Connection.EndCause!.Failure);
+        Assert.InRange(world.Server.Seen.Count(seen => seen.Command == SmbCommand.QueryDirectory), 3, 6);
+    }
+
+    [Fact]
     public async Task Any_name_and_a_long_path_go_over_the_wire()
     {
         await using var world = await SmbWorld.OpenAsync();
