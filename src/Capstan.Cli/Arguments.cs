@@ -31,6 +31,16 @@ internal static class Arguments
         Validators = { result => AtLeast(result, 1) },
     };
 
+    /// <summary>A number with both its limits; null when it is not given.</summary>
+    public static Option<int?> WholeNumber(string name, string description, int least, int most) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result => int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : Refuse<int?>(result, string.Create(CultureInfo.InvariantCulture, $"'{result.Tokens[0].Value}' is no value for {name}: write a whole number from {least} to {most:N0}.")),
+    };
+
     /// <summary>A NAL path in either form, or a plain directory of this machine.</summary>
     public static Argument<NalPath> Path(CliHost host, string name = "PATH", string description = "A NAL path in either form, or a directory or file of this machine") => new(name)
     {

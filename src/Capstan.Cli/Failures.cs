@@ -17,6 +17,7 @@ internal static class Failures
         ApiException refusal => (OfHttp(refusal), refusal.Message),
         NalException refusal => (OfNal(refusal.Error), refusal.Message),
         SiteException { Code: "bad_site_code" } => (ExitCode.Usage, failure.Message),
+        SiteException { StorageError: { } error } => (OfNal(error), failure.Message),
         SiteException or ClientException or ProtocolException => (ExitCode.Failed, failure.Message),
         HttpRequestException => (ExitCode.Failed, $"the site did not answer: {failure.Message} Look into its log; \"capstan doctor\" names the cause."),
         TaskCanceledException { InnerException: TimeoutException } => (ExitCode.Failed, "the site gave no answer in time. Look into its log; \"capstan doctor\" names the cause."),
@@ -27,8 +28,13 @@ internal static class Failures
         _ => null,
     };
 
+    /// <summary>Of what a storage answered, as the API tells it.</summary>
+    /// <param name="errorCode">The name of a <see cref="NalError"/>; anything else is a failure without a code of its own.</param>
+    public static int OfStorage(string? errorCode) => Enum.TryParse<NalError>(errorCode, out var error) ? OfNal(error) : ExitCode.Failed;
+
     private static int OfHttp(ApiException refusal) => refusal.Status switch
     {
+        _ when refusal.ErrorCode is not null => OfStorage(refusal.ErrorCode),
         400 => ExitCode.Usage,
         401 or 403 => ExitCode.AccessDenied,
         404 => ExitCode.NotFound,

@@ -35,6 +35,9 @@ internal static partial class SiteLog
     [LoggerMessage(EventId = 4107, EventName = nameof(GarbageCollected), Level = LogLevel.Information, Message = "Removed {Files} superseded files from every CAP")]
     public static partial void GarbageCollected(ILogger logger, int files);
 
+    [LoggerMessage(EventId = 4109, EventName = nameof(AccountUnreadable), Level = LogLevel.Error, Message = "The password of account {Account} for CAP {Cap} (of the {Role}) cannot be opened, so it is left out: {Reason}")]
+    public static partial void AccountUnreadable(ILogger logger, string account, string cap, string role, string reason);
+
     [LoggerMessage(EventId = 4108, EventName = nameof(CapWorkLeft), Level = LogLevel.Warning, Message = "Work on CAP {Cap} has not ended {Seconds} s after it was cancelled; the site stops without it")]
     public static partial void CapWorkLeft(ILogger logger, string cap, double seconds);
 }

@@ -181,4 +181,7 @@ public sealed class SiteException(string message, string code, Exception? inner 
 {
     /// <summary>Stable, for example <c>site_in_use</c>, <c>port_in_use</c>, <c>not_a_site</c>.</summary>
     public string Code { get; } = code;
+
+    /// <summary>What a CAP's storage answered; null when it was not the storage that refused.</summary>
+    public NalError? StorageError => (InnerException as NalException)?.Error;
 }

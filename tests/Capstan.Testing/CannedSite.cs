@@ -52,7 +52,9 @@ public sealed class CannedSite : IAsyncDisposable
         api.MapGet("/overview", () => Results.Json(records.Overview, ApiJson.Default.Overview));
         api.MapGet("/health", () => Results.Json(records.Overview.Conditions, ApiJson.Default.IReadOnlyListHealthCondition));
         api.MapGet("/caps", () => Results.Json(records.Overview.Caps, ApiJson.Default.IReadOnlyListCapRow));
-        api.MapPost("/caps", () => Results.Json(records.Added, ApiJson.Default.CapAdded, statusCode: 201));
+        api.MapGet("/caps/accounts", () => Results.Json(records.Accounts, ApiJson.Default.IReadOnlyListCapAccountRow));
+        api.MapDelete("/caps/accounts", (string path, string name, string? role) => Results.Json(records.Removed with { Cap = path, Name = name, Role = role ?? "clients" }, ApiJson.Default.CapAccountRemoved));
+        api.MapPost("/caps", () => records.Refusal is { } refusal ? Results.Json(refusal, ApiJson.Default.Problem, "application/problem+json", refusal.Status) : Results.Json(records.Added, ApiJson.Default.CapAdded, statusCode: 201));
         api.MapPost("/caps/check", (string path) => Results.Json(records.Check with { Path = path }, ApiJson.Default.CapCheck));
         api.MapPost("/tokens", (TokenRequest request) => Results.Json(records.Token with { Uses = request.Uses }, ApiJson.Default.TokenCreated));
         api.MapGet("/clients", (string? state, string? filter, string? cursor, int? limit) => Results.Json(
@@ -103,6 +105,13 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
     public CapCheck Check { get; init; } = new("", true, [new CapCheckLine("create an upload", "ok", "created"), new CapCheckLine("delete it", "ok", "refused, as it must be")]);
 
     public CapAdded Added { get; init; } = new(new CapRow(@"LOCAL:\\srv\cap\", null, 0, "ok", Noon, 1, null, 0, null, null), ["chmod 1733 inbox"]);
+
+    /// <summary>Of an added CAP; null adds it.</summary>
+    public Problem? Refusal { get; init; }
+
+    public IReadOnlyList<CapAccountRow> Accounts { get; init; } = [new(@"MSWNET:\\fs1\cap\", "clients", "capclient-1", CapAccountRow.Unreadable, Noon.AddDays(-3))];
+
+    public CapAccountRemoved Removed { get; init; } = new("", "", "", ["capclient-2"], 1, ["Clients get capclient-2 alone with their next policy."]);
 
     public TokenCreated Token { get; init; } = new("t1", "capstan1.secret", Noon.AddDays(7), 1);
 

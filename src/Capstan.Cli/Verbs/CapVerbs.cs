@@ -2,18 +2,17 @@ using Capstan.Protocol.V1;
 using System.CommandLine;
 using Capstan.Cli.Output;
 using Capstan.Cli.Sites;
-using Capstan.Nal;
 using Capstan.Site.Api;
 using Capstan.Site.Console;
 using Capstan.Site.Publish;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan cap add|list|check|publish|sessions</c></summary>
+/// <summary><c>capstan cap add|list|check|publish|account|sessions</c></summary>
 internal static class CapVerbs
 {
     public static Command Create(CliHost host) => new Verb("cap", "Client access points: the storage between clients and site", "capstan cap add /srv/cap", "capstan cap list")
-        .With(Add(host), List(host), Check(host), Publish(host), CapSessionsVerb.Create(host));
+        .With(Add(host), List(host), Check(host), Publish(host), CapAccountVerbs.Create(host), CapSessionsVerb.Create(host));
 
     private static Listing<CapRow> Rows(CliHost host) => new(
         [
@@ -30,13 +29,21 @@ internal static class CapVerbs
             new("lastPublished", cap => cap.LastPublished), new("publishedVersion", cap => cap.PublishedVersion), new("lastDrained", cap => cap.LastDrained),
             new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
             new("accounts", cap => string.Join(' ', cap.Accounts ?? [])), new("clientAccounts", cap => string.Join(' ', cap.ClientAccounts ?? [])),
+            new("unreadableAccounts", cap => string.Join(' ', cap.UnreadableAccounts ?? [])),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
 
     /// <summary>The site's, and the clients' where they have their own.</summary>
-    private static string? Accounts(CapRow cap) => cap.Accounts is null ? null
-        : cap.ClientAccounts is null || cap.ClientAccounts.SequenceEqual(cap.Accounts, StringComparer.Ordinal) ? string.Join(", ", cap.Accounts)
-        : $"{string.Join(", ", cap.Accounts)}; clients: {string.Join(", ", cap.ClientAccounts)}";
+    private static string? Accounts(CapRow cap)
+    {
+        if (cap.Accounts is null)
+            return null;
+        return cap.ClientAccounts is null || cap.ClientAccounts.SequenceEqual(cap.Accounts, StringComparer.Ordinal) ? Names(cap.Accounts)
+            : $"{Names(cap.Accounts)}; clients: {Names(cap.ClientAccounts)}";
+
+        string Names(IEnumerable<string> names) =>
+            string.Join(", ", names.Select(name => cap.UnreadableAccounts?.Contains(name, StringComparer.Ordinal) == true ? $"{name} (unreadable)" : name));
+    }
 
     private static readonly Listing<CapCheckLine> CheckLines = new(
         [new("STATE", line => line.State, NoWrap: true), new("CHECK", line => line.Name), new("DETAIL", line => line.Detail)],
@@ -49,21 +56,20 @@ internal static class CapVerbs
         var path = Arguments.Path(host, description: "A NAL path in either form, or a directory of this machine; made when it is not there");
         var licensing = new Option<string?>("--licensing")
         {
-            Description = "How the server counts: per-server:N connections or per-seat:N devices (default not limited)",
-            HelpName = "per-server:N|per-seat:N",
-            Validators =
-            {
-                result =>
-                {
-                    if (LicensingMode.Limit(result.Tokens[0].Value) is null)
-                        result.AddError($"'{result.Tokens[0].Value}' is not a licensing mode: write per-server:20 or per-seat:50.");
-                },
-            },
+            Description = "How the server counts: per-server:N connections or per-seat:N devices (default unlimited)",
+            HelpName = "per-server:N|per-seat:N|unlimited",
         };
-        var headroom = new Option<int>("--headroom") { Description = "Connections that are left to others (default 0)", HelpName = "N", Validators = { result => Arguments.AtLeast(result, 0) } };
+        var headroom = Arguments.WholeNumber("--headroom", "Connections of the limit that are left to others (default 0)", 0, LicensingMode.MaxLimit - 1);
+        // Of a CAP that is on the list, only what is given is known here: the site judges the rest.
+        licensing.Validators.Add(result =>
+        {
+            var given = result.GetResult(headroom) is { } beside && !beside.Errors.Any() ? result.GetValue(headroom) : null;
+            if (Licensing.Fault(LicensingTerms.None.With(result.Tokens[0].Value, given)) is { } fault)
+                result.AddError(fault);
+        });
         var account = new Credentials("", "CAPSTAN_PASSWORD", "The site's account at the server; its clients use it, too, unless they get their own");
         var clients = new Credentials("client-", "CAPSTAN_CLIENT_PASSWORD", "The clients' own account at the server, with fewer rights");
-        return new Verb("add", "Give the site a client access point, and print how to set its rights; for one that it has, another account", "capstan cap add /srv/cap",
+        return new Verb("add", "Give the site a client access point, and print how to set its rights; of one that it has, change licensing, or add another account", "capstan cap add /srv/cap",
                 "capstan cap add /srv/cap --licensing per-server:20 --headroom 5",
                 @"capstan cap add 'MSWNET:[""SMS_SITE=ABC""]\\fs1\cap\' --account capsite --password-file F --client-account capclient --client-password-file G")
             .With(path, licensing, headroom).With([.. account.Options, .. clients.Options, .. site.Options])
@@ -73,13 +79,15 @@ internal static class CapVerbs
                     await account.ReadAsync(parse, host, cancellationToken) is { } own ? new CapAccount(own.Name, own.Password) : null,
                     await clients.ReadAsync(parse, host, cancellationToken) is { } theirs ? new CapAccount(theirs.Name, theirs.Password) : null);
                 var added = await host.WithProgressAsync("adding and publishing", () => api.AddCapAsync(request, cancellationToken));
-                await host.Out.WriteLineAsync($"Added {VisibleText.Of(added.Cap.Path)} ({added.Cap.State}).");
+                await host.Out.WriteLineAsync(VisibleText.Of(added.Changes is { } changes
+                    ? $"Changed {added.Cap.Path} ({added.Cap.State}): {string.Join("; ", changes)}."
+                    : $"Added {added.Cap.Path} ({added.Cap.State})."));
                 foreach (var line in added.Recipe)
                     await host.Out.WriteLineAsync(VisibleText.Of(line));
                 if (added.Cap.LastError is not { } error)
                     return ExitCode.Done;
                 await host.Error.WriteLineAsync($"capstan: it is on the list, but nothing could be published there: {VisibleText.Of(error)} Remove the cause, then: {host.Command} cap publish");
-                return ExitCodeOf(added.Cap);
+                return Failures.OfStorage(added.Cap.ErrorCode);
             }));
     }
 
@@ -124,8 +132,4 @@ internal static class CapVerbs
                 return rows.All(row => row.LastError is null) ? ExitCode.Done : ExitCode.Failed;
             }));
     }
-
-    /// <summary>5 when the storage refused the site, otherwise 1.</summary>
-    private static int ExitCodeOf(CapRow failing) =>
-        failing.ErrorCode is nameof(NalError.AccessDenied) or nameof(NalError.Authenticate) ? ExitCode.AccessDenied : ExitCode.Failed;
 }

@@ -10,7 +10,9 @@ public sealed record EnrolmentToken
     /// <summary>Longest text that <see cref="Decode"/> looks at.</summary>
     public const int MaxCharacters = 64 << 10;
 
-    internal const int MaxCaps = 64;
+    /// <summary>Most CAPs of one token.</summary>
+    public const int MaxCaps = 64;
+
     private const string Prefix = "capstan1.";
     private const int ChecksumCharacters = 6;
     private const int SecretBytes = 32;

@@ -158,7 +158,8 @@ public sealed record PolicySecrets
 /// <param name="Server">Canonical <c>host:port</c> of the server that knows it; null for every server of the CAP list.</param>
 public sealed record AccountSecret(string Name, string Password, string? Server = null)
 {
-    internal const int MaxAccounts = PolicySecrets.MaxAccounts;
+    /// <summary>Most of them in one document.</summary>
+    public const int MaxAccounts = PolicySecrets.MaxAccounts;
 
     /// <summary>Checks the member <c>accounts</c>.</summary>
     internal static void Check(IReadOnlyList<AccountSecret> accounts, Problems problems)

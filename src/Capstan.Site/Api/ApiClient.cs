@@ -61,6 +61,14 @@ public sealed class ApiClient(HttpClient http)
     public async Task RemoveCapAsync(string path, CancellationToken cancellationToken) =>
         (await RequestAsync(HttpMethod.Delete, Query("api/v1/caps", ("path", path)), null, cancellationToken)).Dispose();
 
+    public Task<IReadOnlyList<CapAccountRow>> CapAccountsAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/caps/accounts", ApiJson.Default.IReadOnlyListCapAccountRow, cancellationToken);
+
+    /// <summary>Takes a connection account away from a CAP. At the server nothing changes.</summary>
+    /// <param name="role"><c>site</c> or <c>clients</c>; null where the name alone says which one is meant.</param>
+    public Task<CapAccountRemoved> RemoveCapAccountAsync(string path, string name, string? role, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Query("api/v1/caps/accounts", ("path", path), ("name", name), ("role", role)), null, ApiJson.Default.CapAccountRemoved, cancellationToken);
+
     public Task<CapCheck> CheckCapAsync(string path, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, Query("api/v1/caps/check", ("path", path)), null, ApiJson.Default.CapCheck, cancellationToken);
 
@@ -101,7 +109,7 @@ public sealed class ApiClient(HttpClient http)
         try
         {
             if (JsonSerializer.Deserialize(text, ApiJson.Default.Problem) is { Code: not null } problem)
-                return new ApiException(problem.Code, status, problem.Detail ?? problem.Title);
+                return new ApiException(problem.Code, status, problem.Detail ?? problem.Title) { ErrorCode = problem.ErrorCode };
         }
         catch (JsonException cause)
         {
@@ -131,6 +139,9 @@ public sealed class ApiException(string code, int status, string message, Except
 {
     /// <summary>Stable, for example <c>not_found</c>, <c>unauthorized</c>, <c>ambiguous_id</c>.</summary>
     public string Code { get; } = code;
+
+    /// <summary>What the storage answered, as in <see cref="CapRow.ErrorCode"/>; null when it was not the storage that refused.</summary>
+    public string? ErrorCode { get; init; }
 
     /// <summary>The HTTP status.</summary>
     public int Status { get; } = status;

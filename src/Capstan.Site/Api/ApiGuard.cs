@@ -40,7 +40,7 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
         }
         catch (SiteException cause) when (!context.Response.HasStarted)
         {
-            await Problems.WriteAsync(context, StatusCodes.Status409Conflict, cause.Code, cause.Message);
+            await Problems.WriteAsync(context, StatusOf(cause.Code), cause.Code, cause.Message, cause.StorageError?.ToString());
         }
         catch (Exception cause) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
@@ -48,6 +48,13 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
             await Problems.WriteAsync(context, StatusCodes.Status500InternalServerError, "internal_error", "The request failed in the site; its log says why.");
         }
     }
+
+    private static int StatusOf(string code) => code switch
+    {
+        "bad_licensing" => StatusCodes.Status400BadRequest,
+        "account_unknown" or "cap_unknown" => StatusCodes.Status404NotFound,
+        _ => StatusCodes.Status409Conflict,
+    };
 
     private static string CodeOf(int status) => status switch
     {

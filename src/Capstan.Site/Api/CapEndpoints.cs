@@ -12,26 +12,33 @@ internal static class CapEndpoints
 {
     public static void MapCaps(this IEndpointRouteBuilder api)
     {
-        api.MapGet("/caps", async (CapStore caps, CancellationToken cancellationToken) => await RowsAsync(caps, cancellationToken)).Produces<IReadOnlyList<CapRow>>();
+        api.MapGet("/caps", RowsAsync).Produces<IReadOnlyList<CapRow>>();
         api.MapPost("/caps", AddAsync).Produces<CapAdded>(201).Produces<Problem>(400).Produces<Problem>(409);
         api.MapDelete("/caps", RemoveAsync).Produces(204).Produces<Problem>(404);
+        api.MapGet("/caps/accounts", async (AccountAdministration administration, CancellationToken cancellationToken) =>
+            Results.Json(await administration.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListCapAccountRow)).Produces<IReadOnlyList<CapAccountRow>>();
+        api.MapDelete("/caps/accounts", RemoveAccountAsync).Produces<CapAccountRemoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409);
         api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>().Produces<Problem>(400).Produces<Problem>(404);
-        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, CancellationToken cancellationToken) =>
+        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, SiteAccounts accounts, CancellationToken cancellationToken) =>
         {
             await publisher.PublishNowAsync(cancellationToken);
-            return await RowsAsync(caps, cancellationToken);
+            return await RowsAsync(caps, accounts, cancellationToken);
         }).Produces<IReadOnlyList<CapRow>>();
     }
 
-    private static async Task<IResult> RowsAsync(CapStore caps, CancellationToken cancellationToken) =>
-        Results.Json([.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow())], ApiJson.Default.IReadOnlyListCapRow);
+    private static async Task<IResult> RowsAsync(CapStore caps, SiteAccounts accounts, CancellationToken cancellationToken)
+    {
+        var unreadable = (await accounts.HandoutAsync(cancellationToken)).Unreadable.ToLookup(row => row.Cap, row => row.Name, StringComparer.Ordinal);
+        return Results.Json([.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow() with
+        {
+            UnreadableAccounts = unreadable.Contains(cap.Path) ? [.. unreadable[cap.Path].Distinct(StringComparer.Ordinal)] : null,
+        })], ApiJson.Default.IReadOnlyListCapRow);
+    }
 
     private static async Task<IResult> AddAsync(CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)
     {
         if (!NalPath.TryParse(cap.Path, out var path, out var error))
             return Problems.Invalid($"The path '{cap.Path}' is not a NAL path: at column {error.Column}, expected {error.Expected}. For a folder: LOCAL:\\\\srv\\cap\\ or file:///srv/cap/.");
-        if (Licensing.Fault(cap.Licensing, cap.Headroom) is { } fault)
-            return Problems.Invalid(fault);
         if ((Fault(cap.Account, "account") ?? Fault(cap.ClientAccount, "clientAccount")) is { } bad)
             return Problems.Invalid(bad);
         if (path.Server is null && (cap.Account ?? cap.ClientAccount) is not null)
@@ -52,16 +59,29 @@ internal static class CapEndpoints
             ? Results.NoContent()
             : NotListed(path);
 
-    private static async Task<IResult> CheckAsync(CapChecker checker, CapStore caps, string path, CancellationToken cancellationToken)
+    private static async Task<IResult> RemoveAccountAsync(AccountAdministration administration, CapStore caps, string path, string name, string? role, CancellationToken cancellationToken)
     {
-        if (!NalPath.TryParse(path, out var parsed, out var error))
-            return Problems.Invalid($"The path is not a NAL path: at column {error.Column}, expected {error.Expected}.");
-        // A check writes, so it touches nothing that nobody has given to the site.
-        var text = parsed.ToString();
-        return (await caps.ListAsync(cancellationToken)).Any(cap => string.Equals(cap.Path, text, StringComparison.Ordinal))
-            ? Results.Json(await checker.CheckAsync(parsed, cancellationToken), ApiJson.Default.CapCheck)
+        if (role is not (null or AccountRole.Site or AccountRole.Clients))
+            return Problems.Invalid($"role must be {AccountRole.Site} or {AccountRole.Clients}.");
+        return await ListedAsync(caps, path, cancellationToken) is { } listed
+            ? Results.Json(await administration.RemoveAsync(listed, name, role, cancellationToken), ApiJson.Default.CapAccountRemoved)
             : NotListed(path);
     }
+
+    private static async Task<IResult> CheckAsync(CapChecker checker, CapStore caps, string path, CancellationToken cancellationToken)
+    {
+        if (!NalPath.TryParse(path, out _, out var error))
+            return Problems.Invalid($"The path is not a NAL path: at column {error.Column}, expected {error.Expected}.");
+        // A check writes, so it touches nothing that nobody has given to the site.
+        return await ListedAsync(caps, path, cancellationToken) is { } listed
+            ? Results.Json(await checker.CheckAsync(listed, cancellationToken), ApiJson.Default.CapCheck)
+            : NotListed(path);
+    }
+
+    /// <summary>Null when it is not on the list.</summary>
+    private static async Task<NalPath?> ListedAsync(CapStore caps, string path, CancellationToken cancellationToken) =>
+        NalPath.TryParse(path, out var parsed, out _)
+        && (await caps.ListAsync(cancellationToken)).Any(cap => string.Equals(cap.Path, parsed.ToString(), StringComparison.Ordinal)) ? parsed : null;
 
     private static IResult NotListed(string path) => Problems.NotFound($"'{path}' is not on the list of client access points; `capstan cap list` shows them.");
 }

@@ -36,14 +36,17 @@ public sealed record QuarantineRow(long Id, string Cap, string FileName, string 
 /// <param name="ErrorCode">What kind of error it is, for example <c>AccessDenied</c>, <c>NotFound</c>, <c>foreign_cap</c>. Null without an error.</param>
 /// <param name="Accounts">Names of the site's connection accounts there, in the order in which they are tried; null for none.</param>
 /// <param name="ClientAccounts">The same of the clients: their own, or the site's when they have none.</param>
+/// <param name="UnreadableAccounts">Those of both that the site cannot open, and so does not use; null for none. Only in GET /api/v1/caps.</param>
 public sealed record CapRow(string Path, string? Licensing, int Headroom, string State, DateTimeOffset? LastPublished, long PublishedVersion,
     DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null,
-    IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null);
+    IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null, IReadOnlyList<string>? UnreadableAccounts = null);
 
-/// <summary>POST /api/v1/caps. For a CAP that is on the list: adds the accounts, which are tried first from then on.</summary>
+/// <summary>POST /api/v1/caps. For a CAP that is on the list: changes what is given. Accounts are added, and tried first from then on.</summary>
+/// <param name="Licensing"><c>per-server:N</c>, <c>per-seat:N</c> or <c>unlimited</c>; null leaves it as it is, at first unlimited.</param>
+/// <param name="Headroom">0 to the limit less 1; null leaves it as it is, at first 0.</param>
 /// <param name="Account">Of the site; null where the storage needs none.</param>
 /// <param name="ClientAccount">Of the clients, who need fewer rights; null lets them use the site's.</param>
-public sealed record CapAdd(string Path, string? Licensing = null, int Headroom = 0, CapAccount? Account = null, CapAccount? ClientAccount = null);
+public sealed record CapAdd(string Path, string? Licensing = null, int? Headroom = null, CapAccount? Account = null, CapAccount? ClientAccount = null);
 
 /// <summary>A connection account on its way to the site, which keeps it sealed.</summary>
 /// <param name="Name">1 to 256 characters.</param>
@@ -56,7 +59,24 @@ public sealed record CapAccount(string Name, string Password)
 
 /// <summary>The answer to POST /api/v1/caps.</summary>
 /// <param name="Recipe">Lines for a person: the share and the rights that the storage must be given.</param>
-public sealed record CapAdded(CapRow Cap, IReadOnlyList<string> Recipe);
+/// <param name="Changes">What was changed of a CAP that was on the list, each for a person; null for one that was not.</param>
+public sealed record CapAdded(CapRow Cap, IReadOnlyList<string> Recipe, IReadOnlyList<string>? Changes = null);
+
+/// <summary>GET /api/v1/caps/accounts: the connection accounts, of each CAP and role in the order in which they are tried; never a password.</summary>
+/// <param name="Role"><c>site</c> or <c>clients</c>.</param>
+/// <param name="State"><c>ok</c>, <c>unreadable</c> (the site cannot open its password and does not use it) or <c>left_out</c> (more than clients can be given).</param>
+public sealed record CapAccountRow(string Cap, string Role, string Name, string State, DateTimeOffset AddedAt)
+{
+    public const string Ok = "ok";
+    public const string Unreadable = "unreadable";
+    public const string LeftOut = "left_out";
+}
+
+/// <summary>The answer to DELETE /api/v1/caps/accounts?path=…&amp;name=…[&amp;role=…].</summary>
+/// <param name="Remaining">Names of the same CAP and role, in the order in which they are tried.</param>
+/// <param name="ClientsUnheard">Clients that may know the removed account alone; null when no client used it.</param>
+/// <param name="Notes">Lines for a person: what follows for clients, and what to do.</param>
+public sealed record CapAccountRemoved(string Cap, string Role, string Name, IReadOnlyList<string> Remaining, int? ClientsUnheard, IReadOnlyList<string> Notes);
 
 /// <summary>POST /api/v1/caps/check?path=…: what the site's own account can do on one of its CAPs, and whether the metadata there verifies.</summary>
 public sealed record CapCheck(string Path, bool Ok, IReadOnlyList<CapCheckLine> Lines);
@@ -90,7 +110,8 @@ public sealed record Overview(string SiteCode, int Clients, int Pending, int See
 public sealed record HealthCondition(string Code, string Severity, string Text, string NextStep);
 
 /// <summary>RFC 9457; <see cref="Code"/> is stable.</summary>
-public sealed record Problem(string Type, string Title, int Status, string Detail, string Code);
+/// <param name="ErrorCode">What the storage answered, as in <see cref="CapRow.ErrorCode"/>; null when it was not the storage that refused.</param>
+public sealed record Problem(string Type, string Title, int Status, string Detail, string Code, string? ErrorCode = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Page<ClientSummary>))]
@@ -102,6 +123,8 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(CapAdd))]
 [JsonSerializable(typeof(CapAccount))]
 [JsonSerializable(typeof(CapAdded))]
+[JsonSerializable(typeof(IReadOnlyList<CapAccountRow>))]
+[JsonSerializable(typeof(CapAccountRemoved))]
 [JsonSerializable(typeof(ClientSummary))]
 [JsonSerializable(typeof(IReadOnlyList<TokenRow>))]
 [JsonSerializable(typeof(CapCheck))]

@@ -12,10 +12,10 @@ internal static class Problems
 
     public static IResult Invalid(string detail) => Of(StatusCodes.Status400BadRequest, "invalid_request", detail);
 
-    public static Task WriteAsync(HttpContext context, int status, string code, string detail)
+    public static Task WriteAsync(HttpContext context, int status, string code, string detail, string? errorCode = null)
     {
         context.Response.StatusCode = status;
-        return context.Response.WriteAsJsonAsync(Document(status, code, detail), ApiJson.Default.Problem, "application/problem+json", context.RequestAborted);
+        return context.Response.WriteAsJsonAsync(Document(status, code, detail) with { ErrorCode = errorCode }, ApiJson.Default.Problem, "application/problem+json", context.RequestAborted);
     }
 
     private static Problem Document(int status, string code, string detail) =>

@@ -23,7 +23,11 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps, SiteAc
         UseAsync(path, component, given: null, work, cancellationToken);
 
     /// <summary>As the other form, with these accounts and no others; null for the site's own.</summary>
-    public async Task<T> UseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    public Task<T> UseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, CancellationToken cancellationToken) =>
+        UseAsync(path, component, given, (store, _) => work(store), cancellationToken);
+
+    /// <summary>As the other forms; the work is told with which account the storage was opened.</summary>
+    public async Task<T> UseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, AccountUse?, Task<T>> work, CancellationToken cancellationToken)
     {
         if (path.LocalDirectory is { } directory)
             RefuseUnmounted(path, directory, await SeenAsync(path, directory, cancellationToken));
@@ -60,7 +64,7 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps, SiteAc
             if (Directory.Exists(directory) && MountOf(directory) is { } mount)
                 await RememberAsync(path, directory, mount, asked, cancellationToken);
         }
-        return await LeaseAsync(path, component, given, work, cancellationToken);
+        return await LeaseAsync(path, component, given, (store, _) => work(store), cancellationToken);
     }
 
     /// <summary>The longest mount point above a directory; null when there is none.</summary>
@@ -82,13 +86,13 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps, SiteAc
         }
     }
 
-    private async Task<T> LeaseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> LeaseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, AccountUse?, Task<T>> work, CancellationToken cancellationToken)
     {
         var result = await arbiter.AcquireAsync(path, new LeasePurpose(component) { Accounts = given ?? await AccountsAsync(path, cancellationToken) }, cancellationToken);
         if (!result.TryGetLease(out var lease, out var refusal))
             throw new NalException(NalError.ServerFull, refusal.Reason, path.ToString(), isTransient: true);
         await using (lease)
-            return await work(lease.Store);
+            return await work(lease.Store, AccountUse.Of(lease.Trace));
     }
 
     private async Task<string?> SeenAsync(NalPath path, string directory, CancellationToken cancellationToken)

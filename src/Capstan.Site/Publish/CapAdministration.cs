@@ -7,34 +7,37 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Publish;
 
 /// <summary>Adds client access points and their accounts to the list, and takes them off.</summary>
-internal sealed class CapAdministration(SiteContext site, CapStore caps, AccountStore known, SiteAccounts accounts, CapAccess access, CapWriter writer, Publisher publisher)
+internal sealed class CapAdministration(SiteContext site, CapStore caps, AccountAdministration accounts, CapAccess access, CapWriter writer, Publisher publisher)
 {
     /// <summary>Looks at the storage first, with each account, so that a wrong path or password is refused now and not found out by clients; then publishes there.</summary>
-    /// <remarks>A path that is on the list gets the accounts alone: how accounts are changed, since no password changes under its name.</remarks>
-    /// <exception cref="SiteException">On the list already with nothing to add, another site's, or not usable.</exception>
+    /// <remarks>A path that is on the list gets what is given: accounts, which is how they are changed, since no password changes under its name, and licensing.</remarks>
+    /// <exception cref="SiteException">On the list already with nothing to change, another site's, not usable, or <c>bad_licensing</c>.</exception>
     public async Task<CapAdded> AddAsync(NalPath path, CapAdd request, CancellationToken cancellationToken)
     {
         var text = path.ToString();
         var added = Accounts(request);
-        var isListed = (await caps.ListAsync(cancellationToken)).Any(cap => string.Equals(cap.Path, text, StringComparison.Ordinal));
-        if (isListed && added.Count == 0)
+        var listed = await FindAsync(text, cancellationToken);
+        var terms = Terms(request, listed);
+        List<string> changes = [.. listed is null ? [] : Licensing.Changes(terms.Before, terms.After), .. added.Select(account => $"account {account.Account.Name} of the {account.Role}, tried first")];
+        if (listed is not null && changes.Count == 0)
             throw Listed(text);
-        await RefuseKnownNamesAsync(text, added, cancellationToken);
-        await LookAsync(path, request, isListed, cancellationToken);
+        await accounts.RefuseKnownAsync(path, added, cancellationToken);
+        await LookAsync(path, request, listed is not null, cancellationToken);
 
         await site.Database.WriteAsync(async transaction =>
         {
-            var now = site.Time.GetUtcNow();
-            if (!isListed && !await CapStore.AddAsync(transaction, text, request.Licensing, request.Headroom, now))
+            if (listed is not null)
+                await CapStore.LicenseAsync(transaction, text, terms.After.Licensing, terms.After.Headroom);
+            else if (!await CapStore.AddAsync(transaction, text, terms.After.Licensing, terms.After.Headroom, site.Time.GetUtcNow()))
                 throw Listed(text);
             foreach (var (role, account) in added)
-                await AccountStore.AddAsync(transaction, accounts.Seal(text, role, account), now);
+                await accounts.AddAsync(transaction, text, role, account);
             if (added.Count > 0)
-                await ChangedAsync(transaction);
+                await AccountAdministration.ChangedAsync(transaction);
         }, cancellationToken);
         await publisher.PublishNowAsync(text, cancellationToken);
-        var row = (await caps.ListAsync(cancellationToken)).First(cap => string.Equals(cap.Path, text, StringComparison.Ordinal)).ToRow();
-        return new CapAdded(row, CapText.Recipe(path, row.Accounts, row.ClientAccounts));
+        var row = (await FindAsync(text, cancellationToken) ?? throw new SiteException($"{text} was taken off the list meanwhile.", "cap_unknown")).ToRow();
+        return new CapAdded(row, CapText.Recipe(path, row.Accounts, row.ClientAccounts), listed is null ? null : changes);
     }
 
     /// <summary>False when it was not on the list. What lies there is left alone.</summary>
@@ -44,8 +47,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         {
             if (!await CapStore.RemoveAsync(transaction, path.ToString()))
                 return false;
-            if (await AccountStore.RemoveAsync(transaction, path.ToString()) > 0)
-                await ChangedAsync(transaction);
+            await AccountAdministration.RemoveAllAsync(transaction, path.ToString());
             return true;
         }, cancellationToken);
         if (removed)
@@ -53,13 +55,18 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         return removed;
     }
 
-    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already.", "cap_exists");
+    private async Task<CapState?> FindAsync(string path, CancellationToken cancellationToken) =>
+        (await caps.ListAsync(cancellationToken)).FirstOrDefault(cap => string.Equals(cap.Path, path, StringComparison.Ordinal));
 
-    private static async Task ChangedAsync(System.Data.Common.DbTransaction transaction)
+    /// <summary>What is not given stays as it is.</summary>
+    private static (LicensingTerms Before, LicensingTerms After) Terms(CapAdd request, CapState? listed)
     {
-        await SettingStore.AddAsync(transaction, SettingStore.AccountsRevision, 1);
-        await DeviceStore.PoliciesChangedAsync(transaction);
+        var before = listed is null ? LicensingTerms.None : new LicensingTerms(listed.Licensing, (int)listed.Headroom);
+        var after = before.With(request.Licensing, request.Headroom);
+        return Licensing.Fault(after) is { } fault ? throw new SiteException(fault, "bad_licensing") : (before, after);
     }
+
+    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already.", "cap_exists");
 
     private static List<(string Role, ConnectionAccount Account)> Accounts(CapAdd request)
     {
@@ -69,28 +76,6 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         if (request.ClientAccount is { } clients)
             list.Add((AccountRole.Clients, new ConnectionAccount(clients.Name, new Secret(clients.Password))));
         return list;
-    }
-
-    private async Task RefuseKnownNamesAsync(string path, List<(string Role, ConnectionAccount Account)> added, CancellationToken cancellationToken)
-    {
-        if (added.Count == 0)
-            return;
-        var server = NalPath.Parse(path).Server;
-        foreach (var row in await known.ListAsync(cancellationToken))
-        {
-            if (string.Equals(NalPath.Parse(row.Cap).Server, server, StringComparison.Ordinal)
-                && added.Exists(account => account.Account.Name.Equals(row.Name, StringComparison.OrdinalIgnoreCase) && !string.Equals(account.Account.Password.Reveal(), accounts.Open(row).Password.Reveal(), StringComparison.Ordinal)))
-            {
-                throw new SiteException($"The account {row.Name} is known for {server} (of {row.Cap}) with another password. A password is never changed under its name, since whoever still has the old one would lock it: give the same one, or make another account at the server, and add that.",
-                    "account_exists");
-            }
-            if (string.Equals(row.Cap, path, StringComparison.Ordinal)
-                && added.Exists(account => account.Role == row.Role && account.Account.Name.Equals(row.Name, StringComparison.OrdinalIgnoreCase)))
-            {
-                throw new SiteException($"{path} has the account {row.Name} already. A password is never changed under its name, since clients that still have the old one would lock it: make another account at the server, and add that.",
-                    "account_exists");
-            }
-        }
     }
 
     private async Task LookAsync(NalPath path, CapAdd request, bool isListed, CancellationToken cancellationToken)

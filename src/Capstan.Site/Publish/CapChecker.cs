@@ -21,11 +21,10 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
         {
             var given = path.Server is null ? [] : await accounts.OfClientsAsync(path.ToString(), cancellationToken);
             var row = (await caps.ListAsync(cancellationToken)).FirstOrDefault(cap => string.Equals(cap.Path, path.ToString(), StringComparison.Ordinal))?.ToRow();
-            var subject = new Subject(path, row?.Accounts, row?.ClientAccounts);
-            var lines = await access.UseAsync(path, "check", given, store => LinesAsync(store, subject, cancellationToken), cancellationToken);
+            var lines = await access.UseAsync(path, "check", given, (store, used) => LinesAsync(store, new Subject(path, row?.Accounts, row?.ClientAccounts, used), cancellationToken), cancellationToken);
             return new CapCheck(path.ToString(), lines.All(line => line.State != "failed"), lines);
         }
-        catch (NalException cause)
+        catch (Exception cause) when (cause is NalException or SiteException)
         {
             return new CapCheck(path.ToString(), false, [new CapCheckLine("open", "failed", cause.Message)]);
         }
@@ -33,11 +32,16 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
 
     private async Task<IReadOnlyList<CapCheckLine>> LinesAsync(IStore store, Subject subject, CancellationToken cancellationToken)
     {
-        var lines = new List<CapCheckLine> { new("open", "ok", subject.ClientAccounts is { } names ? $"The storage can be reached as {names[0]}." : "The storage can be reached.") };
+        var lines = new List<CapCheckLine> { subject.Opened };
+        if (subject.IsShared)
+        {
+            lines.Add(new CapCheckLine("accounts", "warning",
+                $"The site and its clients share one account: {subject.Used!.Name}. Each client can delete and change what lies there (not unseen: everything is signed). Recipe: {subject.Recipe}"));
+        }
         lines.Add(await MetadataAsync(store, cancellationToken));
 
         foreach (var directory in (IEnumerable<string>)[Layout.InboxDirectory("00"), Layout.Metadata])
-            if (await store.StatAsync(StorePath.Parse(directory), cancellationToken) is not { IsDirectory: true })
+            if (await IsMissingAsync(store, StorePath.Parse(directory), cancellationToken))
                 lines.Add(new CapCheckLine(directory, "failed", "The folder is not there: `capstan cap publish` makes it."));
         if (lines.Any(line => line.State == "failed"))
             return lines;
@@ -89,10 +93,25 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
             return true;
         });
         lines.Add(undeleted is null ? write : write with { Detail = $"{write.Detail} The test file {foreign} could not be deleted ({undeleted.Message}): delete it by hand." });
-        return !subject.IsClientsOwn && undeleted is null && lines.All(line => line.State == "warning")
-            ? [new CapCheckLine("rights", "information",
-                $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {subject.Recipe}")]
-            : lines;
+        if (subject.IsClientsOwn || undeleted is not null || lines.Any(line => line.State != "warning"))
+            return lines;
+        // On a share the warning about the one account says what clients can do.
+        return [new CapCheckLine("rights", "information", subject.IsShared
+            ? $"{subject.Used!.Name} can list, rename and delete in inbox and write metadata, as the site must."
+            : $"This is the site's own account: it can list, rename and delete in inbox and write metadata, as it must. Clients that run as another user must not: {subject.Recipe}")];
+    }
+
+    /// <summary>Whoever may not look cannot tell: creating a file there is the proof.</summary>
+    private static async Task<bool> IsMissingAsync(IStore store, StorePath directory, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.StatAsync(directory, cancellationToken) is not { IsDirectory: true };
+        }
+        catch (NalException cause) when (cause.Error == NalError.AccessDenied)
+        {
+            return false;
+        }
     }
 
     private async Task<CapCheckLine> MetadataAsync(IStore store, CancellationToken cancellationToken)
@@ -128,7 +147,7 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
         {
             return await attempt()
                 ? subject.IsClientsOwn
-                    ? new CapCheckLine(name, "failed", $"The right of {subject.ClientAccounts![0]} {right} is too wide: it worked. Recipe: {subject.Recipe}")
+                    ? new CapCheckLine(name, "failed", $"The right of {subject.Used!.Name} {right} is too wide: it worked. Recipe: {subject.Recipe}")
                     : new CapCheckLine(name, "warning", $"This account can do it; an account of clients must not. Recipe: {subject.Recipe}")
                 : new CapCheckLine(name, "ok", "Had no effect.");
         }
@@ -143,12 +162,21 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
     }
 
     /// <param name="Accounts">The site's accounts; null where there are none.</param>
-    /// <param name="ClientAccounts">The account that is tried stands first.</param>
-    private sealed record Subject(NalPath Path, IReadOnlyList<string>? Accounts, IReadOnlyList<string>? ClientAccounts)
+    /// <param name="Used">Null where the storage takes no account.</param>
+    private sealed record Subject(NalPath Path, IReadOnlyList<string>? Accounts, IReadOnlyList<string>? ClientAccounts, AccountUse? Used)
     {
         /// <summary>The clients have an account that the site does not use: what it can do is what every client can do.</summary>
-        public bool IsClientsOwn => ClientAccounts is not null && Accounts?.Contains(ClientAccounts[0], StringComparer.OrdinalIgnoreCase) != true;
+        public bool IsClientsOwn => Used is not null && !IsShared;
 
-        public string Recipe => string.Join(" ; ", CapText.Recipe(Path, Accounts, ClientAccounts));
+        public bool IsShared => Used is { Name: var name } && Accounts?.Contains(name, StringComparer.OrdinalIgnoreCase) == true;
+
+        public string Recipe => string.Join(" ; ", CapText.Recipe(Path, Accounts, Used is null ? ClientAccounts : [Used.Name]));
+
+        public CapCheckLine Opened => Used switch
+        {
+            null => new CapCheckLine("open", "ok", "The storage can be reached."),
+            { Refused: [] } => new CapCheckLine("open", "ok", $"The storage can be reached as {Used.Name}."),
+            _ => new CapCheckLine("open", "warning", $"The storage can be reached as {Used.Name}; {string.Join(", ", Used.Refused)}, tried first, {(Used.Refused.Count == 1 ? "was" : "were")} refused: mend that at the server, or take it away with `capstan cap account remove`."),
+        };
     }
 }

@@ -205,8 +205,9 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
             var (files, policies, version) = await devices.WriteAsync(async transaction =>
             {
                 await DeviceStore.RenewCertificatesAsync(transaction, now + RenewBefore, now + CertificateTerm);
+                await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
-                var secrets = pending.Count == 0 ? null : await accounts.ForClientsAsync(transaction);
+                var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
                 foreach (var device in pending)
                     if (DeviceId.TryParse(device.DeviceId, out var id))
                         repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets));

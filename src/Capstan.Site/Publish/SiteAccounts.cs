@@ -1,62 +1,97 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
-using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Store;
+using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Publish;
 
 /// <summary>The connection accounts of the CAPs: sealed at rest, opened for the site's own way and for its clients. Thread-safe.</summary>
-internal sealed class SiteAccounts(SiteContext site, AccountStore accounts)
+/// <remarks>One that cannot be opened is left out, logged once, and shown by health and <c>cap list</c>: it stops neither publishing nor enrolment.</remarks>
+internal sealed class SiteAccounts(SiteContext site, AccountStore accounts, ILogger<SiteAccounts> logger)
 {
+    /// <summary>What to do about an account that cannot be opened.</summary>
+    public const string Remedy = "Restore both from one backup, or give the account again with `capstan cap add PATH --account NAME` (of the clients: --client-account), or add another and remove this one with `capstan cap account remove`.";
+
+    private readonly ConcurrentDictionary<(string Cap, string Role, string Name), bool> _told = new();
+
     /// <summary>What the site uses on one CAP, in the order in which it is tried. Empty where the storage needs none.</summary>
-    /// <exception cref="SiteException"><c>account_unreadable</c>.</exception>
+    /// <exception cref="SiteException"><c>account_unreadable</c>: there are some, and none can be opened.</exception>
     public async Task<IReadOnlyList<ConnectionAccount>> OfSiteAsync(string cap, CancellationToken cancellationToken) =>
         Of(await accounts.ListAsync(cancellationToken), cap, AccountRole.Site);
 
     /// <summary>What clients use on one CAP: their own accounts, or the site's when they have none.</summary>
-    /// <exception cref="SiteException"><c>account_unreadable</c>.</exception>
-    public async Task<IReadOnlyList<ConnectionAccount>> OfClientsAsync(string cap, CancellationToken cancellationToken) =>
-        Of(await accounts.ListAsync(cancellationToken), cap, AccountRole.Clients) is { Count: > 0 } own ? own : await OfSiteAsync(cap, cancellationToken);
+    /// <exception cref="SiteException"><c>account_unreadable</c>: there are some, and none can be opened.</exception>
+    public async Task<IReadOnlyList<ConnectionAccount>> OfClientsAsync(string cap, CancellationToken cancellationToken)
+    {
+        var rows = await accounts.ListAsync(cancellationToken);
+        return Of(rows, cap, AccountRole.Clients) is { Count: > 0 } own ? own : Of(rows, cap, AccountRole.Site);
+    }
 
-    /// <summary>What clients get for all CAPs, each account with its server. Null while there was never an account: nothing is sealed then.</summary>
-    /// <exception cref="SiteException"><c>account_unreadable</c>.</exception>
-    public async Task<PolicySecrets?> ForClientsAsync(DbTransaction transaction) => await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is null
-        ? null
-        : new PolicySecrets { Accounts = ForClients(await AccountStore.ListAsync(transaction)) };
+    /// <summary>What policies bring for all CAPs, each account with its server. Null while there was never an account, and while those of a CAP cannot be opened
+    /// (<see cref="AccountHandout.Silenced"/>): a policy without secrets says nothing, and clients keep what they have.</summary>
+    public async Task<PolicySecrets?> ForPoliciesAsync(DbTransaction transaction)
+    {
+        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is null)
+            return null;
+        var handout = Handout(await AccountStore.ListAsync(transaction));
+        if (handout.Silenced.Count == 0)
+            return new PolicySecrets { Accounts = handout.Accounts };
+        await SettingStore.SetAsync(transaction, SettingStore.AccountsWithheld, "1");
+        return null;
+    }
 
-    /// <summary>As <see cref="ForClientsAsync(DbTransaction)"/>, outside a transaction; null when there is none.</summary>
-    /// <exception cref="SiteException"><c>account_unreadable</c>.</exception>
-    public async Task<IReadOnlyList<AccountSecret>?> ForClientsAsync(CancellationToken cancellationToken) =>
-        ForClients(await accounts.ListAsync(cancellationToken)) is { Count: > 0 } list ? list : null;
+    /// <summary>Puts all policies on the list to publish once more when they were signed without accounts that can be told again: the right key is back, for example.</summary>
+    public async Task ResumeAsync(DbTransaction transaction)
+    {
+        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsWithheld) is null || Handout(await AccountStore.ListAsync(transaction)).Silenced.Count > 0)
+            return;
+        await SettingStore.RemoveAsync(transaction, SettingStore.AccountsWithheld);
+        await DeviceStore.PoliciesChangedAsync(transaction);
+    }
 
-    /// <summary>A row for the store.</summary>
+    /// <summary>What a token brings for all CAPs; null for none.</summary>
+    public async Task<IReadOnlyList<AccountSecret>?> ForTokensAsync(CancellationToken cancellationToken) =>
+        (await HandoutAsync(cancellationToken)).Accounts is { Count: > 0 } list ? list : null;
+
+    /// <summary>What clients are given, and what not.</summary>
+    public async Task<AccountHandout> HandoutAsync(CancellationToken cancellationToken) => Handout(await accounts.ListAsync(cancellationToken));
+
+    /// <summary>Of all CAPs, in the order of the store.</summary>
+    public async Task<IReadOnlyList<OpenedAccount>> ListAsync(CancellationToken cancellationToken) => Opened(await accounts.ListAsync(cancellationToken));
+
+    /// <summary>A row for the store, added now.</summary>
     public AccountRow Seal(string cap, string role, ConnectionAccount account) => new(cap, role, account.Name,
-        PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [new AccountSecret(account.Name, account.Password.Reveal())] }, site.Keys.SealingKey));
+        PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [new AccountSecret(account.Name, account.Password.Reveal())] }, site.Keys.SealingKey), site.NowMilliseconds);
 
-    private IReadOnlyList<AccountSecret> ForClients(IReadOnlyList<AccountRow> rows) =>
-    [
-        .. rows.Select(row => row.Cap).Distinct(StringComparer.Ordinal)
-            .SelectMany(cap => (Of(rows, cap, AccountRole.Clients) is { Count: > 0 } own ? own : Of(rows, cap, AccountRole.Site))
-                .Select(account => new AccountSecret(account.Name, account.Password.Reveal(), NalPath.Parse(cap).Server)))
-            .DistinctBy(account => (account.Name.ToUpperInvariant(), account.Server)),
-    ];
+    private AccountHandout Handout(IReadOnlyList<AccountRow> rows) => AccountHandout.Of(Opened(rows));
 
-    private IReadOnlyList<ConnectionAccount> Of(IReadOnlyList<AccountRow> rows, string cap, string role) =>
-        [.. rows.Where(row => string.Equals(row.Cap, cap, StringComparison.Ordinal) && string.Equals(row.Role, role, StringComparison.Ordinal)).Select(Open)];
+    private OpenedAccount[] Opened(IReadOnlyList<AccountRow> rows) => [.. rows.Select(row => new OpenedAccount(row, Open(row)))];
 
-    public ConnectionAccount Open(AccountRow row)
+    private List<ConnectionAccount> Of(IReadOnlyList<AccountRow> rows, string cap, string role)
+    {
+        var there = rows.Where(row => string.Equals(row.Cap, cap, StringComparison.Ordinal) && string.Equals(row.Role, role, StringComparison.Ordinal)).ToArray();
+        var usable = there.Select(Open).OfType<ConnectionAccount>().ToList();
+        return usable.Count > 0 || there.Length == 0
+            ? usable
+            : throw new SiteException($"The password of account {there[0].Name} for {cap} cannot be opened with {site.Directory.Keys}/sealing.key.pem: database and keys come from different backups. {Remedy}",
+                "account_unreadable");
+    }
+
+    /// <summary>Null when it cannot be opened.</summary>
+    private ConnectionAccount? Open(AccountRow row)
     {
         try
         {
-            var account = PolicySecretsCodec.Open(row.Secret, site.Keys.Sealing).Accounts.Single();
-            return new ConnectionAccount(account.Name, new Secret(account.Password));
+            return PolicySecretsCodec.Open(row.Secret, site.Keys.Sealing).Accounts is [var account] ? new ConnectionAccount(account.Name, new Secret(account.Password)) : null;
         }
         catch (ProtocolException cause)
         {
-            throw new SiteException($"The password of account {row.Name} for {row.Cap} cannot be opened with {site.Directory.Keys}/sealing.key.pem: database and keys come from different backups. Restore both from one, or add another account with `capstan cap add PATH --account NAME`.",
-                "account_unreadable", cause);
+            if (_told.TryAdd((row.Cap, row.Role, row.Name), true))
+                SiteLog.AccountUnreadable(logger, row.Name, row.Cap, row.Role, cause.Message);
+            return null;
         }
     }
 }

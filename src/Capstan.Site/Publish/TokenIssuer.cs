@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
@@ -10,6 +11,9 @@ namespace Capstan.Site.Publish;
 /// <summary>Makes enrolment tokens.</summary>
 internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStore caps, SiteAccounts accounts, TokenStore tokens)
 {
+    /// <summary>Of all paths as JSON; beside <see cref="AccountHandout.MaxBytes"/> they fit into a token.</summary>
+    private const int MaxCapBytes = 16 << 10;
+
     public async Task<TokenCreated> CreateAsync(TokenRequest request, CancellationToken cancellationToken)
     {
         var root = await publisher.RootAsync(cancellationToken);
@@ -18,8 +22,8 @@ internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStor
             SiteCode = site.Site.SiteCode,
             RootHash = root.Hash,
             RootVersion = root.Version,
-            Caps = [.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.Path)],
-            Accounts = await accounts.ForClientsAsync(cancellationToken),
+            Caps = Fitting((await caps.ListAsync(cancellationToken)).Select(cap => cap.Path)),
+            Accounts = await accounts.ForTokensAsync(cancellationToken),
             TokenId = Base32.Encode(RandomNumberGenerator.GetBytes(10)),
             Secret = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32)),
         };
@@ -27,5 +31,19 @@ internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStor
         var expires = now.AddSeconds(request.ExpiresInSeconds);
         await tokens.CreateAsync(token.TokenId, token.Secret, request.Label, request.Uses, now, expires, cancellationToken);
         return new TokenCreated(token.TokenId, token.Encode(), expires, request.Uses);
+    }
+
+    /// <summary>The oldest CAPs, as many as a token holds: a client finds all of them in the site's list.</summary>
+    private static List<string> Fitting(IEnumerable<string> caps)
+    {
+        var fitting = new List<string>();
+        var bytes = 0;
+        foreach (var path in caps.Take(EnrolmentToken.MaxCaps))
+        {
+            bytes += JsonEncodedText.Encode(path).EncodedUtf8Bytes.Length;
+            if (bytes <= MaxCapBytes)
+                fitting.Add(path);
+        }
+        return fitting;
     }
 }

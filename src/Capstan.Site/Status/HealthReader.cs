@@ -8,7 +8,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles)
+internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
@@ -20,7 +20,10 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         site.Keys.RootPresent,
         await NumberAsync(SettingStore.LastSigned, cancellationToken) is { } signed ? Times.At(signed) : null,
         inboxes.Read(),
-        cycles.Read()));
+        cycles.Read())
+    {
+        Accounts = await accounts.HandoutAsync(cancellationToken),
+    });
 
     private async Task<long?> NumberAsync(string setting, CancellationToken cancellationToken) =>
         long.TryParse(await settings.GetAsync(setting, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;

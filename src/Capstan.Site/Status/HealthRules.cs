@@ -1,12 +1,17 @@
+using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Load;
+using Capstan.Site.Publish;
 using Capstan.Site.Store;
 
 namespace Capstan.Site.Status;
 
 /// <summary>All that decides whether the site is well.</summary>
 internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long QuarantineDropped, IReadOnlyList<CapState> Caps, DateTimeOffset? TimestampExpires,
-    DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes, IReadOnlyDictionary<string, CycleFailure> Cycles);
+    DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes, IReadOnlyDictionary<string, CycleFailure> Cycles)
+{
+    public AccountHandout Accounts { get; init; } = AccountHandout.Of([]);
+}
 
 /// <summary>Health conditions: one cause, one line. Pure.</summary>
 internal static class HealthRules
@@ -15,6 +20,8 @@ internal static class HealthRules
     public static readonly TimeSpan TimestampWarning = TimeSpan.FromDays(14);
     public static readonly TimeSpan WaitingWarning = TimeSpan.FromHours(24);
     public static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
+
+    private const int ShownAccounts = 5;
 
     public static IReadOnlyList<HealthCondition> Judge(HealthFacts facts)
     {
@@ -26,6 +33,7 @@ internal static class HealthRules
             conditions.Add(new("no_cap", "warning", "The site has no client access point, so no client can reach it.", "Add one: `capstan cap add PATH`."));
         foreach (var cap in facts.Caps)
             Cap(cap, facts, conditions);
+        Accounts(facts.Accounts, conditions);
         if (facts.Quarantined > 0)
             conditions.Add(new("quarantine", "warning",
                 $"{facts.Quarantined} uploads are in quarantine{(facts.QuarantineDropped > 0 ? $"; {facts.QuarantineDropped} older files were dropped for want of room" : "")}.",
@@ -84,6 +92,20 @@ internal static class HealthRules
                     $"{cap.Path}: an upload waits since {inbox.OldestWaiting:u} for one that came before it, or for its own end.",
                     "Nothing to do: after 7 days the site goes on without it and asks the client for everything anew."));
         }
+    }
+
+    private static void Accounts(AccountHandout accounts, List<HealthCondition> conditions)
+    {
+        foreach (var cap in accounts.Unreadable.GroupBy(row => row.Cap, StringComparer.Ordinal))
+            conditions.Add(new("account_unreadable", "error",
+                $"{cap.Key}: the password of {string.Join(", ", cap.Select(row => $"{row.Name} (of the {row.Role})"))} cannot be opened with the site's key, so it is not used. "
+                    + (accounts.Silenced.Contains(cap.Key, StringComparer.Ordinal) ? "Clients keep the accounts that they have; policies bring no changes of accounts until then." : "The other accounts are used."),
+                $"Database and keys come from different backups. {SiteAccounts.Remedy}"));
+        if (accounts.LeftOut.Count > 0)
+            conditions.Add(new("accounts_left_out", "warning",
+                $"Clients are given {accounts.Accounts.Count} connection accounts, and {accounts.LeftOut.Count} are more than fit (at most {AccountSecret.MaxAccounts}, and {AccountHandout.MaxBytes >> 10} KiB): "
+                    + $"{string.Join(", ", accounts.LeftOut.Take(ShownAccounts).Select(row => $"{row.Name} for {row.Cap}"))}{(accounts.LeftOut.Count > ShownAccounts ? ", …" : "")}.",
+                "Remove those that nobody needs any more: `capstan cap account list`, then `capstan cap account remove`."));
     }
 
     private static string NextStep(string? code) => code switch

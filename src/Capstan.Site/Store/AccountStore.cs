@@ -11,7 +11,8 @@ internal static class AccountRole
 }
 
 /// <param name="Secret">Sealed to the site's own key.</param>
-internal sealed record AccountRow(string Cap, string Role, string Name, string Secret);
+/// <param name="AddedAt">Unix milliseconds.</param>
+internal sealed record AccountRow(string Cap, string Role, string Name, string Secret, long AddedAt);
 
 /// <summary>Connection accounts, sealed.</summary>
 internal sealed class AccountStore(SiteDatabase database)
@@ -21,12 +22,15 @@ internal sealed class AccountStore(SiteDatabase database)
 
     public static Task<IReadOnlyList<AccountRow>> ListAsync(DbTransaction transaction) => ListAsync(transaction.Connection!, transaction);
 
-    public static Task AddAsync(DbTransaction transaction, AccountRow account, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
-        "insert into cap_account (cap, role, name, secret, added_at) values (@Cap, @Role, @Name, @Secret, @now)",
-        new { account.Cap, account.Role, account.Name, account.Secret, now = Times.Of(now) }, transaction);
+    public static Task AddAsync(DbTransaction transaction, AccountRow account) => transaction.Connection!.ExecuteAsync(
+        "insert into cap_account (cap, role, name, secret, added_at) values (@Cap, @Role, @Name, @Secret, @AddedAt)", account, transaction);
+
+    /// <summary>No effect when it is not there.</summary>
+    public static Task RemoveAsync(DbTransaction transaction, AccountRow account) =>
+        transaction.Connection!.ExecuteAsync("delete from cap_account where cap = @Cap and role = @Role and name = @Name", account, transaction);
 
     /// <returns>How many there were.</returns>
-    public static Task<int> RemoveAsync(DbTransaction transaction, string cap) =>
+    public static Task<int> RemoveAllAsync(DbTransaction transaction, string cap) =>
         transaction.Connection!.ExecuteAsync("delete from cap_account where cap = @cap", new { cap }, transaction);
 
     private static Task<IReadOnlyList<AccountRow>> ListAsync(DbConnection connection) => ListAsync(connection, null);
@@ -34,7 +38,7 @@ internal sealed class AccountStore(SiteDatabase database)
     private static async Task<IReadOnlyList<AccountRow>> ListAsync(DbConnection connection, DbTransaction? transaction) =>
         [.. await connection.QueryAsync<AccountRow>(
             """
-            select a.cap, a.role, a.name, a.secret from cap_account a join cap c on c.path = a.cap
+            select a.cap, a.role, a.name, a.secret, a.added_at from cap_account a join cap c on c.path = a.cap
             order by c.added_at, a.cap, a.role, a.added_at desc, a.name
             """, null, transaction)];
 }

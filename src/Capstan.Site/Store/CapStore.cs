@@ -69,7 +69,11 @@ internal sealed class CapStore(SiteDatabase database)
             "insert into cap (path, licensing, headroom, added_at) values (@path, @licensing, @headroom, @now) on conflict (path) do nothing",
             new { path, licensing, headroom, now = Times.Of(now) }, transaction) == 1;
 
-    /// <summary>False when it was not on the list. Its accounts stay: <see cref="AccountStore.RemoveAsync"/>.</summary>
+    /// <summary>How its server is licensed. No effect when the path is not on the list.</summary>
+    public static Task LicenseAsync(DbTransaction transaction, string path, string? licensing, int headroom) => transaction.Connection!.ExecuteAsync(
+        "update cap set licensing = @licensing, headroom = @headroom where path = @path", new { path, licensing, headroom }, transaction);
+
+    /// <summary>False when it was not on the list. Its accounts stay: <see cref="AccountStore.RemoveAllAsync"/>.</summary>
     public static async Task<bool> RemoveAsync(DbTransaction transaction, string path) =>
         await transaction.Connection!.ExecuteAsync("delete from cap where path = @path", new { path }, transaction) == 1;
 

@@ -152,6 +152,10 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task<int> CountApprovedAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'approved'", null, transaction);
 
+    /// <summary>Approved devices, and how many of them were not heard from since a time.</summary>
+    public static Task<(long All, long Unheard)> CountUnheardAsync(DbTransaction transaction, DateTimeOffset since) => transaction.Connection!.QuerySingleAsync<(long, long)>(
+        "select count(*), coalesce(sum(case when coalesce(last_seen, 0) < @since then 1 else 0 end), 0) from device where state = 'approved'", new { since = Times.Of(since) }, transaction);
+
     public static Task PoliciesPublishedAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteAsync("update device set policy_pending = 0 where policy_pending = 1", null, transaction);
 

@@ -12,6 +12,8 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string LastSigned = "last-signed";
     /// <summary>Counts the changes of connection accounts; absent while there was never one, so that policies without secrets stay without.</summary>
     public const string AccountsRevision = "accounts-revision";
+    /// <summary>There since policies were signed that say nothing of accounts, because some could not be opened; absent when all is told.</summary>
+    public const string AccountsWithheld = "accounts-withheld";
     /// <summary>Quarantined files that were dropped for want of room.</summary>
     public const string QuarantineDropped = "quarantine-dropped";
 
@@ -23,6 +25,10 @@ internal sealed class SettingStore(SiteDatabase database)
 
     public static Task SetAsync(DbTransaction transaction, string name, string value) => transaction.Connection!.ExecuteAsync(
         "insert into setting (name, value) values (@name, @value) on conflict (name) do update set value = excluded.value", new { name, value }, transaction);
+
+    /// <summary>False when it was not there.</summary>
+    public static async Task<bool> RemoveAsync(DbTransaction transaction, string name) =>
+        await transaction.Connection!.ExecuteAsync("delete from setting where name = @name", new { name }, transaction) == 1;
 
     /// <summary>Counts up.</summary>
     public static Task AddAsync(DbTransaction transaction, string name, long by) => transaction.Connection!.ExecuteAsync(

@@ -37,7 +37,7 @@ public sealed class ShareChainTests
             await site.Listening;
 
             var refused = await CapstanProcess.RunAsync(directory.Path, "cap", "add", cap, "--account", "capsite", "--password-file", "client-password", "--data", "site");
-            Assert.Equal(1, refused.ExitCode);
+            Assert.Equal(5, refused.ExitCode);
             Assert.Contains("does not accept account capsite: wrong password", refused.Errors, StringComparison.Ordinal);
 
             var added = await RunAsync(directory, "cap", "add", cap, "--account", "capsite", "--password-file", "site-password",

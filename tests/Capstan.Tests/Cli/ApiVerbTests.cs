@@ -175,7 +175,62 @@ public sealed class ApiVerbTests
     }
 
     [Theory]
+    [InlineData("Authenticate", ExitCode.AccessDenied)]
+    [InlineData("AccessDenied", ExitCode.AccessDenied)]
+    [InlineData("ServerFull", ExitCode.Full)]
+    [InlineData("NotFound", ExitCode.NotFound)]
     [InlineData("StorageFull", ExitCode.Failed)]
+    [InlineData("of a later version", ExitCode.Failed)]
+    [InlineData(null, ExitCode.Failed)]
+    public async Task What_the_storage_answered_to_cap_add_decides_the_exit_code(string? errorCode, int exitCode)
+    {
+        var refusal = new Problem("about:blank", "Conflict", 409, "It cannot be used.", "cap_unusable", errorCode);
+        await using var site = await StartAsync(CannedRecords.Busy with { Refusal = refusal });
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(exitCode, await run.RunAsync("cap", "add", "/srv/cap", "--data", "srv"));
+        Assert.Contains("It cannot be used.", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_changed_of_a_listed_access_point_is_said()
+    {
+        await using var site = await StartAsync(CannedRecords.Busy with { Added = CannedRecords.Busy.Added with { Changes = ["headroom 5 (was 2)"] } });
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Done, await run.RunAsync("cap", "add", "/srv/cap", "--headroom", "5", "--data", "srv"));
+        Assert.StartsWith(@"Changed LOCAL:\\srv\cap\ (ok): headroom 5 (was 2).", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Accounts_are_listed_with_their_state_and_taken_away_with_what_follows()
+    {
+        await using var site = await StartAsync(CannedRecords.Busy);
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Done, await run.RunAsync("cap", "account", "list", "-o", "csv", "--data", "srv"));
+        Assert.Equal($"cap,role,name,state,addedAt\r\nMSWNET:\\\\fs1\\cap\\,clients,capclient-1,unreadable,2026-11-19T12:00:00Z", run.Out.TrimEnd());
+        using var second = new CliRun();
+        second.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Done, await second.RunAsync("cap", "account", "remove", "smb://fs1/cap/", "capclient-1", "--data", "srv"));
+        Assert.Contains("Removed account capclient-1 (of the clients) from", second.Out, StringComparison.Ordinal);
+        Assert.Contains("Clients get capclient-2 alone", second.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_account_that_the_site_cannot_open_is_marked_in_the_list()
+    {
+        var cap = CannedRecords.Busy.Overview.Caps[0] with { Accounts = ["capsite"], ClientAccounts = ["capclient"], UnreadableAccounts = ["capclient"] };
+        await using var site = await StartAsync(CannedRecords.Busy with { Overview = CannedRecords.Busy.Overview with { Caps = [cap] } });
+        using var run = new CliRun { Width = 300 };
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Done, await run.RunAsync("cap", "list", "--data", "srv"));
+        Assert.Contains("capsite; clients: capclient (unreadable)", run.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("StorageFull", ExitCode.Failed)]
+    [InlineData("ServerFull", ExitCode.Full)]
     [InlineData("AccessDenied", ExitCode.AccessDenied)]
     public async Task An_access_point_on_which_nothing_could_be_published_is_no_success(string code, int exitCode)
     {

@@ -101,7 +101,10 @@ public class CapWorkTests
         await using var site = await SiteHarness.CreateAsync(time);
         var (ends, hangs) = (new TaskCompletionSource<int>(), new TaskCompletionSource<int>());
         var work = Work(site);
-        work.Begin("Testing", [Cap("ends"), Cap("hangs")], (cap, _) => cap.Path == "ends" ? ends.Task : hangs.Task, isAsked: false);
+        // What has not begun when the end comes never begins.
+        var begun = new TaskCompletionSource();
+        work.Begin("Testing", [Cap("ends"), Cap("hangs")], (cap, _) => cap.Path == "ends" ? ends.Task : Begun(begun, hangs.Task), isAsked: false);
+        await begun.Task;
         var armed = time.ArmedAsync(CapWork<int>.EndPatience);
         var end = work.EndAsync();
         await armed;
@@ -112,6 +115,12 @@ public class CapWorkTests
         Assert.Throws<OperationCanceledException>(() => work.Begin("Testing", [Cap("other")], (_, _) => ends.Task, isAsked: true));
         hangs.SetResult(1);
         await work.DisposeAsync();
+
+        static Task<int> Begun(TaskCompletionSource begun, Task<int> task)
+        {
+            begun.SetResult();
+            return task;
+        }
     }
 
     [Theory]

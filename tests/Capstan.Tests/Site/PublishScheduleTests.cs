@@ -39,10 +39,13 @@ public class PublishScheduleTests
     [InlineData("per-server:0", 0, false)]
     [InlineData("per-server:+5", 0, false)]
     [InlineData("per-server:007", 0, false)] // no client would read the list
-    [InlineData("unlimited", 0, false)]
+    [InlineData("per-server:99999999", 99_999_998, true)]
+    [InlineData("per-server:100000000", 0, false)]
+    [InlineData("unlimited", 0, false)] // a word of the request, not of the list
     [InlineData(null, -1, false)]
+    [InlineData(null, 1, false)]
     public void Licensing_is_checked_when_it_is_given(string? licensing, int headroom, bool good) =>
-        Assert.Equal(good, Licensing.Fault(licensing, headroom) is null);
+        Assert.Equal(good, Licensing.Fault(new LicensingTerms(licensing, headroom)) is null);
 
     [Theory]
     [InlineData(1, null, 300)]

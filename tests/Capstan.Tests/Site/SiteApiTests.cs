@@ -66,4 +66,42 @@ public class SiteApiTests
         await running;
         Directory.Delete(site.Directory, recursive: true);
     }
+
+    [Fact]
+    public async Task Refusals_of_access_points_and_accounts_have_their_status_and_what_the_storage_said()
+    {
+        var time = new ManualTime(TimeProvider.System.GetUtcNow());
+        var site = await SiteHarness.CreateAsync(time);
+        site.KeepDirectory = true;
+        await site.AddCapAsync();
+        var cap = site.Cap.ToString();
+        await site.DisposeAsync();
+
+        await using var server = await SiteServer.OpenAsync(new SiteOptions { Directory = Path.Combine(site.Directory, "site"), Listen = new Uri("http://127.0.0.1:0") },
+            TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        var running = server.RunAsync(stop.Token);
+        var (api, http) = ApiClient.Create(await server.Listening, server.ApiToken);
+        using (http)
+        {
+            var missing = await Assert.ThrowsAsync<ApiException>(() => api.AddCapAsync(new CapAdd(@"LOCAL:\\nowhere\at\all\"), CancellationToken.None));
+            Assert.Equal((409, "cap_unusable", "NotFound"), (missing.Status, missing.Code, missing.ErrorCode));
+            var licensing = await Assert.ThrowsAsync<ApiException>(() => api.AddCapAsync(new CapAdd(cap, "per-server:2", 2), CancellationToken.None));
+            Assert.Equal((400, "bad_licensing", null), (licensing.Status, licensing.Code, licensing.ErrorCode));
+            Assert.Equal(["licensing per-server:2 (was unlimited)", "headroom 1 (was 0)"], (await api.AddCapAsync(new CapAdd(cap, "per-server:2", 1), CancellationToken.None)).Changes!);
+            Assert.Empty(await api.CapAccountsAsync(CancellationToken.None));
+            Assert.Equal((404, "account_unknown"), await RefusedAsync(() => api.RemoveCapAccountAsync(cap, "nobody", null, CancellationToken.None)));
+            Assert.Equal((404, "not_found"), await RefusedAsync(() => api.RemoveCapAccountAsync("smb://fs1/other/", "nobody", null, CancellationToken.None)));
+            Assert.Equal((400, "invalid_request"), await RefusedAsync(() => api.RemoveCapAccountAsync(cap, "nobody", "both", CancellationToken.None)));
+        }
+        await stop.CancelAsync();
+        await running;
+        Directory.Delete(site.Directory, recursive: true);
+    }
+
+    private static async Task<(int, string)> RefusedAsync(Func<Task> call)
+    {
+        var refused = await Assert.ThrowsAsync<ApiException>(call);
+        return (refused.Status, refused.Code);
+    }
 }

@@ -1,0 +1,125 @@
+using System.Data.Common;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Protocol.V1;
+using Capstan.Site.Api;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Publish;
+
+/// <summary>Adds connection accounts to CAPs and takes them away. Every change is written down as a status message of the site.</summary>
+internal sealed class AccountAdministration(SiteContext site, SiteAccounts accounts, Publisher publisher)
+{
+    /// <summary>All of them, of each CAP and role in the order in which they are tried.</summary>
+    public async Task<IReadOnlyList<CapAccountRow>> ListAsync(CancellationToken cancellationToken)
+    {
+        var all = await accounts.ListAsync(cancellationToken);
+        var leftOut = AccountHandout.Of(all).LeftOut;
+        return [.. all.Select(account => new CapAccountRow(account.Row.Cap, account.Row.Role, account.Row.Name,
+            account.Account is null ? CapAccountRow.Unreadable : leftOut.Contains(account.Row) ? CapAccountRow.LeftOut : CapAccountRow.Ok, Times.At(account.Row.AddedAt)))];
+    }
+
+    /// <summary>Refuses an account whose name the server of the CAP has with another password, or the CAP has already. One that cannot be opened is in nobody's way.</summary>
+    /// <exception cref="SiteException"><c>account_exists</c>.</exception>
+    public async Task RefuseKnownAsync(NalPath path, IReadOnlyList<(string Role, ConnectionAccount Account)> added, CancellationToken cancellationToken)
+    {
+        if (added.Count == 0)
+            return;
+        foreach (var (row, known) in await accounts.ListAsync(cancellationToken))
+        {
+            if (known is null)
+                continue;
+            var named = added.Where(account => IsNamed(row, account.Account.Name)).ToArray();
+            if (string.Equals(NalPath.Parse(row.Cap).Server, path.Server, StringComparison.Ordinal)
+                && named.Any(account => !string.Equals(account.Account.Password.Reveal(), known.Password.Reveal(), StringComparison.Ordinal)))
+            {
+                throw new SiteException($"The account {row.Name} is known for {path.Server} (of {row.Cap}) with another password. A password is never changed under its name, since whoever still has the old one would lock it: give the same one, or make another account at the server, and add that.",
+                    "account_exists");
+            }
+            if (string.Equals(row.Cap, path.ToString(), StringComparison.Ordinal) && named.Any(account => account.Role == row.Role))
+            {
+                throw new SiteException($"{path} has the account {row.Name} already. A password is never changed under its name, since clients that still have the old one would lock it: make another account at the server, and add that.",
+                    "account_exists");
+            }
+        }
+    }
+
+    /// <summary>One of the same name that cannot be opened gives way.</summary>
+    public async Task AddAsync(DbTransaction transaction, string cap, string role, ConnectionAccount account)
+    {
+        foreach (var row in await AccountStore.ListAsync(transaction))
+        {
+            if (IsOf(row, cap, role) && IsNamed(row, account.Name))
+                await AccountStore.RemoveAsync(transaction, row);
+        }
+        await AccountStore.AddAsync(transaction, accounts.Seal(cap, role, account));
+        await WriteDownAsync(transaction, "account_added", $"Account {account.Name} of {Whose(role)} was added to {cap}.");
+    }
+
+    /// <summary>As <see cref="RemoveAsync"/> for all accounts of a CAP that goes off the list.</summary>
+    public static async Task RemoveAllAsync(DbTransaction transaction, string cap)
+    {
+        if (await AccountStore.RemoveAllAsync(transaction, cap) > 0)
+            await ChangedAsync(transaction);
+    }
+
+    /// <summary>Takes an account away from what the site uses, or gives to clients. At the server nothing changes.</summary>
+    /// <param name="role">Null where the name alone says which one is meant.</param>
+    /// <exception cref="SiteException"><c>account_unknown</c>, <c>account_ambiguous</c>, or <c>account_last</c>: without it the site, or its clients, would be without one of their own.</exception>
+    public async Task<CapAccountRemoved> RemoveAsync(NalPath path, string name, string? role, CancellationToken cancellationToken)
+    {
+        var cap = path.ToString();
+        var readable = (await accounts.ListAsync(cancellationToken)).Where(account => account.Account is not null).Select(account => account.Row).ToHashSet();
+        var removed = await site.Database.WriteAsync(async transaction =>
+        {
+            var rows = await AccountStore.ListAsync(transaction);
+            var row = Find(rows, cap, name, role);
+            var remaining = rows.Where(other => IsOf(other, cap, row.Role) && other != row).ToArray();
+            if (remaining.Length == 0 || (readable.Contains(row) && !remaining.Any(readable.Contains)))
+                throw Last(row);
+            await AccountStore.RemoveAsync(transaction, row);
+            await ChangedAsync(transaction);
+            await WriteDownAsync(transaction, "account_removed", $"Account {row.Name} of {Whose(row.Role)} was removed from {cap}.");
+            var removal = new AccountRemoval(row, remaining, [.. rows.Where(other => other != row && IsNamed(other, row.Name) && SameServer(other.Cap, path))],
+                IsUsedByClients: row.Role == AccountRole.Clients || !rows.Any(other => IsOf(other, cap, AccountRole.Clients)));
+            return removal.Tell(removal.IsUsedByClients ? await DeviceStore.CountUnheardAsync(transaction, removal.KnownSince) : (0, 0));
+        }, cancellationToken);
+        publisher.Changed(PublishUrgency.Now);
+        return removed;
+    }
+
+    /// <summary>Clients get other accounts with their next policy.</summary>
+    public static async Task ChangedAsync(DbTransaction transaction)
+    {
+        await SettingStore.AddAsync(transaction, SettingStore.AccountsRevision, 1);
+        await DeviceStore.PoliciesChangedAsync(transaction);
+    }
+
+    private static AccountRow Find(IReadOnlyList<AccountRow> rows, string cap, string name, string? role) =>
+        rows.Where(row => (role is null ? string.Equals(row.Cap, cap, StringComparison.Ordinal) : IsOf(row, cap, role)) && IsNamed(row, name)).ToArray() switch
+        {
+            [var row] => row,
+            [] => throw new SiteException($"{cap} has no account {name}{(role is null ? "" : $" of {Whose(role)}")}: `capstan cap account list` shows all.", "account_unknown"),
+            _ => throw new SiteException($"{cap} has an account {name} of the site and one of the clients: say which with --role site or --role clients.", "account_ambiguous"),
+        };
+
+    private static SiteException Last(AccountRow row) => new(row.Role == AccountRole.Site
+        ? $"{row.Name} is the last account with which the site opens {row.Cap}. Add another first: capstan cap add '{row.Cap}' --account NAME --password-file FILE"
+        : $"{row.Name} is the last account of their own that clients have for {row.Cap}; without it they would get the site's, with all its rights. Add another first: capstan cap add '{row.Cap}' --client-account NAME --client-password-file FILE",
+        "account_last");
+
+    private async Task WriteDownAsync(DbTransaction transaction, string code, string text)
+    {
+        var now = site.Time.GetUtcNow();
+        await StatusStore.AddAsync(transaction, null, new StatusMessage { Severity = "information", Code = code, Component = "caps", Text = text, ReportedAt = Times.Of(now) }, now);
+    }
+
+    private static string Whose(string role) => role == AccountRole.Site ? "the site" : "the clients";
+
+    private static bool IsOf(AccountRow row, string cap, string role) =>
+        string.Equals(row.Cap, cap, StringComparison.Ordinal) && string.Equals(row.Role, role, StringComparison.Ordinal);
+
+    private static bool IsNamed(AccountRow row, string name) => row.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
+
+    private static bool SameServer(string cap, NalPath path) => string.Equals(NalPath.Parse(cap).Server, path.Server, StringComparison.Ordinal);
+}

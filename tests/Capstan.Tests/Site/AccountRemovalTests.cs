@@ -1,0 +1,92 @@
+using Capstan.Nal.Paths;
+using Capstan.Site;
+using Capstan.Site.Api;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Tests.Site;
+
+/// <summary>Taking a connection account away: who goes on with what, what is refused, and what is written down.</summary>
+public sealed class AccountRemovalTests : ShareSiteTests
+{
+    [Fact]
+    public async Task Clients_get_the_remaining_account_and_it_is_said_who_may_know_the_old_one_alone()
+    {
+        await AddAsync(Own, Clients);
+        using FakeDevice awake = new(Site.Context), asleep = new(Site.Context);
+        await EnrolAsync(asleep);
+        await EnrolAsync(awake);
+        Time.Advance(TimeSpan.FromDays(1));
+        await AddAsync(null, NextClients);
+        Time.Advance(TimeSpan.FromDays(1));
+        await DropAsync(awake);
+
+        var removed = await RemoveAsync(Clients.Name.ToUpperInvariant());
+        Assert.Equal((Clients.Name, AccountRole.Clients, 1), (removed.Name, removed.Role, removed.ClientsUnheard));
+        Assert.Equal([NextClients.Name], removed.Remaining);
+        Assert.Contains(removed.Notes, note => note.StartsWith("1 of 2 clients were not heard from since ", StringComparison.Ordinal)
+            && note.Contains("install --token-file", StringComparison.Ordinal));
+        await Site.PublishAsync();
+        Assert.Equal([NextClients.Name], await AccountsOfAsync(asleep));
+        Assert.Equal([NextClients.Name], (await Site.TokenAsync()).Accounts!.Select(account => account.Name));
+        Assert.Equal(["account_removed", "account_added"], (await Site.Get<StatusStore>().ListAsync(null, null, null, 10, None)).Where(row => row.Component == "caps").Take(2).Select(row => row.Code));
+    }
+
+    [Fact]
+    public async Task The_last_account_of_either_stays_until_there_is_another()
+    {
+        await AddAsync(Own, Clients);
+        Assert.Contains("the last account with which the site opens", (await RefusedAsync("account_last", Own.Name)).Message, StringComparison.Ordinal);
+        Assert.Contains("they would get the site's", (await RefusedAsync("account_last", Clients.Name)).Message, StringComparison.Ordinal);
+        // Nobody could use the one that would remain.
+        await AddUnreadableAsync(AccountRole.Site, "capsite-0");
+        await RefusedAsync("account_last", Own.Name);
+        await RemoveAsync("capsite-0");
+        Assert.Equal(2, (await Site.Get<AccountAdministration>().ListAsync(None)).Count);
+    }
+
+    [Fact]
+    public async Task An_account_of_the_site_that_clients_do_not_use_changes_nothing_for_them()
+    {
+        await AddAsync(Own, Clients);
+        Time.Advance(TimeSpan.FromSeconds(1));
+        await AddAsync(NextOwn, null);
+        var removed = await RemoveAsync(Own.Name);
+        Assert.Null(removed.ClientsUnheard);
+        Assert.Contains(removed.Notes, note => note.Contains("stay as they are", StringComparison.Ordinal));
+        var before = Server.Logons.Count;
+        await Site.Get<Publisher>().PublishNowAsync(None);
+        Assert.Equal([NextOwn.Name], Server.Logons.Skip(before).Distinct());
+    }
+
+    [Fact]
+    public async Task A_name_that_is_not_there_or_means_two_is_refused_and_another_cap_with_it_is_named()
+    {
+        var second = NalPath.Parse("""MSWNET:["SMS_SITE=ABC"]\\fs1\second\""");
+        await AddAsync(Own, Own);
+        Time.Advance(TimeSpan.FromSeconds(1));
+        await AddAsync(NextOwn, NextClients);
+        await AddAsync(Own, null, second);
+        await RefusedAsync("account_unknown", "nobody");
+        Assert.Contains("--role", (await RefusedAsync("account_ambiguous", Own.Name)).Message, StringComparison.Ordinal);
+        var removed = await RemoveAsync(Own.Name, AccountRole.Clients);
+        Assert.Equal([NextClients.Name], removed.Remaining);
+        Assert.Contains(removed.Notes, note => note.Contains(second.ToString(), StringComparison.Ordinal));
+    }
+
+    private Task<CapAccountRemoved> RemoveAsync(string name, string? role = null) => Site.Get<AccountAdministration>().RemoveAsync(Share, name, role, None);
+
+    private async Task<SiteException> RefusedAsync(string code, string name)
+    {
+        var refused = await Assert.ThrowsAsync<SiteException>(() => RemoveAsync(name));
+        Assert.Equal(code, refused.Code);
+        return refused;
+    }
+
+    private async Task DropAsync(FakeDevice device)
+    {
+        var (path, content, _) = device.Next(device.Heartbeat());
+        await Server.StoreOf(Share).CreateAsync(Capstan.Nal.Providers.StorePath.Parse(path), new MemoryStream(content), None);
+        await Site.DrainAsync();
+    }
+}
