@@ -2,6 +2,7 @@ using System.Net;
 using Capstan.Nal.Arbiter;
 using Capstan.Site.Api;
 using Capstan.Site.Console;
+using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
@@ -49,6 +50,7 @@ internal static class SiteHost
             .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>().AddSingleton<AccountStore>();
         services.AddSingleton<SiteAccounts>().AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
             .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>();
+        services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
@@ -67,6 +69,7 @@ internal static class SiteHost
         api.MapSite();
         api.MapClients();
         api.MapCaps();
+        api.MapCapUsage();
         app.MapOpenApi("/api/{documentName}/openapi.json").WithMetadata(ApiEndpoint.Mark);
         app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription();
         app.MapConsole(() => app.Services.GetRequiredService<ConsoleApi>().Client, site.Time);

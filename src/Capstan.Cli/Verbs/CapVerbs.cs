@@ -22,6 +22,8 @@ internal static class CapVerbs
             new("PUBLISHED", cap => Display.Relative(cap.LastPublished, host.Time.GetUtcNow()), NoWrap: true),
             new("DRAINED", cap => Display.Relative(cap.LastDrained, host.Time.GetUtcNow()), NoWrap: true),
             new("INBOX", cap => Display.Count(cap.InboxCount), IsNumber: true),
+            new("USE", CapLoadText.Of),
+            new("LEVEL", cap => cap.Load?.Level, NoWrap: true),
             new("ERROR", cap => cap.LastError),
         ],
         [
@@ -30,6 +32,8 @@ internal static class CapVerbs
             new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
             new("accounts", cap => string.Join(' ', cap.Accounts ?? [])), new("clientAccounts", cap => string.Join(' ', cap.ClientAccounts ?? [])),
             new("unreadableAccounts", cap => string.Join(' ', cap.UnreadableAccounts ?? [])),
+            new("level", cap => cap.Load?.Level), new("limit", cap => cap.Load?.Limit), new("peakConnections", cap => cap.Load?.PeakConnections), new("refused", cap => cap.Load?.Refused),
+            new("devices90Days", cap => cap.Load?.Devices90Days), new("meanHoldSeconds", cap => cap.Load?.MeanHoldSeconds), new("pollIntervalSeconds", cap => cap.Load?.PollIntervalSeconds),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
 

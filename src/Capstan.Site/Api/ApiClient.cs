@@ -72,6 +72,12 @@ public sealed class ApiClient(HttpClient http)
     public Task<CapCheck> CheckCapAsync(string path, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, Query("api/v1/caps/check", ("path", path)), null, ApiJson.Default.CapCheck, cancellationToken);
 
+    /// <summary>What clients used of each CAP's server.</summary>
+    /// <param name="path">As the list has it; null for all.</param>
+    /// <param name="days">1 to 35; null for 7.</param>
+    public Task<IReadOnlyList<CapUsage>> CapUsageAsync(string? path, int? days, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/caps/usage", ("path", path), ("days", Text(days))), ApiJson.Default.IReadOnlyListCapUsage, cancellationToken);
+
     /// <summary>Publishes to every CAP now; the rows say how each went.</summary>
     public Task<IReadOnlyList<CapRow>> PublishAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, "api/v1/caps/publish", null, ApiJson.Default.IReadOnlyListCapRow, cancellationToken);

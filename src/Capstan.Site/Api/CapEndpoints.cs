@@ -1,4 +1,5 @@
 using Capstan.Nal.Paths;
+using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
@@ -19,20 +20,20 @@ internal static class CapEndpoints
             Results.Json(await administration.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListCapAccountRow)).Produces<IReadOnlyList<CapAccountRow>>();
         api.MapDelete("/caps/accounts", RemoveAccountAsync).Produces<CapAccountRemoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409);
         api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>().Produces<Problem>(400).Produces<Problem>(404);
-        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, SiteAccounts accounts, CancellationToken cancellationToken) =>
+        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, SiteAccounts accounts, CapLoadReader loads, CancellationToken cancellationToken) =>
         {
             await publisher.PublishNowAsync(cancellationToken);
-            return await RowsAsync(caps, accounts, cancellationToken);
+            return await RowsAsync(caps, accounts, loads, cancellationToken);
         }).Produces<IReadOnlyList<CapRow>>();
     }
 
-    private static async Task<IResult> RowsAsync(CapStore caps, SiteAccounts accounts, CancellationToken cancellationToken)
+    private static async Task<IResult> RowsAsync(CapStore caps, SiteAccounts accounts, CapLoadReader loads, CancellationToken cancellationToken)
     {
         var unreadable = (await accounts.HandoutAsync(cancellationToken)).Unreadable.ToLookup(row => row.Cap, row => row.Name, StringComparer.Ordinal);
-        return Results.Json([.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow() with
+        return Results.Json(await CapUsageEndpoints.WithLoadsAsync(loads, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow() with
         {
             UnreadableAccounts = unreadable.Contains(cap.Path) ? [.. unreadable[cap.Path].Distinct(StringComparer.Ordinal)] : null,
-        })], ApiJson.Default.IReadOnlyListCapRow);
+        }), cancellationToken), ApiJson.Default.IReadOnlyListCapRow);
     }
 
     private static async Task<IResult> AddAsync(CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)

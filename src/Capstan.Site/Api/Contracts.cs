@@ -39,7 +39,11 @@ public sealed record QuarantineRow(long Id, string Cap, string FileName, string 
 /// <param name="UnreadableAccounts">Those of both that the site cannot open, and so does not use; null for none. Only in GET /api/v1/caps.</param>
 public sealed record CapRow(string Path, string? Licensing, int Headroom, string State, DateTimeOffset? LastPublished, long PublishedVersion,
     DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null,
-    IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null, IReadOnlyList<string>? UnreadableAccounts = null);
+    IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null, IReadOnlyList<string>? UnreadableAccounts = null)
+{
+    /// <summary>How much of its server clients use. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>
+    public CapLoadRow? Load { get; init; }
+}
 
 /// <summary>POST /api/v1/caps. For a CAP that is on the list: changes what is given. Accounts are added, and tried first from then on.</summary>
 /// <param name="Licensing"><c>per-server:N</c>, <c>per-seat:N</c> or <c>unlimited</c>; null leaves it as it is, at first unlimited.</param>
@@ -120,6 +124,7 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(ClientDetail))]
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
 [JsonSerializable(typeof(CapRow))]
+[JsonSerializable(typeof(IReadOnlyList<CapUsage>))]
 [JsonSerializable(typeof(CapAdd))]
 [JsonSerializable(typeof(CapAccount))]
 [JsonSerializable(typeof(CapAdded))]

@@ -1,3 +1,4 @@
+using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
@@ -23,12 +24,12 @@ internal static class SiteEndpoints
     }
 
     private static async Task<IResult> OverviewAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, StatusStore status,
-        HealthReader health, TimeProvider time, CancellationToken cancellationToken)
+        HealthReader health, CapLoadReader loads, TimeProvider time, CancellationToken cancellationToken)
     {
         var counts = await devices.CountsAsync(time.GetUtcNow(), cancellationToken);
         return Results.Json(new Overview(site.SiteCode, counts.Clients, counts.Pending, counts.Day, counts.Week,
             await quarantine.CountAsync(cancellationToken),
-            [.. (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow())],
+            await CapUsageEndpoints.WithLoadsAsync(loads, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow()), cancellationToken),
             await status.ListAsync(null, null, null, 10, cancellationToken),
             await health.ReadAsync(cancellationToken)), ApiJson.Default.Overview);
     }

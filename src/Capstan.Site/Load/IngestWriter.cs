@@ -167,6 +167,9 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             case SoftwareInventory software:
                 await inventory.SaveSoftwareAsync(transaction, number, software, now);
                 break;
+            case CapUse use:
+                await CapUseStore.AddAsync(transaction, number, use, now);
+                break;
             case StatusMessage message:
                 await StatusStore.AddAsync(transaction, number, message, now);
                 break;

@@ -32,6 +32,7 @@ internal sealed record UploadDocuments(IReadOnlyList<(UploadItem Item, object? D
         ItemKind.Heartbeat => Documents.Heartbeat.Decode(item),
         ItemKind.HardwareInventory => Documents.HardwareInventory.Decode(item),
         ItemKind.SoftwareInventory => Documents.SoftwareInventory.Decode(item),
+        ItemKind.CapUse => Documents.CapUse.Decode(item),
         ItemKind.Status => Documents.StatusMessage.Decode(item),
         _ => null,
     };

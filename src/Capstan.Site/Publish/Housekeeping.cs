@@ -1,11 +1,12 @@
+using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Publish;
 
-/// <summary>Keeps the store within its limits: status messages, tokens, requests that nobody approved.</summary>
-internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, ILogger<Housekeeping> logger)
+/// <summary>Keeps the store within its limits: status messages, tokens, requests that nobody approved; and looks after the limits of CAPs.</summary>
+internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, CapWatch capacity, ILogger<Housekeeping> logger)
 {
     /// <summary>How long an expired token stays on the list.</summary>
     private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
@@ -23,5 +24,6 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, ILo
             LoadLog.RequestForgotten(logger, device.HostName, device.Fingerprint);
         // Receipts that no longer list a device tell it to ask again.
         await receipts.MarkAsync(forgotten.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
+        await capacity.RunAsync(cancellationToken);
     }
 }

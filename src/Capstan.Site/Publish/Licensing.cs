@@ -14,7 +14,7 @@ public sealed record LicensingTerms(string? Licensing, int Headroom)
         licensing == Publish.Licensing.Unlimited ? new(null, headroom ?? 0) : new(licensing ?? Licensing, headroom ?? Headroom);
 }
 
-/// <summary>How the machine that hosts a CAP is licensed, and what follows for its clients. Pure.</summary>
+/// <summary>How the machine that hosts a CAP is licensed. Pure.</summary>
 public static class Licensing
 {
     /// <summary>The word that takes a limit away.</summary>
@@ -44,16 +44,6 @@ public static class Licensing
             yield return $"licensing {after.Licensing ?? Unlimited} (was {before.Licensing ?? Unlimited})";
         if (before.Headroom != after.Headroom)
             yield return $"headroom {Number(after.Headroom)} (was {Number(before.Headroom)})";
-    }
-
-    /// <summary>How often a client may look: so that the fleet at the door stays within a tenth of a per-server limit and 5 logons a second (design.md 5).</summary>
-    public static int PollIntervalSeconds(int clients, string? licensing, double meanHoldSeconds)
-    {
-        var byRate = clients / 5.0;
-        var byLimit = licensing?.StartsWith("per-server", StringComparison.Ordinal) == true && LicensingMode.Limit(licensing) is { } limit
-            ? clients * meanHoldSeconds / (limit * 0.1)
-            : 0;
-        return (int)Math.Ceiling(Math.Clamp(Math.Max(byRate, byLimit), 300, 86_400));
     }
 
     private static string Number(int number) => number.ToString("N0", CultureInfo.InvariantCulture);

@@ -213,7 +213,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                         repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets));
 
                 var description = SiteTargets.Description(site);
-                var capList = SiteTargets.CapList(site.Site, current, await DeviceStore.CountApprovedAsync(transaction));
+                var paces = await CapUseStore.SettlePacesAsync(transaction, current, await DeviceStore.CountApprovedAsync(transaction), now);
+                var capList = SiteTargets.CapList(site.Site, current, paces);
                 var hash = SiteTargets.Sha256(description, capList);
                 if (!string.Equals(hash, publishedSite, StringComparison.Ordinal))
                 {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Capstan.Protocol.V1;
+using Capstan.Site.Fleet;
 using Capstan.Site.Store;
 
 namespace Capstan.Site.Publish;
@@ -8,8 +9,6 @@ namespace Capstan.Site.Publish;
 /// <summary>Makes the documents that the site publishes. Pure, but for the randomness of sealing.</summary>
 internal static class SiteTargets
 {
-    private static readonly CapEntry Defaults = new() { Path = "" };
-
     public static byte[] Description(SiteContext site) => Documents.SiteDescription.Encode(new SiteDescription
     {
         SiteCode = site.Site.SiteCode,
@@ -18,7 +17,8 @@ internal static class SiteTargets
         ReceiptsKey = site.Keys.ReceiptsKey,
     });
 
-    public static byte[] CapList(SiteIdentity site, IReadOnlyList<CapState> caps, int clients) => Documents.CapList.Encode(new CapList
+    /// <param name="paces">One for each CAP.</param>
+    public static byte[] CapList(SiteIdentity site, IReadOnlyList<CapState> caps, IReadOnlyDictionary<string, CapPace> paces) => Documents.CapList.Encode(new CapList
     {
         SiteCode = site.SiteCode,
         Caps = [.. caps.Select(cap => new CapEntry
@@ -26,7 +26,8 @@ internal static class SiteTargets
             Path = cap.Path,
             Licensing = cap.Licensing,
             Headroom = (int)cap.Headroom,
-            PollIntervalSeconds = Licensing.PollIntervalSeconds(clients, cap.Licensing, Defaults.MeanHoldSeconds),
+            MeanHoldSeconds = paces[cap.Path].MeanHold.TotalSeconds,
+            PollIntervalSeconds = (int)paces[cap.Path].PollInterval.TotalSeconds,
         })],
     });
 

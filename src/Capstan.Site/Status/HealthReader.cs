@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Capstan.Site.Api;
+using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
@@ -8,7 +9,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts)
+internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
@@ -23,6 +24,7 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         cycles.Read())
     {
         Accounts = await accounts.HandoutAsync(cancellationToken),
+        Loads = [.. (await loads.ReadAsync(days: 7, cancellationToken)).Select(reading => reading.Judgement)],
     });
 
     private async Task<long?> NumberAsync(string setting, CancellationToken cancellationToken) =>

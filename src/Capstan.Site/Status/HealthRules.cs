@@ -1,5 +1,6 @@
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
@@ -11,6 +12,9 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
     DateTimeOffset? RootExpires, bool RootKeyPresent, DateTimeOffset? LastSigned, IReadOnlyDictionary<string, InboxFacts> Inboxes, IReadOnlyDictionary<string, CycleFailure> Cycles)
 {
     public AccountHandout Accounts { get; init; } = AccountHandout.Of([]);
+
+    /// <summary>How near each CAP is to its limit.</summary>
+    public IReadOnlyList<CapJudgement> Loads { get; init; } = [];
 }
 
 /// <summary>Health conditions: one cause, one line. Pure.</summary>
@@ -34,6 +38,9 @@ internal static class HealthRules
         foreach (var cap in facts.Caps)
             Cap(cap, facts, conditions);
         Accounts(facts.Accounts, conditions);
+        foreach (var load in facts.Loads)
+            if (load is { Text: { } text, NextStep: { } step })
+                conditions.Add(new(CapWatch.Code(load.Level), "warning", text, step));
         if (facts.Quarantined > 0)
             conditions.Add(new("quarantine", "warning",
                 $"{facts.Quarantined} uploads are in quarantine{(facts.QuarantineDropped > 0 ? $"; {facts.QuarantineDropped} older files were dropped for want of room" : "")}.",

@@ -46,12 +46,4 @@ public class PublishScheduleTests
     [InlineData(null, 1, false)]
     public void Licensing_is_checked_when_it_is_given(string? licensing, int headroom, bool good) =>
         Assert.Equal(good, Licensing.Fault(new LicensingTerms(licensing, headroom)) is null);
-
-    [Theory]
-    [InlineData(1, null, 300)]
-    [InlineData(20_000, null, 4_000)]
-    [InlineData(1_000, "per-server:10", 2_000)]
-    [InlineData(1_000, "per-seat:10", 300)]
-    public void The_fleet_at_the_door_stays_small(int clients, string? licensing, int seconds) =>
-        Assert.Equal(seconds, Licensing.PollIntervalSeconds(clients, licensing, meanHoldSeconds: 2));
 }
