@@ -12,6 +12,7 @@ using Capstan.Bench.Figures;
 // dotnet run -c Release --project bench/Capstan.Bench -- figures [agent]   the figures of docs/testing.md, whole processes and pipelines
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
+// dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
 {
@@ -22,6 +23,8 @@ switch (args)
     case ["smb", var host, var port, var share, var account, var passwordFile]:
         var smb = new SmbFigures(host, int.Parse(port, CultureInfo.InvariantCulture), share, account, passwordFile);
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
+    case ["idle"]:
+        return await FigureTable.PrintAsync([() => IdleConnections.RunAsync(CancellationToken.None)]);
     case ["micro", .. var rest]:
         // In process: the projects' central settings need no copy, and the ratios are what we read.
         var config = ManualConfig.CreateEmpty()
@@ -33,6 +36,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | micro [filter]");
         return 2;
 }

@@ -26,6 +26,11 @@ internal static class Judgement
         _ => DoctorLine.Ok("clock", Display.Utc(now)),
     };
 
+    /// <param name="missing">Why there is no Kerberos; empty when there is. Nothing needs it unless somebody asks for it, so its presence is not worth a line.</param>
+    public static DoctorLine? Kerberos(string missing) => missing.Length == 0
+        ? null
+        : new DoctorLine("kerberos", DoctorLine.StateNote, missing);
+
     /// <param name="what">The CAP.</param>
     public static DoctorLine TimestampExpiry(string what, DateTimeOffset expires, DateTimeOffset now, string command) => (expires - now) switch
     {

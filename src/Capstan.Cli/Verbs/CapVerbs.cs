@@ -71,8 +71,8 @@ internal static class CapVerbs
             if (Licensing.Fault(LicensingTerms.None.With(result.Tokens[0].Value, given)) is { } fault)
                 result.AddError(fault);
         });
-        var account = new Credentials("", "CAPSTAN_PASSWORD", "The site's account at the server; its clients use it, too, unless they get their own");
-        var clients = new Credentials("client-", "CAPSTAN_CLIENT_PASSWORD", "The clients' own account at the server, with fewer rights");
+        var account = new Credentials("", "CAPSTAN_PASSWORD", "The site's account at the server; its clients use it, too, unless they get their own", takesTicket: false);
+        var clients = new Credentials("client-", "CAPSTAN_CLIENT_PASSWORD", "The clients' own account at the server, with fewer rights", takesTicket: false);
         return new Verb("add", "Give the site a client access point, and print how to set its rights; of one that it has, change licensing, or add another account", "capstan cap add /srv/cap",
                 "capstan cap add /srv/cap --licensing per-server:20 --headroom 5",
                 @"capstan cap add 'MSWNET:[""SMS_SITE=ABC""]\\fs1\cap\' --account capsite --password-file F --client-account capclient --client-password-file G")

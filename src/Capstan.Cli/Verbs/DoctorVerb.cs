@@ -2,6 +2,7 @@ using System.CommandLine;
 using Capstan.Cli.Doctor;
 using Capstan.Cli.Output;
 using Capstan.Cli.Sites;
+using Capstan.Nal.Providers.Mswnet;
 using Capstan.Site.Api;
 
 namespace Capstan.Cli.Verbs;
@@ -54,6 +55,9 @@ internal static class DoctorVerb
         }
         if (await LocalChecks.ClientAsync(host, directory, cancellationToken) is { } client)
             lines.Add(client);
+        TicketAccount.IsAvailable(out var missing);
+        if (Judgement.Kerberos(missing) is { } kerberos)
+            lines.Add(kerberos);
         return lines;
     }
 }

@@ -16,10 +16,10 @@ internal sealed unsafe class KerberosMechanism : IMechanism
     private nint _context;
     private byte[] _sessionKey = [];
 
-    /// <param name="principal">Whose ticket; it must be the cache's.</param>
+    /// <param name="principal">Whose ticket; it must be the cache's. Null for whoever that is.</param>
     /// <param name="cache">As krb5 names it: <c>FILE:/path</c>; null for the one of the environment.</param>
     /// <exception cref="SmbException"><see cref="SmbFailure.Logon"/>: no such cache, no ticket in it, an expired one, another principal's.</exception>
-    public KerberosMechanism(string principal, string? cache, string host)
+    public KerberosMechanism(string? principal, string? cache, string host)
     {
         _host = host;
         try
@@ -86,9 +86,9 @@ internal sealed unsafe class KerberosMechanism : IMechanism
         }
     }
 
-    private static nint Acquire(string principal, string? cache)
+    private static nint Acquire(string? principal, string? cache)
     {
-        var name = Import(principal, Gss.PrincipalName);
+        var name = principal is null ? 0 : Import(principal, Gss.PrincipalName);
         try
         {
             fixed (byte* oid = Gss.KerberosOid, key = "ccache\0"u8, value = Encoding.UTF8.GetBytes($"{cache}\0"))
@@ -99,13 +99,14 @@ internal sealed unsafe class KerberosMechanism : IMechanism
                 var store = new Gss.KeyValueSet { Count = 1, Elements = &element };
                 var major = Gss.AcquireCredentials(out var minor, name, uint.MaxValue, mechanisms, Gss.InitiateOnly, cache is null ? null : &store, out var credentials, 0, 0);
                 if (Gss.IsError(major))
-                    throw LogonFailure.NotMade($"there is no Kerberos ticket of {principal} in {cache ?? "the default cache"}: {Gss.Describe(major, minor)}; kinit gets one");
+                    throw LogonFailure.NotMade($"there is no Kerberos ticket{(principal is null ? "" : $" of {principal}")} in {cache ?? "the default cache"}: {Gss.Describe(major, minor)}; kinit gets one");
                 return credentials;
             }
         }
         finally
         {
-            Gss.ReleaseName(out _, ref name);
+            if (name != 0)
+                Gss.ReleaseName(out _, ref name);
         }
     }
 

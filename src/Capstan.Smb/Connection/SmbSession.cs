@@ -55,6 +55,8 @@ public sealed class SmbSession
             using (late)
                 LeaveLater(route with { TreeId = late.Header.TreeId });
         }, cancellationToken);
+        if (answer.Status == NtStatus.PathNotCovered && !share.Equals("IPC$", StringComparison.OrdinalIgnoreCase))
+            throw await DfsReferral.DescribeAsync(this, path, SmbCommand.TreeConnect, cancellationToken);
         if (answer.Status.IsError)
             throw SmbException.Of(answer.Status, SmbCommand.TreeConnect, $"connecting to {path} as {Account}");
         var facts = TreeConnectResponse.Read(answer.Message);

@@ -12,19 +12,21 @@ internal static class DfsReferral
     private const int Level = 4;
 
     /// <summary>The failure to report for a path that the server does not hold itself.</summary>
-    public static async ValueTask<SmbException> DescribeAsync(SmbTree tree, string path, CancellationToken cancellationToken)
+    /// <param name="path"><c>\\server\share\…</c></param>
+    /// <param name="command">What the server refused.</param>
+    public static async ValueTask<SmbException> DescribeAsync(SmbSession session, string path, SmbCommand command, CancellationToken cancellationToken)
     {
         string? target = null;
         try
         {
-            target = await AskAsync(tree, path, cancellationToken);
+            target = await AskAsync(session, path, cancellationToken);
         }
         catch (SmbException)
         {
             // The answer would only have made the message better.
         }
         var where = target is null ? "the server does not say where it leads" : $"use {target} instead";
-        return new SmbException(SmbFailure.Unsupported, $"{tree.Show(path)} is a DFS link, which is not followed: {where}", SmbCompletion.Refused, SmbCommand.Create, NtStatus.PathNotCovered)
+        return new SmbException(SmbFailure.Unsupported, $"{path} is a DFS link, which is not followed: {where}", SmbCompletion.Refused, command, NtStatus.PathNotCovered)
         {
             DfsTarget = target,
         };
@@ -59,16 +61,16 @@ internal static class DfsReferral
         throw entry.Malformed("the target's name has no end");
     }
 
-    private static async ValueTask<string?> AskAsync(SmbTree tree, string path, CancellationToken cancellationToken)
+    private static async ValueTask<string?> AskAsync(SmbSession session, string path, CancellationToken cancellationToken)
     {
         // A referral names paths with one leading backslash (2.2.2).
-        var name = tree.Show(path)[1..];
+        var name = path[1..];
         var input = new byte[2 + (name.Length * 2) + 2];
         Fill(input, name);
-        var ipc = await tree.Session.ConnectTreeAsync("IPC$", cancellationToken);
+        var ipc = await session.ConnectTreeAsync("IPC$", cancellationToken);
         try
         {
-            using var answer = await tree.Connection.CallAsync(ipc.Route, new IoctlRequest(IoctlRequest.DfsGetReferrals, FileId.None, input, MaxAnswerBytes), orphaned: null, cancellationToken);
+            using var answer = await session.Connection.CallAsync(ipc.Route, new IoctlRequest(IoctlRequest.DfsGetReferrals, FileId.None, input, MaxAnswerBytes), orphaned: null, cancellationToken);
             return answer.Status.IsError ? null : ReadTarget(IoctlResponse.Output(answer.Message, MaxAnswerBytes));
         }
         finally

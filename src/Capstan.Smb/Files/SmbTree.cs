@@ -159,7 +159,7 @@ public sealed partial class SmbTree
         if (!status.IsError)
             return;
         if (status == NtStatus.PathNotCovered)
-            throw await DfsReferral.DescribeAsync(this, path, cancellationToken);
+            throw await DfsReferral.DescribeAsync(_session, Show(path), command, cancellationToken);
         throw SmbException.Of(status, command, $"{verb} {Show(path)}");
     }
 

@@ -4,6 +4,7 @@ using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Nal.Providers.Mswnet;
 using Capstan.ServerTests.Smb;
+using Capstan.Smb;
 using Capstan.Testing.Smb;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -75,6 +76,39 @@ public sealed class MswnetErrorTests
         Assert.Equal(NalError.StorageFull, (await Assert.ThrowsAsync<NalException>(async () => await lease.Store.CreateAsync(big, new MemoryStream(new byte[3 << 20]), None))).Error);
         Assert.Equal(NalError.StorageFull, (await Assert.ThrowsAsync<NalException>(async () => await lease.Store.ReplaceAsync(big, new byte[3 << 20], None))).Error);
         Assert.Null(await lease.Store.StatAsync(big, None));
+    }
+
+    [Fact]
+    public async Task A_share_with_all_its_connections_taken_is_a_full_server_until_one_is_free()
+    {
+        await using var samba = await SambaServer.StartAsync(new SambaSetup { Shares = [new SambaShare("cap", ("max connections", "1"))] });
+        await using var arbiter = Arbiter();
+        await using (await LeaseAsync(arbiter, Share(samba.Port), SharedSamba.Account("capb")))
+        {
+            await using var second = Arbiter();
+            var result = await second.AcquireAsync(Share(samba.Port), Purpose(SharedSamba.Account("capa")), None);
+            Assert.False(result.TryGetLease(out _, out var refusal));
+            Assert.Contains("is full (its limit is not told; NTSTATUS C000009A INSUFFICIENT_RESOURCES to TREE_CONNECT)", refusal.Reason, StringComparison.Ordinal);
+        }
+        await arbiter.DisposeAsync();
+        await samba.ClientsGoneAsync();
+        await using var third = Arbiter();
+        await (await LeaseAsync(third, Share(samba.Port), SharedSamba.Account("capa"))).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_file_that_is_replaced_while_the_same_connection_reads_it_is_replaced_as_soon_as_it_is_closed()
+    {
+        await using var samba = await SambaServer.StartAsync();
+        await using var client = await Smb.Client.OpenAsync(samba);
+        await client.Tree.ReplaceAsync("t", "a", new byte[] { 1 }, flush: false, None);
+        var reader = await client.Tree.OpenAsync("a", SmbOpen.Read, None);
+        // What Windows does for any reader, Samba does for one of the same connection.
+        var refused = await Assert.ThrowsAsync<SmbException>(async () => await client.Tree.ReplaceAsync("t", "a", new byte[] { 2 }, flush: false, None));
+        Assert.Equal((NtStatus.AccessDenied, SmbCommand.SetInfo), (refused.Status, refused.Command));
+        await reader.DisposeAsync();
+        await client.Tree.ReplaceAsync("t", "a", new byte[] { 2 }, flush: false, None);
+        Assert.Equal([2], (await client.Tree.ReadAllAsync("a", 10, None)).Bytes);
     }
 
     [Fact]

@@ -3,7 +3,14 @@ using Capstan.ServerTests.Up;
 
 namespace Capstan.ServerTests.Smb;
 
-/// <summary>A Kerberos realm of MIT's krb5kdc on a free port of loopback, with its own directory, gone when it is disposed. Tests take it as a class fixture.</summary>
+/// <summary>Tests with a realm run one after the other: the library that they use knows one realm, and one ticket, per process.</summary>
+[CollectionDefinition(Name)]
+public sealed class KerberosCollection : ICollectionFixture<KerberosRealm>
+{
+    public const string Name = "Kerberos";
+}
+
+/// <summary>A Kerberos realm of MIT's krb5kdc on a free port of loopback, with its own directory, gone when it is disposed.</summary>
 /// <remarks>Its tickets bear no authorization data: a Samba outside a domain refuses tickets with a PAC.</remarks>
 public sealed class KerberosRealm : IAsyncLifetime
 {
@@ -20,7 +27,8 @@ public sealed class KerberosRealm : IAsyncLifetime
     /// <summary>The keys of <c>cifs</c>, for the server.</summary>
     public string Keytab => $"FILE:{_directory.Combine("cifs.keytab")}";
 
-    private string Configuration => _directory.Combine("krb5.conf");
+    /// <summary>The realm's <c>krb5.conf</c>, for other processes.</summary>
+    public string Configuration => _directory.Combine("krb5.conf");
 
     public async ValueTask InitializeAsync()
     {
@@ -61,9 +69,14 @@ public sealed class KerberosRealm : IAsyncLifetime
     }
 
     /// <summary>Makes this realm the one that this process knows. The library reads the environment of C, which .NET does not write.</summary>
-    public void UseHere()
+    public void UseHere() => Set("KRB5_CONFIG", Configuration);
+
+    /// <summary>Makes the ticket of a cache the one that this process has.</summary>
+    public static void UseTicketHere(string cache) => Set("KRB5CCNAME", cache);
+
+    private static void Set(string name, string value)
     {
-        if (SetEnvironment("KRB5_CONFIG", Configuration, 1) != 0)
+        if (SetEnvironment(name, value, 1) != 0)
             throw new InvalidOperationException("setenv failed");
     }
 

@@ -32,7 +32,15 @@ internal sealed class CapstanProcess : IAsyncDisposable
         return (code, process.Output, process.Errors);
     }
 
-    private static CapstanProcess Start(string project, string program, string directory, string[] arguments)
+    /// <summary>As above, with variables of its environment.</summary>
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        await using var process = Start("Capstan.Cli", "capstan", directory, arguments, environment);
+        var code = await process.WaitAsync(TimeSpan.FromMinutes(2));
+        return (code, process.Output, process.Errors);
+    }
+
+    private static CapstanProcess Start(string project, string program, string directory, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         // artifacts/bin/<project>/<configuration>/: the tests run beside what they test.
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
@@ -42,6 +50,8 @@ internal sealed class CapstanProcess : IAsyncDisposable
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
+            start.Environment[name] = value;
         var process = new CapstanProcess(new Process { StartInfo = start });
         process._process.OutputDataReceived += (_, line) => Append(process._output, line.Data);
         process._process.ErrorDataReceived += (_, line) => Append(process._errors, line.Data);

@@ -230,6 +230,8 @@ internal sealed class SmbServerFiles(SmbTestServer server, ServerTree tree, SmbT
         var input = reader.At(reader.UInt32(), reader.UInt32()).ToArray();
         reader.Skip(12);
         var most = (int)reader.UInt32();
+        if (code == IoctlRequest.DfsGetReferrals && tree.Share.Referral is { } target)
+            return Done(IoctlBody(code, Referral(target)));
         if (code != IoctlRequest.PipeTransceive)
             return Failed(code == IoctlRequest.DfsGetReferrals ? NtStatus.NotFound : NtStatus.InvalidDeviceRequest);
         return On(request, 57, 2 + 4, chain, (_, open) =>
@@ -241,6 +243,23 @@ internal sealed class SmbServerFiles(SmbTestServer server, ServerTree tree, SmbT
             return new Outcome(open.Unread.Length > 0 ? NtStatus.BufferOverflow : NtStatus.Success, IoctlBody(code, answer[..Math.Min(most, answer.Length)]));
         });
     }
+
+    /// <summary>One entry of version 4 ([MS-DFSC] 2.2.5.4), with one text for all three names.</summary>
+    private static byte[] Referral(string target) => SmbBody.Of(writer =>
+    {
+        writer.Write((ushort)0);
+        writer.Write((ushort)1);
+        writer.Write(0);
+        writer.Write((ushort)4);
+        writer.Write((ushort)34);
+        writer.Write(0);
+        writer.Write(300);
+        for (var i = 0; i < 3; i++)
+            writer.Write((ushort)34);
+        writer.Write(new byte[16]);
+        // Names of a referral begin with one backslash.
+        writer.Write(Encoding.Unicode.GetBytes(target[1..] + "\0"));
+    });
 
     private Outcome List(ServerRequest request, ServerChain chain)
     {

@@ -43,6 +43,9 @@ public sealed class SmbTestShare(TestFileTree tree)
 
     public bool IsDfs { get; set; }
 
+    /// <summary>Where a referral for any path leads: <c>\\server\share</c>. Asked at an IPC$; null for none.</summary>
+    public string? Referral { get; set; }
+
     /// <summary>Tree connects at a time, several in one session counted each; null for no limit.</summary>
     public int? MaxUses { get; set; }
 

@@ -107,10 +107,11 @@ public sealed class SmbTestServer : IAsyncDisposable
         return link;
     }
 
-    /// <summary>Listens on loopback from now on, on a free port.</summary>
-    public void Listen()
+    /// <summary>Listens from now on, on a free port.</summary>
+    /// <param name="address">Null for the loopback of IPv4.</param>
+    public void Listen(IPAddress? address = null)
     {
-        _listener = new TcpListener(IPAddress.Loopback, 0);
+        _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         lock (Gate)
@@ -125,6 +126,13 @@ public sealed class SmbTestServer : IAsyncDisposable
     }
 
     public void Play(SmbCommand command, SmbTrickKind kind, int nth = 1) => Play(new SmbTrick(command, kind, nth));
+
+    /// <summary>The server behaves again.</summary>
+    public void PlayNothing()
+    {
+        lock (Gate)
+            _tricks.Clear();
+    }
 
     /// <summary>Keeps the next request of a command.</summary>
     /// <param name="sendsInterim">Whether STATUS_PENDING is answered meanwhile.</param>

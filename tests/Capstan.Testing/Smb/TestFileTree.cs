@@ -18,6 +18,11 @@ public sealed class TestFileTree(TimeProvider time)
     /// <summary>Every listing goes on for ever, and gives no other names than <c>.</c> and <c>..</c>.</summary>
     public bool IsEndlessWithoutNames { get; set; }
 
+    /// <summary>So many renames are refused from now on, as while somebody has the target open.</summary>
+    public int RefusedRenames { get; set; }
+
+    public NtStatus RenameRefusal { get; set; }
+
     /// <summary>Path and content of every file, <c>/</c> between segments; a directory ends with one and has no content.</summary>
     public SortedDictionary<string, byte[]> Snapshot()
     {
@@ -104,6 +109,11 @@ public sealed class TestFileTree(TimeProvider time)
 
     internal NtStatus Rename(TestNode node, string path, bool replace)
     {
+        if (RefusedRenames > 0)
+        {
+            RefusedRenames--;
+            return RenameRefusal;
+        }
         var found = Find(path, out var target);
         if (found.IsError)
             return found;

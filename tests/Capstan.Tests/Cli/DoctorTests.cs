@@ -38,6 +38,16 @@ public sealed class DoctorTests
     public void Quarantine_is_a_warning(int count, string state) => Assert.Equal(state, Judgement.Quarantine(count, "capstan").State);
 
     [Fact]
+    public void A_machine_without_Kerberos_is_told_so_in_one_line_and_one_with_it_is_told_nothing()
+    {
+        Assert.Null(Judgement.Kerberos(""));
+        var line = Judgement.Kerberos(Capstan.Smb.Authentication.KerberosCredentials.Missing(isLinux: true, loads: _ => false));
+        Assert.Equal(("kerberos", "note"), (line!.Name, line.State));
+        Assert.Equal("only NTLMv2 is available for SMB: libgssapi_krb5.so.2 of MIT Kerberos is not on this machine; install the package libgssapi-krb5-2 (krb5-libs on Fedora and its kin)", line.Detail);
+        Assert.Empty(Capstan.Smb.Authentication.KerberosCredentials.Missing(isLinux: true, loads: _ => true));
+    }
+
+    [Fact]
     public async Task A_site_that_does_not_run_fails_with_how_to_start_it()
     {
         using var run = new CliRun { Width = 400 };

@@ -14,21 +14,25 @@ internal sealed class MswnetConnection : IStorageConnection
 
     private readonly SmbSession _session;
     private readonly TemporarySweep _sweep;
+    private readonly TimeProvider _time;
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly Dictionary<string, SmbTree> _trees = new(StringComparer.OrdinalIgnoreCase);
     private readonly TaskCompletionSource<NalException> _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public MswnetConnection(SmbSession session, string server, TemporarySweep sweep)
+    public MswnetConnection(SmbSession session, string server, string account, TemporarySweep sweep, TimeProvider time)
     {
         _session = session;
         _sweep = sweep;
+        _time = time;
         Server = server;
+        Account = account;
         _ = WatchAsync();
     }
 
     public string Server { get; }
 
-    public string Account => _session.Account;
+    /// <summary>As it was given.</summary>
+    public string Account { get; }
 
     public ulong? SessionId => _session.Id;
 
@@ -43,7 +47,7 @@ internal sealed class MswnetConnection : IStorageConnection
         {
             tree = await TreeAsync(path.Segments[0], cancellationToken);
             var root = string.Join('/', path.Segments.Skip(1));
-            var store = new MswnetStore(this, tree, root, _sweep);
+            var store = new MswnetStore(this, tree, root, _sweep, _time);
             if (root.Length > 0)
                 await store.ProveRootAsync(cancellationToken);
             return store;
@@ -57,9 +61,9 @@ internal sealed class MswnetConnection : IStorageConnection
 
     public async ValueTask<bool> CloseAsync(CancellationToken cancellationToken)
     {
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        late.CancelAfter(ClosingTime);
-        var report = await _session.LogOffAsync(late.Token);
+        using var late = new CancellationTokenSource(ClosingTime, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
+        var report = await _session.LogOffAsync(either.Token);
         await _session.Connection.DisposeAsync();
         _one.Dispose();
         return report.IsConfirmed;

@@ -1,6 +1,5 @@
 using Capstan.Nal.Paths;
 using Capstan.Smb;
-using Capstan.Smb.Authentication;
 using Capstan.Smb.Connection;
 
 namespace Capstan.Nal.Providers.Mswnet;
@@ -25,16 +24,16 @@ public sealed class MswnetProvider(SmbOptions options) : IStorageProvider
         if (request.Account is not { } account)
         {
             throw new NalException(NalError.Authenticate, $"server {server} needs a connection account, and none is known for it here: give one with --account NAME --password-file FILE "
-                + "(capstan cap add, capstan nal). The user of this process is never tried in its place", request.Path.ToString(), Completion.NotSent, server: server);
+                + "(capstan cap add, capstan nal). The user of this process and its Kerberos ticket are never tried in its place; capstan nal takes the ticket with --account kerberos:", request.Path.ToString(), Completion.NotSent, server: server);
         }
         var endpoint = new SmbEndpoint(request.Path.Root, request.Path.Port ?? 445);
         SmbConnection? connection = null;
         try
         {
             connection = await SmbConnection.ConnectAsync(endpoint, options, cancellationToken);
-            var session = await connection.LogOnAsync(new NtlmCredentials(account.Name, account.Password.Reveal(), options.Time), request.PreviousSession ?? 0, cancellationToken);
+            var session = await connection.LogOnAsync(TicketAccount.Credentials(account, options.Time), request.PreviousSession ?? 0, cancellationToken);
             _doubt.Settled(server);
-            return new MswnetConnection(session, server, _sweep);
+            return new MswnetConnection(session, server, account.Name, _sweep, options.Time);
         }
         catch (SmbException cause)
         {
@@ -44,8 +43,7 @@ public sealed class MswnetProvider(SmbOptions options) : IStorageProvider
         catch (ArgumentException cause)
         {
             await CloseAsync(connection);
-            throw new NalException(NalError.Authenticate, $"account {account.Name} for server {server} cannot be an account: {cause.Message}", request.Path.ToString(),
-                Completion.NotSent, server: server, inner: cause);
+            throw SmbErrors.NoAccount(cause, server, account.Name, request.Path);
         }
         catch
         {

@@ -11,8 +11,15 @@ namespace Capstan.Nal.Providers.Mswnet;
 /// <para>Listings leave out temporaries, links and names that no <see cref="StorePath"/> can hold.</para>
 /// </remarks>
 /// <param name="root">Below the share, segments joined by <c>/</c>; empty for the share itself.</param>
-internal sealed class MswnetStore(MswnetConnection connection, SmbTree tree, string root, TemporarySweep sweep) : IStore
+internal sealed class MswnetStore(MswnetConnection connection, SmbTree tree, string root, TemporarySweep sweep, TimeProvider time) : IStore
 {
+    /// <summary>A server that is asked for temporaries and never comes to an end is asked no further.</summary>
+    private const int MostSwept = 10_000;
+
+    /// <summary>Before a replacement is tried again that an open file is in the way of: 1.95 s in all. Readers of Capstan hold a file for one read.</summary>
+    private static readonly TimeSpan[] Pauses =
+        [TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(150), TimeSpan.FromMilliseconds(350), TimeSpan.FromMilliseconds(600), TimeSpan.FromMilliseconds(800)];
+
     /// <exception cref="NalException"><see cref="NalError.NotFound"/>, <see cref="NalError.Conflict"/>.</exception>
     public async ValueTask ProveRootAsync(CancellationToken cancellationToken)
     {
@@ -177,23 +184,32 @@ internal sealed class MswnetStore(MswnetConnection connection, SmbTree tree, str
             throw new NalException(NalError.Conflict, $"'{path.Name}' cannot be the name of a file here", path.Value, server: connection.Server);
     }
 
+    /// <summary>Replaces, and tries again for a while when somebody has the file open: Windows, and Samba within one connection, refuse the rename then.</summary>
     private async Task ReplaceOnceAsync(StorePath path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
-        var temporary = At(path.IsRoot ? path : path.Parent.Combine(TemporaryNames.Next()));
-        try
+        for (var tries = 0; ; tries++)
         {
-            await tree.ReplaceAsync(temporary, At(path), content, flush: true, cancellationToken);
-        }
-        catch (SmbException refused) when (refused.Command == SmbCommand.SetInfo && SmbErrors.IsDenied(refused.Status))
-        {
-            // Servers refuse a rename over a directory as they refuse one without the right.
-            if (await tree.StatAsync(At(path), cancellationToken) is not { } there)
-                throw;
-            // Windows refuses it also while somebody reads the file.
-            throw there.IsDirectory
-                ? new NalException(NalError.Conflict, $"replacing {Show(path)}: a directory has that name", path.Value, server: connection.Server, code: refused.Status.Code, inner: refused)
-                : new NalException(NalError.Conflict, $"replacing {Show(path)}: somebody has it open, or account {connection.Account} may not replace it ({refused.Status}); it is tried again",
-                    path.Value, isTransient: true, server: connection.Server, code: refused.Status.Code, inner: refused);
+            var temporary = At(path.IsRoot ? path : path.Parent.Combine(TemporaryNames.Next()));
+            try
+            {
+                await tree.ReplaceAsync(temporary, At(path), content, flush: true, cancellationToken);
+                return;
+            }
+            catch (SmbException refused) when (refused.Command == SmbCommand.SetInfo && (SmbErrors.IsDenied(refused.Status) || refused.Status == NtStatus.SharingViolation))
+            {
+                // Without a file in the way it is a right that is missing.
+                if (await tree.StatAsync(At(path), cancellationToken) is not { } there)
+                    throw;
+                if (there.IsDirectory)
+                    throw new NalException(NalError.Conflict, $"replacing {Show(path)}: a directory has that name", path.Value, server: connection.Server, code: refused.Status.Code, inner: refused);
+                if (tries == Pauses.Length)
+                {
+                    throw new NalException(NalError.Conflict,
+                        $"replacing {Show(path)}: refused {tries + 1} times in 2 s ({refused.Status}): somebody has it open, or account {connection.Account} may not replace it; it is tried again",
+                        path.Value, isTransient: true, server: connection.Server, code: refused.Status.Code, inner: refused);
+                }
+            }
+            await Task.Delay(Pauses[tries], time, cancellationToken);
         }
     }
 
@@ -226,8 +242,11 @@ internal sealed class MswnetStore(MswnetConnection connection, SmbTree tree, str
         try
         {
             var abandoned = new List<string>();
+            var seen = 0;
             await foreach (var entry in tree.ListAsync(At(directory), TemporaryNames.Pattern, cancellationToken))
             {
+                if (++seen > MostSwept)
+                    break;
                 if (TemporaryNames.Is(entry.Name) && sweep.IsAbandoned(entry.LastWrite))
                     abandoned.Add(At(directory.Combine(entry.Name)));
             }

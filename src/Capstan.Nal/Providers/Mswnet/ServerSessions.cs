@@ -1,6 +1,5 @@
 using Capstan.Nal.Paths;
 using Capstan.Smb;
-using Capstan.Smb.Authentication;
 using Capstan.Smb.Connection;
 using Capstan.Smb.Pipes;
 
@@ -29,7 +28,7 @@ public static class ServerSessions
             var connection = await SmbConnection.ConnectAsync(new SmbEndpoint(path.Root, path.Port ?? 445), SmbOptions.Default with { Time = time }, cancellationToken);
             await using (connection.ConfigureAwait(false))
             {
-                var session = await connection.LogOnAsync(new NtlmCredentials(account.Name, account.Password.Reveal(), time), previousSessionId: 0, cancellationToken);
+                var session = await connection.LogOnAsync(TicketAccount.Credentials(account, time), previousSessionId: 0, cancellationToken);
                 var service = await ServerService.ConnectAsync(session, cancellationToken);
                 await using (service.ConfigureAwait(false))
                 {
@@ -45,6 +44,10 @@ public static class ServerSessions
         {
             throw new NalException(refused.Error == Win32Error.AccessDenied || refused.Status == NtStatus.AccessDenied ? NalError.AccessDenied : NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}",
                 path.ToString(), server: server, inner: refused);
+        }
+        catch (ArgumentException cause)
+        {
+            throw SmbErrors.NoAccount(cause, server, account.Name, path);
         }
         catch (SmbException cause)
         {

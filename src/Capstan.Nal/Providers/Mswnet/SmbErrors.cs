@@ -37,6 +37,10 @@ internal static class SmbErrors
         }
     }
 
+    /// <summary>The account cannot be one of this kind of storage.</summary>
+    public static NalException NoAccount(ArgumentException cause, string server, string account, NalPath path) =>
+        new(NalError.Authenticate, $"account {account} for server {server} cannot be an account: {cause.Message}", path.ToString(), Completion.NotSent, server: server, inner: cause);
+
     /// <summary>While a share or the root on it was opened.</summary>
     public static NalException Opening(SmbException cause, MswnetConnection connection, NalPath path)
     {
@@ -119,6 +123,8 @@ internal static class SmbErrors
 
     private static string Logon(SmbException cause, string server, string account)
     {
+        if (cause.Completion == SmbCompletion.NotSent)
+            return $"account {account} was not tried at server {server}: {cause.Message}";
         var status = cause.Status;
         var reason =
             status == NtStatus.LogonFailure ? "wrong password, or the account is not known there; correct one of them at the server or with another account"
