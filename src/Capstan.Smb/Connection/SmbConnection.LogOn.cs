@@ -34,19 +34,38 @@ public sealed partial class SmbConnection
 
     private async Task<SmbSession> LogOnOnceAsync(SmbCredentials credentials, ulong previousSessionId, CancellationToken cancellationToken)
     {
-        var context = credentials.Begin(Endpoint.Host);
-        // On the pool: Kerberos may ask its servers, and waits for them without a way to be cancelled.
-        var first = Task.Run(() => context.Next(_negotiated.SecurityBuffer), CancellationToken.None);
+        // On the pool: Kerberos may ask its servers, for a ticket of its own and for one of the service, and waits for them without a way to be cancelled.
+        var beginning = Task.Run(() => BeginLogon(credentials), CancellationToken.None);
+        ISecurityContext context;
+        byte[] token;
         try
         {
-            return await NegotiateLogonAsync(credentials, context, await first.WaitAsync(cancellationToken), previousSessionId, cancellationToken);
+            (context, token) = await beginning.WaitAsync(cancellationToken);
         }
-        finally
+        catch (OperationCanceledException)
         {
-            if (first.IsCompleted)
-                context.Dispose();
-            else
-                _ = first.ContinueWith(_ => context.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            _ = beginning.ContinueWith(static late =>
+            {
+                if (late.Exception is null)
+                    late.Result.Context.Dispose();
+            }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            throw;
+        }
+        using (context)
+            return await NegotiateLogonAsync(credentials, context, token, previousSessionId, cancellationToken);
+    }
+
+    private (ISecurityContext Context, byte[] Token) BeginLogon(SmbCredentials credentials)
+    {
+        var context = credentials.Begin(Endpoint.Host);
+        try
+        {
+            return (context, context.Next(_negotiated.SecurityBuffer));
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
         }
     }
 

@@ -29,6 +29,26 @@ public sealed class TicketTests(KerberosRealm realm)
         Assert.True(await connection.CloseAsync(Cancel));
     }
 
+    [Theory]
+    [InlineData("kerberos:")]
+    [InlineData("kerberos:capb@LAB.EXAMPLE")]
+    public async Task A_service_with_keys_of_its_own_needs_no_kinit(string account)
+    {
+        await using var samba = await StartSambaAsync();
+        realm.UseKeysHere();
+        try
+        {
+            var connection = await ConnectAsync(samba, Ticket(account));
+            await connection.OpenAsync(Share(samba), Cancel);
+            Assert.Equal("capb", Assert.Single((await samba.StatusAsync()).Sessions).User);
+            Assert.True(await connection.CloseAsync(Cancel));
+        }
+        finally
+        {
+            KerberosRealm.UseNoKeysHere();
+        }
+    }
+
     [Fact]
     public async Task Without_an_account_the_ticket_at_hand_is_not_used()
     {
@@ -80,5 +100,5 @@ public sealed class TicketTests(KerberosRealm realm)
     private static async Task<IStorageConnection> ConnectAsync(SambaServer samba, ConnectionAccount? account) =>
         await new MswnetProvider(TimeProvider.System).ConnectAsync(new ConnectRequest(Share(samba), account, null), Cancel);
 
-    private Task<SambaServer> StartSambaAsync() => SambaServer.StartAsync(new SambaSetup { Accounts = ["capa"], Global = realm.SambaParameters() });
+    private Task<SambaServer> StartSambaAsync() => SambaServer.StartAsync(new SambaSetup { Accounts = ["capa", "capb"], Global = realm.SambaParameters() });
 }

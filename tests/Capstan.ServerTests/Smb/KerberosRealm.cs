@@ -61,7 +61,7 @@ public sealed class KerberosRealm : IAsyncLifetime
         await Tools.RunAsync("kdb5_util", ["create", "-s", "-P", "master", "-r", Name], environment: Environment());
         await Tools.RunAsync("kadmin.local", ["-r", Name],
             $"addprinc -pw {SambaServer.PasswordOf("capa")} capa\naddprinc -pw {SambaServer.PasswordOf("capb")} capb\n"
-            + $"addprinc -randkey cifs/{Host}\nktadd -k {_directory.Combine("cifs.keytab")} cifs/{Host}\n", Environment());
+            + $"addprinc -randkey cifs/{Host}\nktadd -k {_directory.Combine("cifs.keytab")} cifs/{Host}\nktadd -norandkey -k {_directory.Combine("capb.keytab")} capb\n", Environment());
         _kdc = ServerProcesses.Start(["krb5kdc", "-n", "-r", Name], Environment());
         using var deadline = new CancellationTokenSource(Patience);
         await _kdc.PrintedAsync("starting...", deadline.Token);
@@ -73,6 +73,15 @@ public sealed class KerberosRealm : IAsyncLifetime
 
     /// <summary>Makes the ticket of a cache the one that this process has.</summary>
     public static void UseTicketHere(string cache) => Set("KRB5CCNAME", cache);
+
+    /// <summary>Gives this process the keys of <c>capb</c>, as a service has them, and an empty cache.</summary>
+    public void UseKeysHere()
+    {
+        Set("KRB5_CLIENT_KTNAME", $"FILE:{_directory.Combine("capb.keytab")}");
+        UseTicketHere($"FILE:{_directory.Combine($"krb5cc-{Guid.NewGuid():N}")}");
+    }
+
+    public static void UseNoKeysHere() => Set("KRB5_CLIENT_KTNAME", "FILE:/nonexistent/keytab");
 
     private static void Set(string name, string value)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Capstan.Cli;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Cli;
 
@@ -21,11 +22,22 @@ public sealed class CredentialTests
     [InlineData("no password for capsite", "--account", "capsite")]
     [InlineData("--password-file needs --account", "--password-file", "secret")]
     [InlineData("has no password in its first line", "--account", "capsite", "--password-file", "-")]
+    [InlineData("kerberos: logs on with a ticket: leave --password-file out", "--account", "kerberos:", "--password-file", "-")]
     public async Task Without_a_password_nothing_is_tried(string said, params string[] options)
     {
         using var run = new CliRun { Input = new MemoryStream(Encoding.UTF8.GetBytes("\n")) };
         Assert.Equal(ExitCode.Usage, await run.RunAsync(["nal", "ls", Path, .. options]));
         Assert.Contains(said, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_ticket_of_one_process_is_no_account_of_a_CAP()
+    {
+        await using var site = await CannedSite.StartAsync(CannedRecords.Empty, new ManualTime(CannedRecords.Noon), TestContext.Current.CancellationToken);
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        Assert.Equal(ExitCode.Usage, await run.RunAsync("cap", "add", Path, "--account", "kerberos:", "--data", "srv"));
+        Assert.Contains("a client access point needs an account with a password", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]
