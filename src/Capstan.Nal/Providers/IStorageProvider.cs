@@ -23,7 +23,8 @@ public interface IStorageProvider
 public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, ulong? PreviousSession);
 
 /// <summary>Credentials for reaching a server. They open storage and give no other right.</summary>
-/// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>. Names that differ in letter case only are the same.</param>
+/// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>; under MSWNET also <c>kerberos:…</c>, a ticket of this process, with an
+/// empty password. Names that differ in letter case only are the same.</param>
 public sealed record ConnectionAccount(string Name, Secret Password);
 
 /// <summary>A secret that no log, debugger display or interpolation prints.</summary>

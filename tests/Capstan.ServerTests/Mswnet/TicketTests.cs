@@ -8,7 +8,7 @@ using Capstan.ServerTests.Up;
 namespace Capstan.ServerTests.Mswnet;
 
 /// <summary>Accounts that are a Kerberos ticket: used where somebody named them, and nowhere else.</summary>
-[Collection(KerberosCollection.Name)]
+[Collection(KerberosTestGroup.Name)]
 public sealed class TicketTests(KerberosRealm realm)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

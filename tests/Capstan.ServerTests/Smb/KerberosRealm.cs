@@ -5,7 +5,7 @@ namespace Capstan.ServerTests.Smb;
 
 /// <summary>Tests with a realm run one after the other: the library that they use knows one realm, and one ticket, per process.</summary>
 [CollectionDefinition(Name)]
-public sealed class KerberosCollection : ICollectionFixture<KerberosRealm>
+public sealed class KerberosTestGroup : ICollectionFixture<KerberosRealm>
 {
     public const string Name = "Kerberos";
 }

@@ -6,7 +6,7 @@ using Capstan.Testing.Smb;
 namespace Capstan.ServerTests.Smb;
 
 /// <summary>Logons with a ticket: this library over MIT's krb5, against a KDC and a Samba that have one key in common.</summary>
-[Collection(KerberosCollection.Name)]
+[Collection(KerberosTestGroup.Name)]
 public sealed class KerberosTests(KerberosRealm realm)
 {
     private const string Capa = $"capa@{KerberosRealm.Name}";

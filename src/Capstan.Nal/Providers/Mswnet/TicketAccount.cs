@@ -1,3 +1,4 @@
+using Capstan.Smb;
 using Capstan.Smb.Authentication;
 
 namespace Capstan.Nal.Providers.Mswnet;
@@ -20,14 +21,15 @@ public static class TicketAccount
     /// <param name="why">When not: one line for a person. Else empty.</param>
     public static bool IsAvailable(out string why) => KerberosCredentials.IsAvailable(out why);
 
-    /// <exception cref="ArgumentException">A ticket account with a password, or a name that no logon can hold.</exception>
+    /// <exception cref="SmbException"><see cref="SmbFailure.Logon"/>: a ticket account with a password.</exception>
+    /// <exception cref="ArgumentException">A name that no logon can hold.</exception>
     internal static SmbCredentials Credentials(ConnectionAccount account, TimeProvider time)
     {
         var password = account.Password.Reveal();
         if (!Is(account.Name))
             return new NtlmCredentials(account.Name, password, time);
         if (password.Length > 0)
-            throw new ArgumentException("it logs on with a ticket and takes no password");
+            throw new SmbException(SmbFailure.Logon, "it logs on with a ticket and takes no password", SmbCompletion.NotSent, SmbCommand.SessionSetup);
         return account.Name.Length == Prefix.Length
             ? KerberosCredentials.FromEnvironment()
             : KerberosCredentials.FromEnvironment(account.Name[Prefix.Length..]);
