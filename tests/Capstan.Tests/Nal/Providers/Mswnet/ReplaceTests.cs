@@ -21,6 +21,8 @@ public sealed class ReplaceTests
         var replacing = store.ReplaceAsync(StorePath.Parse("a"), new byte[] { 2 }, CancellationToken.None).AsTask();
         await PassAsync(world, replacing, Pauses[..2]);
         await replacing;
+        // Temporaries that got no name are removed without holding up the caller.
+        await world.CloseAsync();
         Assert.Equal(["a"], world.Server.Files.Snapshot().Keys);
         Assert.Equal([2], world.Server.Files.Content("a"));
     }
@@ -39,6 +41,8 @@ public sealed class ReplaceTests
         Assert.Contains("refused 6 times in 2 s", thrown.Message, StringComparison.Ordinal);
         Assert.Equal([1], world.Server.Files.Content("a"));
         await store.ReplaceAsync(StorePath.Parse("a"), new byte[] { 3 }, CancellationToken.None);
+        // Temporaries that got no name are removed without holding up the caller.
+        await world.CloseAsync();
         Assert.Equal(["a"], world.Server.Files.Snapshot().Keys);
     }
 

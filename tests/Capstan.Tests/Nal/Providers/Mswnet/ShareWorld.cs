@@ -49,10 +49,17 @@ internal sealed class ShareWorld : IAsyncDisposable
     /// <summary>The share <c>data</c>, on a connection of its own.</summary>
     public async Task<IStore> OpenAsync() => await (await ConnectAsync()).OpenAsync(Share, CancellationToken.None);
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Closes all connections, and with that waits for what they clean up.</summary>
+    public async Task CloseAsync()
     {
         foreach (var connection in _connections)
             Assert.True(await connection.CloseAsync(CancellationToken.None), "the close was not confirmed");
+        _connections.Clear();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
         await Server.QuietAsync();
         Assert.Equal(SmbHoldings.Nothing, Server.Holdings);
         await Server.DisposeAsync();
