@@ -101,13 +101,13 @@ public sealed class MswnetErrorTests
     {
         await using var samba = await SambaServer.StartAsync();
         await using var client = await Smb.Client.OpenAsync(samba);
-        await client.Tree.ReplaceAsync("t", "a", new byte[] { 1 }, flush: false, None);
+        await client.Tree.ReplaceAsync("t1", "a", new byte[] { 1 }, flush: false, None);
         var reader = await client.Tree.OpenAsync("a", SmbOpen.Read, None);
         // What Windows does for any reader, Samba does for one of the same connection.
-        var refused = await Assert.ThrowsAsync<SmbException>(async () => await client.Tree.ReplaceAsync("t", "a", new byte[] { 2 }, flush: false, None));
+        var refused = await Assert.ThrowsAsync<SmbException>(async () => await client.Tree.ReplaceAsync("t2", "a", new byte[] { 2 }, flush: false, None));
         Assert.Equal((NtStatus.AccessDenied, SmbCommand.SetInfo), (refused.Status, refused.Command));
         await reader.DisposeAsync();
-        await client.Tree.ReplaceAsync("t", "a", new byte[] { 2 }, flush: false, None);
+        await client.Tree.ReplaceAsync("t3", "a", new byte[] { 2 }, flush: false, None);
         Assert.Equal([2], (await client.Tree.ReadAllAsync("a", 10, None)).Bytes);
     }
 
