@@ -20,7 +20,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         var text = await TokenAsync(token, tokenFile, cancellationToken);
         if (text is null)
         {
-            await console.Error.WriteLineAsync("capstan-client: no token: give --token T, --token-file F (- for the input), or the variable CAPSTAN_TOKEN; `capstan token create` makes one");
+            await console.Error.WriteLineAsync("capstan-client: no token: give --token-file F (- for the input), the variable CAPSTAN_TOKEN, or --token T, which everybody on this machine can read; `capstan token create` makes one");
             return AgentProgram.Usage;
         }
         var options = Options(directory);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Capstan.Nal.Providers;
 using Spectre.Console;
 
 namespace Capstan.Cli;
@@ -39,6 +40,9 @@ internal sealed class CliHost
 
     /// <summary>Whether signals of the process end the verb in order; off in tests.</summary>
     public bool HandlesSignals { get; init; }
+
+    /// <summary>The kinds of storage that <c>nal</c> verbs speak.</summary>
+    public Func<TimeProvider, IReadOnlyList<IStorageProvider>> Storage { get; init; } = StorageProviders.All;
 
     /// <summary>Parent of <c>capstan</c> and <c>capstan-client</c> where a service keeps its data; <c>/var/lib</c>.</summary>
     public string ServiceData { get; init; } = "/var/lib";

@@ -4,7 +4,7 @@ namespace Capstan.Client;
 internal static class ClientErrors
 {
     public static ClientException NotInstalled(string directory) =>
-        new($"no client is installed in {directory}; install one with: capstan-client install --token T --data {directory}", "not_installed");
+        new($"no client is installed in {directory}; install one with: capstan-client install --token-file F --data {directory}", "not_installed");
 
     public static ClientException InUse(string directory, string holder) =>
         new($"the client directory {directory} is in use by {holder}; stop it first, or choose another directory with --data", "client_in_use");

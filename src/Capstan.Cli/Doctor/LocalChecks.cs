@@ -36,7 +36,7 @@ internal static class LocalChecks
         }
         catch (ClientException refusal)
         {
-            return DoctorLine.Warning("client", $"{directory}: {refusal.Message}", "capstan-client install --token TOKEN finishes an installation.");
+            return DoctorLine.Warning("client", $"{directory}: {refusal.Message}", "capstan-client install --token-file FILE finishes an installation.");
         }
     }
 

@@ -55,7 +55,7 @@ internal static class NalExplainVerbs
                 LeaseResult result;
                 try
                 {
-                    result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, purpose, cancellationToken).AsTask());
+                    result = await NalSession.AcquireAsync(host, arbiter, requested, purpose, cancellationToken);
                 }
                 catch (NalException failure) when (failure.Trace is not null)
                 {
@@ -85,7 +85,7 @@ internal static class NalExplainVerbs
                 var requested = parse.GetRequiredValue(path);
                 var purpose = await access.PurposeAsync(parse, host, cancellationToken);
                 await using var arbiter = NalSession.CreateArbiter(host);
-                var result = await host.WithProgressAsync($"connecting to {requested}", () => arbiter.AcquireAsync(requested, purpose, cancellationToken).AsTask());
+                var result = await NalSession.AcquireAsync(host, arbiter, requested, purpose, cancellationToken);
                 if (!result.TryGetLease(out var lease, out var refusal))
                     throw NalSession.Refused(refusal);
                 await using (lease)

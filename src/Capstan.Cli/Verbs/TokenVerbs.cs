@@ -20,7 +20,7 @@ internal static class TokenVerbs
         var expires = Arguments.Duration("--expires", "How long it can be used (default 7d, at most 366d)", "7d", TimeSpan.FromDays(7), TimeSpan.FromSeconds(TokenRequest.LongestSeconds));
         var label = new Option<string?>("--label") { Description = "A name by which rules and people know it", HelpName = "TEXT" };
         return new Verb("create", "Make an enrolment token. It is a secret: it is shown once, alone on standard output",
-                "capstan token create", "capstan-client install --token \"$(capstan token create)\"", "capstan token create --uses 20 --expires 2d --label lab")
+                "capstan token create", "capstan token create | capstan-client install --token-file -", "capstan token create --uses 20 --expires 2d --label lab")
             .With(uses, expires, label, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {

@@ -66,7 +66,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
             if (await core.Trust.LoadAsync("root", cancellationToken) is null)
             {
                 var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken)
-                    ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before the site was reached; run capstan-client install --token T again", "not_installed");
+                    ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before the site was reached; run capstan-client install --token-file F again", "not_installed");
                 await metadata.TrustRootAsync(token.RootHash, token.RootVersion, cancellationToken);
             }
             var update = await metadata.RefreshAsync(plan.Complete, cancellationToken);
@@ -125,7 +125,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
         if (host is null || core.Lifecycle != ClientLifecycle.Installed)
             return;
         var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken)
-            ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token T again", "not_installed");
+            ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token-file F again", "not_installed");
         var facts = await host;
         core.Spool.PutRequest(new ConfigurationRequest
         {

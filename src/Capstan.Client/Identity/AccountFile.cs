@@ -27,7 +27,7 @@ internal static class AccountFile
         }
         catch (ProtocolException e)
         {
-            throw new ClientException($"the stored connection accounts {path} are damaged ({e.Message}); run capstan-client install --token T again", "accounts_damaged", e);
+            throw new ClientException($"the stored connection accounts {path} are damaged ({e.Message}); run capstan-client install --token-file F again", "accounts_damaged", e);
         }
     }
 

@@ -27,7 +27,7 @@ internal static class EnrolmentSecret
         }
         catch (ProtocolException e)
         {
-            throw new ClientException($"the stored enrolment token {path} is damaged ({e.Message}); run capstan-client install --token T again", "bad_token", e);
+            throw new ClientException($"the stored enrolment token {path} is damaged ({e.Message}); run capstan-client install --token-file F again", "bad_token", e);
         }
     }
 

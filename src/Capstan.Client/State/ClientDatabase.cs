@@ -135,6 +135,6 @@ internal sealed class ClientDatabase : IDisposable
 
     private ClientException Damaged(string cause, Exception? inner) =>
         new($"the client's state {_path} is damaged ({cause}); nothing was changed. Move the file away and run "
-            + "capstan-client install --token T again: the keys, and so the identity, are kept, and the client goes on with the records that the site has; "
+            + "capstan-client install --token-file F again: the keys, and so the identity, are kept, and the client goes on with the records that the site has; "
             + "a copy from a backup would repeat their numbers", "state_damaged", inner);
 }

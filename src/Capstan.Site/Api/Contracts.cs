@@ -98,7 +98,7 @@ public sealed record TokenRequest(int Uses = 1, int ExpiresInSeconds = 604_800, 
     public const int LongestSeconds = 366 * 86_400;
 }
 
-/// <param name="Token">The text for <c>capstan-client install --token</c>: shown once, a secret.</param>
+/// <param name="Token">The text for <c>capstan-client install --token-file</c>: shown once, a secret.</param>
 public sealed record TokenCreated(string TokenId, string Token, DateTimeOffset ExpiresAt, int Uses);
 
 /// <summary>GET /api/v1/tokens: without the secrets, which the site does not keep. Expired and used-up ones stay on the list until they are pruned.</summary>

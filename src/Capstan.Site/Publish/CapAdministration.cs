@@ -66,7 +66,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         return Licensing.Fault(after) is { } fault ? throw new SiteException(fault, "bad_licensing") : (before, after);
     }
 
-    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already.", "cap_exists");
+    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already, and nothing was given that changes it (licensing, headroom, another account).", "cap_exists");
 
     private static List<(string Role, ConnectionAccount Account)> Accounts(CapAdd request)
     {

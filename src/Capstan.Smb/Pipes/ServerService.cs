@@ -4,14 +4,15 @@ namespace Capstan.Smb.Pipes;
 /// <remarks>Holds a pipe of <c>IPC$</c> open until it is disposed, which counts as an open file of its session.</remarks>
 public sealed partial class ServerService : IAsyncDisposable
 {
+    /// <summary>What an account needs to see, or to close, the sessions of others: for the message to whoever lacks it.</summary>
+    public const string SessionRight =
+        "seeing or closing the sessions of others needs membership of the server's Administrators (or Server Operators); on Samba, of BUILTIN\\Administrators, and for closing also `admin users`";
+
     /// <summary>One portion of a list, as asked; a server may send less, and sends at least one entry.</summary>
     private const uint PreferredBytes = 1 << 20;
 
     /// <summary>The most entries of a list that are believed.</summary>
     private const int MaxEntries = 100_000;
-
-    private const string SessionRight =
-        "seeing or closing the sessions of others needs membership of the server's Administrators (or Server Operators); on Samba, of BUILTIN\\Administrators, and for closing also `admin users`";
 
     /// <summary>From the richest to the poorest.</summary>
     private static readonly SessionLevel[] Levels = [SessionLevel.Everything, SessionLevel.Opens, SessionLevel.Times, SessionLevel.Clients];

@@ -1,5 +1,6 @@
 using Capstan.Cli;
 using Capstan.Nal;
+using Capstan.Nal.Providers;
 using Capstan.Testing;
 
 namespace Capstan.Tests.Cli;
@@ -24,6 +25,12 @@ internal sealed class CliRun : IDisposable
 
     public int Width { get; init; } = 80;
 
+    public ManualTime Time { get; } = new(CannedRecords.Noon);
+
+    public Random Random { get; init; } = new(1);
+
+    public Func<TimeProvider, IReadOnlyList<IStorageProvider>> Storage { get; init; } = StorageProviders.All;
+
     public async Task<int> RunAsync(params string[] arguments)
     {
         var host = new CliHost
@@ -32,8 +39,9 @@ internal sealed class CliRun : IDisposable
             Error = _error,
             OpenOutput = () => _bytes,
             OpenInput = () => Input,
-            Time = new ManualTime(CannedRecords.Noon),
-            Random = new Random(1),
+            Time = Time,
+            Random = Random,
+            Storage = Storage,
             Environment = _ => null,
             WorkingDirectory = Directory,
             Width = Width,

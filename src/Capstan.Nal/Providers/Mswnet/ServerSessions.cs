@@ -16,7 +16,8 @@ public sealed record ServerSession(string Client, string? User, int? OpenFiles, 
 public static class ServerSessions
 {
     /// <summary>Asks with a connection of its own, which is closed before this returns and stands in the list.</summary>
-    /// <exception cref="NalException"><see cref="NalError.AccessDenied"/> names the right that the account needs.</exception>
+    /// <exception cref="NalException"><see cref="NalError.AccessDenied"/> names the right that the account needs; <see cref="NalError.Authenticate"/> also for a name
+    /// that cannot be an account.</exception>
     public static async Task<IReadOnlyList<ServerSession>> ListAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -40,10 +41,15 @@ public static class ServerSessions
                 }
             }
         }
+        catch (SmbException denied) when (denied.Command != SmbCommand.SessionSetup && SmbErrors.IsDenied(denied.Status))
+        {
+            // At the share IPC$, at its pipe, or by the service itself: it is the same right.
+            var right = denied.Message.Contains(ServerService.SessionRight, StringComparison.Ordinal) ? "" : $"; {ServerService.SessionRight}";
+            throw new NalException(NalError.AccessDenied, $"server {server}, asked as {account.Name}: {denied.Message}{right}", path.ToString(), server: server, code: denied.Status.Code, inner: denied);
+        }
         catch (SmbRpcException refused)
         {
-            throw new NalException(refused.Error == Win32Error.AccessDenied || refused.Status == NtStatus.AccessDenied ? NalError.AccessDenied : NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}",
-                path.ToString(), server: server, inner: refused);
+            throw new NalException(NalError.ReadRemote, $"server {server}, asked as {account.Name}: {refused.Message}", path.ToString(), server: server, inner: refused);
         }
         catch (ArgumentException cause)
         {
