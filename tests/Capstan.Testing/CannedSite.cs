@@ -54,6 +54,7 @@ public sealed class CannedSite : IAsyncDisposable
         api.MapGet("/caps", () => Results.Json(records.Overview.Caps, ApiJson.Default.IReadOnlyListCapRow));
         api.MapGet("/caps/accounts", () => Results.Json(records.Accounts, ApiJson.Default.IReadOnlyListCapAccountRow));
         api.MapDelete("/caps/accounts", (string path, string name, string? role) => Results.Json(records.Removed with { Cap = path, Name = name, Role = role ?? "clients" }, ApiJson.Default.CapAccountRemoved));
+        api.MapGet("/caps/usage", (string? path) => Results.Json([.. records.Usage.Where(usage => path is null || usage.Path == path)], ApiJson.Default.IReadOnlyListCapUsage));
         api.MapPost("/caps", () => records.Refusal is { } refusal ? Results.Json(refusal, ApiJson.Default.Problem, "application/problem+json", refusal.Status) : Results.Json(records.Added, ApiJson.Default.CapAdded, statusCode: 201));
         api.MapPost("/caps/check", (string path) => Results.Json(records.Check with { Path = path }, ApiJson.Default.CapCheck));
         api.MapPost("/tokens", (TokenRequest request) => Results.Json(records.Token with { Uses = request.Uses }, ApiJson.Default.TokenCreated));
@@ -102,6 +103,9 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
             "Debian Example Maintainers <pkg-example@lists.example.org>", 1_790_000_000 + n * 3600, "dpkg", $"Example library number {n}, development files", 1024L * 37 * n))],
     };
 
+    /// <summary>One for each CAP of the overview.</summary>
+    public IReadOnlyList<CapUsage> Usage { get; init; } = [];
+
     public CapCheck Check { get; init; } = new("", true, [new CapCheckLine("create an upload", "ok", "created"), new CapCheckLine("delete it", "ok", "refused, as it must be")]);
 
     public CapAdded Added { get; init; } = new(new CapRow(@"LOCAL:\\srv\cap\", null, 0, "ok", Noon, 1, null, 0, null, null), ["chmod 1733 inbox"]);
@@ -144,18 +148,37 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
             new(1, "LOCAL:\\\\srv\\cap\\", "k3fq7zbmk3fq7zbmk3fq7zbmk3fq7zbm-17-1204-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.jwe", "not_an_envelope", "The file is not a JWE: five parts were expected, one was found.", 12, Noon.AddHours(-2)),
             new(2, "LOCAL:\\\\srv\\cap\\", "<img src=x onerror=alert(1)>.jwe", "bad_name", "The name is not that of an upload.", 0, Noon.AddDays(-3)),
         ];
+        var load = new CapLoadRow("reached", "MSWNET:[\"SMS_SITE=ABC\"]\\\\fs1\\cap$\\: the server refused clients 9 times in 3 days. About 14 connections at one time were Capstan's in the last week; per-server:20 less a headroom of 5 leaves 15.",
+            20, 14, 9, 131, 2.4, 1_572, Noon.AddMinutes(-6));
+        var idle = new CapLoadRow("ok", null, null, 0, 0, 0, 2, 300, null);
         CapRow[] caps =
         [
-            new("LOCAL:\\\\srv\\cap\\", null, 0, "ok", Noon.AddMinutes(-9), 1_795_348_260, Noon.AddSeconds(-2), 0, null, null),
+            new("LOCAL:\\\\srv\\cap\\", null, 0, "ok", Noon.AddMinutes(-9), 1_795_348_260, Noon.AddSeconds(-2), 0, null, null) { Load = idle },
             new("MSWNET:[\"SMS_SITE=ABC\"]\\\\fs1\\cap$\\", "per-server:20", 5, "failed", Noon.AddDays(-2), 1_795_200_000, Noon.AddDays(-2), 14, Noon.AddMinutes(5),
-                "Connecting to fs1 failed: server FS1 is full (20 of 20 connections; NTSTATUS C00000D0)."),
+                "Connecting to fs1 failed: server FS1 is full (20 of 20 connections; NTSTATUS C00000D0).") { Load = load },
         ];
         HealthCondition[] conditions =
         [
             new("cap_unreachable", "error", "MSWNET:\\\\fs1\\cap$\\ was not reached for 2 days: server FS1 is full (20 of 20 connections).", "Raise the licence count on FS1, or leave Capstan more headroom with \"capstan cap add\"."),
             new("root_key_present", "warning", "The root key lies beside the site's other keys.", "Take keys/root.key.pem to a safe place."),
         ];
-        return new CannedRecords(new Overview("ABC", clients.Count, 1, 112, 131, quarantine.Length, caps, status, conditions), clients, status, quarantine);
+        return new CannedRecords(new Overview("ABC", clients.Count, 1, 112, 131, quarantine.Length, caps, status, conditions), clients, status, quarantine)
+        {
+            Usage = [new CapUsage(caps[0].Path, null, 0, idle, []), new CapUsage(caps[1].Path, caps[1].Licensing, caps[1].Headroom, load, [.. Hours()])],
+        };
+    }
+
+    /// <summary>Six days, busy by day, with a night of which nobody told and a morning of refusals.</summary>
+    private static IEnumerable<CapUsageHour> Hours()
+    {
+        for (var n = 0; n < 6 * 24; n++)
+        {
+            var hour = Noon.AddHours(n - 6 * 24);
+            if (n is > 60 and < 68)
+                continue;
+            var mean = Math.Round(Math.Max(0.05, 6.2 * Math.Sin((hour.Hour - 6) * Math.PI / 12)), 3);
+            yield return new CapUsageHour(hour, mean, (int)Math.Ceiling(mean + 3.09 * Math.Sqrt(mean)), 40 + n, n is 118 or 119 ? 4 + n % 2 : 0);
+        }
     }
 
     private static ClientDetail Client(int number, string hostName, string state, TimeSpan? ago)

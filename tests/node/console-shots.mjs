@@ -1,4 +1,4 @@
-// Looks at the console in a real browser: every page, narrow and wide, light and dark, with JavaScript off.
+// Looks at the console in a real browser: every page, narrow and wide, light and dark, with JavaScript off; and the charts with it.
 //   node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY
 // Prints one line per finding and ends with 1 when there is any.
 import { mkdir } from 'node:fs/promises';
@@ -34,11 +34,13 @@ const pages = [
   ['clients', `${busy}/clients`, 'Clients'],
   ['client', client, 'Software'],
   ['software-filter', `${client}?software=example17&all=1`, 'libexample170-dev'],
+  ['caps', `${busy}/caps`, 'The same figures as a table'],
   ['status', `${busy}/status`, 'Status'],
   ['quarantine', `${busy}/quarantine`, 'Quarantine'],
   ['not-found', `${busy}/clients/nobody`, 'Not found'],
   ['empty-overview', `${empty}/`, 'No client access point yet'],
   ['empty-clients', `${empty}/clients`, 'No client yet'],
+  ['empty-caps', `${empty}/caps`, 'No client access point yet'],
   ['empty-status', `${empty}/status`, 'No status messages'],
   ['empty-quarantine', `${empty}/quarantine`, 'Nothing is in quarantine'],
 ];
@@ -87,9 +89,42 @@ for (const [name, address] of pages) {
   await page.close();
 }
 
+// Charts: drawn in both schemes and widths, with nothing of the policy broken; the table is closed under them, and whole.
+const charts = await scripted.newPage();
+await charts.goto(`${busy}/caps`, { waitUntil: 'load' });
+const brought = await charts.locator('figure.chart').count() > 0;
+for (const width of brought ? [320, 1440] : []) {
+  await charts.setViewportSize({ width, height: 900 });
+  for (const colorScheme of ['light', 'dark']) {
+    const what = `chart at ${width} px, ${colorScheme}`;
+    const page = await scripted.newPage();
+    page.on('console', message => { if (['error', 'warning'].includes(message.type())) findings.push(`${what}: console: ${message.text()}`); });
+    page.on('pageerror', error => findings.push(`${what}: ${error.message}`));
+    page.on('request', request => { if (!request.url().startsWith(busy) && !request.url().startsWith('data:')) findings.push(`${what}: asks ${request.url()}`); });
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme });
+    await page.goto(`${busy}/caps`, { waitUntil: 'load' });
+    const { height, found } = await inspect(page);
+    findings.push(...found.map(finding => `${what}: ${finding}`));
+    findings.push(...await page.evaluate(() => {
+      const canvas = document.querySelector('figure.chart canvas');
+      const box = canvas.getBoundingClientRect();
+      const pixels = new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer));
+      return [
+        pixels.size < 20 && `has ${pixels.size} colours only`,
+        box.height < 200 && `is ${box.height} px high`,
+        document.querySelector('details').open && 'leaves the table open',
+        Chart.getChart(canvas).data.datasets.length !== 5 && 'lacks a line',
+      ].filter(Boolean);
+    }).then(all => all.map(finding => `${what}: ${finding}`)));
+    await page.screenshot({ path: path.join(directory, `chart-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 2400) } });
+    await page.close();
+  }
+}
+
 await browser.close();
 for (const finding of findings) console.log(finding);
-console.log(`${pages.length} pages in 4 forms, ${findings.length} findings`);
+console.log(`${pages.length} pages in 4 forms, ${brought ? 'charts in 4' : 'no charts'}, ${findings.length} findings`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 // The inspector's evaluate runs in its own world, also where the page's script is off.
@@ -106,7 +141,7 @@ async function inspect(page) {
     if (document.querySelectorAll('h1').length > 1) found.push('has two h1');
     for (const header of document.querySelectorAll('th')) if (!header.hasAttribute('scope')) found.push(`a table header without scope: ${header.textContent}`);
     for (const field of document.querySelectorAll('input:not([type=hidden]), select')) if (!document.querySelector(`label[for="${field.id}"]`)) found.push(`a field without label: ${field.name}`);
-    if (document.querySelector('script, [style], iframe')) found.push('has a script, a style attribute or a frame');
+    if (document.querySelector('script:not([src^="/assets/"]), [style]:not(figure *), iframe')) found.push('has a script of its own, a style attribute or a frame');
     // Contrast of every text against what lies behind it (WCAG 2.2: 4.5, or 3 for large text).
     const channel = value => (value /= 255, value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
     const parse = color => (color.match(/[\d.]+/g) ?? []).map(Number);

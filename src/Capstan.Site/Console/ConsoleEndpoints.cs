@@ -11,11 +11,17 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Capstan.Site.Console;
 
-/// <summary>The console: pages rendered once by the server from the public REST API, without script and without anything from outside.</summary>
+/// <summary>The console: pages rendered once by the server from the public REST API, without anything from outside; script only draws what a page says anyway.</summary>
 public static class ConsoleEndpoints
 {
     private const int RowsPerPage = 100;
     private const int CsvPage = 1000;
+
+    /// <summary>Whose connections are shown first, when nobody asked for a certain CAP's.</summary>
+    private static readonly string[] Loaded = ["reached", "near"];
+
+    /// <summary>False where the build could not bring the chart library: pages show their tables then.</summary>
+    public static bool HasCharts { get; } = Assembly.GetExecutingAssembly().GetManifestResourceInfo("Console/chart.js") is not null;
 
     /// <summary>What the pages are rendered with.</summary>
     public static IServiceCollection AddConsole(this IServiceCollection services)
@@ -24,7 +30,7 @@ public static class ConsoleEndpoints
         return services;
     }
 
-    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/status</c>, <c>/quarantine</c> and the assets.</summary>
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c> and the assets.</summary>
     /// <param name="app">Services need <see cref="AddConsole"/>.</param>
     /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
     /// <param name="time">The clock that relative times start from.</param>
@@ -40,10 +46,16 @@ public static class ConsoleEndpoints
             ClientsCsv(api(), ClientsView.Of(filter, state, sort, cursor: null), cancellationToken));
         console.MapGet("/clients/{id}", (string id, string? software, string? all, CancellationToken cancellationToken) =>
             Client(api(), id, software, all is not null, time, cancellationToken));
+        console.MapGet("/caps", (HttpContext http, string? path, CancellationToken cancellationToken) => Caps(http, api(), path, time, cancellationToken));
         console.MapGet("/status", (string? severity, string? cursor, CancellationToken cancellationToken) =>
             Status(api(), severity, cursor, time, cancellationToken));
         console.MapGet("/quarantine", (string? cursor, CancellationToken cancellationToken) => Quarantine(api(), cursor, time, cancellationToken));
         console.MapGet("/assets/console.css", () => Asset("console.css", "text/css; charset=utf-8"));
+        if (HasCharts)
+        {
+            console.MapGet("/assets/chart.js", () => Asset("chart.js", "text/javascript; charset=utf-8"));
+            console.MapGet("/assets/capacity.js", () => Asset("capacity.js", "text/javascript; charset=utf-8"));
+        }
         console.MapGet("/assets/icon.svg", () => Asset("icon.svg", "image/svg+xml"));
     }
 
@@ -93,6 +105,16 @@ public static class ConsoleEndpoints
             ShowAllSoftware = all,
             Now = time.GetUtcNow(),
         });
+    }
+
+    private static async Task<IResult> Caps(HttpContext http, ApiClient api, string? path, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var caps = await api.CapsAsync(cancellationToken);
+        var chosen = path ?? Loaded.Select(level => caps.FirstOrDefault(cap => cap.Load?.Level == level)?.Path).FirstOrDefault(found => found is not null) ?? caps.FirstOrDefault()?.Path;
+        var usage = chosen is null ? [] : await api.CapUsageAsync(chosen, days: null, cancellationToken);
+        if (HasCharts)
+            ConsoleFilter.AllowOwnScript(http);
+        return Page<CapsPage>(new { Caps = caps, Chosen = usage.Count > 0 ? usage[0] : null, HasCharts, Now = time.GetUtcNow() });
     }
 
     private static async Task<IResult> Status(ApiClient api, string? severity, string? cursor, TimeProvider time, CancellationToken cancellationToken)

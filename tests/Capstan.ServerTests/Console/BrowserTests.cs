@@ -1,9 +1,10 @@
 using Capstan.ServerTests.Interop;
+using Capstan.Site.Console;
 using Capstan.Testing;
 
 namespace Capstan.ServerTests.Console;
 
-/// <summary>The console in a real browser: narrow and wide, light and dark, without JavaScript.</summary>
+/// <summary>The console in a real browser: narrow and wide, light and dark, without JavaScript; charts with it.</summary>
 public sealed class BrowserTests
 {
     private const string Chromium = "/usr/bin/chromium";
@@ -17,19 +18,22 @@ public sealed class BrowserTests
             Assert.False(Environment.GetEnvironmentVariable("CI") == "true", reason);
             Assert.Skip(reason);
         }
-        var shots = Directory.CreateTempSubdirectory("capstan-shots-");
+        // CAPSTAN_SHOTS keeps the pictures, for whoever wants to look at them.
+        var kept = Environment.GetEnvironmentVariable("CAPSTAN_SHOTS");
+        var shots = kept is null ? Directory.CreateTempSubdirectory("capstan-shots-") : Directory.CreateDirectory(kept);
         var time = new ManualTime(CannedRecords.Noon);
         await using var busy = await CannedSite.StartAsync(CannedRecords.Busy, time, TestContext.Current.CancellationToken);
         await using var empty = await CannedSite.StartAsync(CannedRecords.Empty, time, TestContext.Current.CancellationToken);
         try
         {
             var said = await NodeProcess.RunAsync("console-shots.mjs", busy.Address.ToString(), empty.Address.ToString(), shots.FullName);
-            Assert.Contains("11 pages in 4 forms, 0 findings", said, StringComparison.Ordinal);
-            Assert.Equal(44, shots.GetFiles("*.png").Length);
+            Assert.Contains($"13 pages in 4 forms, {(ConsoleEndpoints.HasCharts ? "charts in 4" : "no charts")}, 0 findings", said, StringComparison.Ordinal);
+            Assert.Equal(ConsoleEndpoints.HasCharts ? 56 : 52, shots.GetFiles("*.png").Length);
         }
         finally
         {
-            shots.Delete(recursive: true);
+            if (kept is null)
+                shots.Delete(recursive: true);
         }
     }
 }

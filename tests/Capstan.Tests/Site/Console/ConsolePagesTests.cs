@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Capstan.Site.Console;
 using Capstan.Testing;
 
 namespace Capstan.Tests.Site.Console;
@@ -7,7 +8,7 @@ namespace Capstan.Tests.Site.Console;
 /// <summary>The pages as they leave the server, over real HTTP, from canned answers of the API.</summary>
 public sealed class ConsolePagesTests
 {
-    private static readonly string[] Places = ["/", "/clients", "/status", "/quarantine"];
+    private static readonly string[] Places = ["/", "/clients", "/caps", "/status", "/quarantine"];
 
     private static Task<CannedSite> StartAsync(CannedRecords records) => CannedSite.StartAsync(records, new ManualTime(CannedRecords.Noon), CancellationToken.None);
 
@@ -30,7 +31,7 @@ public sealed class ConsolePagesTests
         {
             var (answer, text) = await GetAsync(site, path);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-            Assert.DoesNotContain("<script", text, StringComparison.OrdinalIgnoreCase);
+            Assert.DoesNotMatch("<script(?! src=\"/assets/[a-z]+\\.js\" defer></script>)", text.ToLowerInvariant());
             Assert.DoesNotContain("<img src=x", text, StringComparison.Ordinal);
             Assert.DoesNotContain('\u001b', text);
             Assert.DoesNotContain('\u202e', text);
@@ -44,7 +45,8 @@ public sealed class ConsolePagesTests
         foreach (var path in Places.Append($"/clients/{First}").Append("/clients/nobody").Append("/clients.csv"))
         {
             var (answer, _) = await GetAsync(site, path);
-            Assert.Equal("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", answer.Headers.GetValues("Content-Security-Policy").Single());
+            var chart = path == "/caps" && ConsoleEndpoints.HasCharts ? "; script-src 'self'" : "";
+            Assert.Equal("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" + chart, answer.Headers.GetValues("Content-Security-Policy").Single());
             Assert.Equal("nosniff", answer.Headers.GetValues("X-Content-Type-Options").Single());
             Assert.Equal("no-referrer", answer.Headers.GetValues("Referrer-Policy").Single());
         }
@@ -64,9 +66,28 @@ public sealed class ConsolePagesTests
         }
     }
 
+    [Fact]
+    public async Task The_connections_of_the_CAP_that_is_nearest_to_its_limit_are_a_table_and_only_then_a_chart()
+    {
+        await using var site = await StartAsync(CannedRecords.Busy);
+        var (_, text) = await GetAsync(site, "/caps");
+        Assert.Contains("about 14 connections at one time", text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(CannedRecords.Busy.Usage[1].Hours.Count, Regex.Count(text, "<tr data-at=\"[0-9]+\">", RegexOptions.None, TimeSpan.FromSeconds(5)));
+        // Nothing but the script shows the chart, and nothing but the script closes the table.
+        Assert.Contains("<details open>", text, StringComparison.Ordinal);
+        Assert.Equal(ConsoleEndpoints.HasCharts, text.Contains("<figure class=\"chart\" hidden data-limit=\"20\" data-usable=\"15\">", StringComparison.Ordinal));
+        Assert.Equal(ConsoleEndpoints.HasCharts, text.Contains("src=\"/assets/chart.js\"", StringComparison.Ordinal));
+        (_, text) = await GetAsync(site, "/caps?path=" + Uri.EscapeDataString(CannedRecords.Busy.Usage[0].Path));
+        Assert.Contains("No client has reported a connection to it", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script", text, StringComparison.Ordinal);
+        (_, text) = await GetAsync(site, "/caps?path=%3Cscript%3E");
+        Assert.DoesNotContain("id=\"connections\"", text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/", "capstan cap add /srv/cap")]
     [InlineData("/clients", "capstan token create")]
+    [InlineData("/caps", "capstan cap add /srv/cap")]
     [InlineData("/status", "Nothing was reported yet")]
     [InlineData("/quarantine", "Nothing is in quarantine")]
     public async Task An_empty_page_says_what_to_do(string path, string said)
