@@ -38,6 +38,9 @@ internal sealed class CliHost
     /// <summary>Asks for a password without showing it; null when nobody sits at a terminal.</summary>
     public Func<string, string>? ReadPassword { get; init; }
 
+    /// <summary>Asks a person and gives what was typed; null when nobody sits at a terminal.</summary>
+    public Func<string, string?>? Ask { get; init; }
+
     /// <summary>Whether signals of the process end the verb in order; off in tests.</summary>
     public bool HandlesSignals { get; init; }
 
@@ -69,7 +72,14 @@ internal sealed class CliHost
             IsInteractive = mayColor && !Console.IsErrorRedirected,
             HandlesSignals = true,
             ReadPassword = Console.IsInputRedirected || Console.IsErrorRedirected ? null : Prompt,
+            Ask = Console.IsInputRedirected || Console.IsErrorRedirected ? null : Question,
         };
+    }
+
+    private static string? Question(string question)
+    {
+        Console.Error.Write(question);
+        return Console.In.ReadLine();
     }
 
     private static string Prompt(string question)

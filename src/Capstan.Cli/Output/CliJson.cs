@@ -11,5 +11,6 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(NalExplanation))]
 [JsonSerializable(typeof(IReadOnlyList<NalConnection>))]
 [JsonSerializable(typeof(IReadOnlyList<CapSession>))]
+[JsonSerializable(typeof(IReadOnlyList<CapReap>))]
 [JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -18,7 +18,37 @@ public static class ServerSessions
     /// <summary>Asks with a connection of its own, which is closed before this returns and stands in the list.</summary>
     /// <exception cref="NalException"><see cref="NalError.AccessDenied"/> names the right that the account needs; <see cref="NalError.Authenticate"/> also for a name
     /// that cannot be an account.</exception>
-    public static async Task<IReadOnlyList<ServerSession>> ListAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken)
+    public static Task<IReadOnlyList<ServerSession>> ListAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken) =>
+        AskAsync(path, account, service => ListAsync(service, cancellationToken), time, cancellationToken);
+
+    /// <summary>Ends <em>all</em> connections of one user from one client, whoever made them, after looking once more.</summary>
+    /// <param name="client">As <see cref="ServerSession.Client"/>; never empty, since that would mean every client.</param>
+    /// <param name="user">As <see cref="ServerSession.User"/>; never empty.</param>
+    /// <param name="objection">Judges what the server holds a moment before: a text keeps them all.</param>
+    /// <returns>The objection; null when they were ended.</returns>
+    /// <exception cref="NalException">As <see cref="ListAsync(NalPath, ConnectionAccount, TimeProvider, CancellationToken)"/>.</exception>
+    public static Task<string?> EndAsync(NalPath path, ConnectionAccount account, string client, string user, Func<IReadOnlyList<ServerSession>, string?> objection,
+        TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(client);
+        ArgumentException.ThrowIfNullOrEmpty(user);
+        ArgumentNullException.ThrowIfNull(objection);
+        return AskAsync(path, account, async service =>
+        {
+            if (objection(await ListAsync(service, cancellationToken)) is { } objected)
+                return objected;
+            await service.CloseSessionAsync(client, user, cancellationToken);
+            return null;
+        }, time, cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<ServerSession>> ListAsync(ServerService service, CancellationToken cancellationToken) =>
+    [
+        .. (await service.ListSessionsAsync(cancellationToken))
+            .Select(held => new ServerSession(held.Client, held.User, held.OpenFiles, held.ActiveFor, held.IdleFor, held.IsGuest)),
+    ];
+
+    private static async Task<T> AskAsync<T>(NalPath path, ConnectionAccount account, Func<ServerService, Task<T>> ask, TimeProvider time, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(path);
         ArgumentNullException.ThrowIfNull(account);
@@ -33,11 +63,7 @@ public static class ServerSessions
                 var service = await ServerService.ConnectAsync(session, cancellationToken);
                 await using (service.ConfigureAwait(false))
                 {
-                    return
-                    [
-                        .. (await service.ListSessionsAsync(cancellationToken))
-                            .Select(held => new ServerSession(held.Client, held.User, held.OpenFiles, held.ActiveFor, held.IdleFor, held.IsGuest)),
-                    ];
+                    return await ask(service);
                 }
             }
         }
