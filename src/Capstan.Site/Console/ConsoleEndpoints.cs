@@ -110,7 +110,7 @@ public static class ConsoleEndpoints
     private static async Task<IResult> Caps(HttpContext http, ApiClient api, string? path, TimeProvider time, CancellationToken cancellationToken)
     {
         var caps = await api.CapsAsync(cancellationToken);
-        var chosen = path ?? Loaded.Select(level => caps.FirstOrDefault(cap => cap.Load?.Level == level)?.Path).FirstOrDefault(found => found is not null) ?? caps.FirstOrDefault()?.Path;
+        var chosen = path ?? Loaded.Select(level => caps.FirstOrDefault(cap => cap.Load?.Level == level)?.Path).FirstOrDefault(found => found is not null) ?? (caps.Count > 0 ? caps[0].Path : null);
         var usage = chosen is null ? [] : await api.CapUsageAsync(chosen, days: null, cancellationToken);
         if (HasCharts)
             ConsoleFilter.AllowOwnScript(http);

@@ -128,7 +128,7 @@ public sealed class CapUseTests
         return Documents.CapList.Decode((await client.ReadTargetAsync(Layout.CapListTarget, Documents.CapList.MaxBytes, None))!.Content.Span);
     }
 
-    private static Task LicenseAsync(SiteHarness site, string licensing, int headroom) => site.Context.Database.WriteAsync(
+    private static Task<int> LicenseAsync(SiteHarness site, string licensing, int headroom) => site.Context.Database.WriteAsync(
         transaction => transaction.Connection!.ExecuteAsync("update cap set licensing = @licensing, headroom = @headroom", new { licensing, headroom }, transaction), None);
 
     private static Task<int> CountAsync(SiteHarness site, string table) =>
