@@ -27,7 +27,7 @@ internal static class CapVerbs
             new("ERROR", cap => cap.LastError),
         ],
         [
-            new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("state", cap => cap.State),
+            new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("aliases", cap => string.Join(' ', cap.Aliases ?? [])), new("state", cap => cap.State),
             new("lastPublished", cap => cap.LastPublished), new("publishedVersion", cap => cap.PublishedVersion), new("lastDrained", cap => cap.LastDrained),
             new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
             new("accounts", cap => string.Join(' ', cap.Accounts ?? [])), new("clientAccounts", cap => string.Join(' ', cap.ClientAccounts ?? [])),
@@ -63,6 +63,12 @@ internal static class CapVerbs
             Description = "How the server counts: per-server:N connections or per-seat:N devices (default unlimited)",
             HelpName = "per-server:N|per-seat:N|unlimited",
         };
+        var alias = new Option<string[]>("--alias")
+        {
+            Description = "Another name or address of the server, so that clients do not take it for a second one; may be repeated, replaces those before; - for none",
+            HelpName = "NAME",
+            AllowMultipleArgumentsPerToken = false,
+        };
         var headroom = Arguments.WholeNumber("--headroom", "Connections of the limit that are left to others (default 0)", 0, LicensingMode.MaxLimit - 1);
         // Of a CAP that is on the list, only what is given is known here: the site judges the rest.
         licensing.Validators.Add(result =>
@@ -76,12 +82,13 @@ internal static class CapVerbs
         return new Verb("add", "Give the site a client access point, and print how to set its rights; of one that it has, change licensing, or add another account", "capstan cap add /srv/cap",
                 "capstan cap add /srv/cap --licensing per-server:20 --headroom 5",
                 @"capstan cap add 'MSWNET:[""SMS_SITE=ABC""]\\fs1\cap\' --account capsite --password-file F --client-account capclient --client-password-file G")
-            .With(path, licensing, headroom).With([.. account.Options, .. clients.Options, .. site.Options])
+            .With(path, licensing, headroom, alias).With([.. account.Options, .. clients.Options, .. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
                 var request = new CapAdd(parse.GetRequiredValue(path).ToString(), parse.GetValue(licensing), parse.GetValue(headroom),
                     await account.ReadAsync(parse, host, cancellationToken) is { } own ? new CapAccount(own.Name, own.Password) : null,
-                    await clients.ReadAsync(parse, host, cancellationToken) is { } theirs ? new CapAccount(theirs.Name, theirs.Password) : null);
+                    await clients.ReadAsync(parse, host, cancellationToken) is { } theirs ? new CapAccount(theirs.Name, theirs.Password) : null,
+                    parse.GetValue(alias) is { Length: > 0 } names ? names is ["-"] ? [] : names : null);
                 var added = await host.WithProgressAsync("adding and publishing", () => api.AddCapAsync(request, cancellationToken));
                 await host.Out.WriteLineAsync(VisibleText.Of(added.Changes is { } changes
                     ? $"Changed {added.Cap.Path} ({added.Cap.State}): {string.Join("; ", changes)}."

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Capstan.Nal.Paths;
 using Capstan.Protocol.V1;
 
@@ -6,7 +7,7 @@ namespace Capstan.Client.Configuration;
 /// <summary>What a client must know of one server of the CAP list to be a polite user of it.</summary>
 /// <param name="Linger">How long an unused connection may stay open.</param>
 /// <param name="MeanHold">How long the fleet's clients hold a connection there: the measure of the wait after a refusal.</param>
-/// <param name="Aliases">Other names of the server.</param>
+/// <param name="Aliases">Other names of the server, canonical as <see cref="NalPath.Server"/>.</param>
 internal sealed record CapServer(TimeSpan Linger, TimeSpan MeanHold, IReadOnlyList<string> Aliases);
 
 /// <summary>The terms of the CAP list, by CAP and by server. Pure.</summary>
@@ -31,5 +32,13 @@ internal static class CapTerms
         .ToDictionary(caps => caps.Key, caps => new CapServer(
             caps.All(cap => LicensingMode.Kind(cap.Licensing) == LicensingKind.PerSeat) ? PerSeatLinger : TimeSpan.Zero,
             Backoff.Max(LeastHold, TimeSpan.FromSeconds(caps.Max(cap => cap.MeanHoldSeconds))),
-            [.. caps.SelectMany(cap => cap.Aliases).Distinct(StringComparer.OrdinalIgnoreCase)]), StringComparer.Ordinal);
+            [.. caps.SelectMany(cap => cap.Aliases.Select(alias => Server(cap.Path, alias))).OfType<string>().Distinct(StringComparer.Ordinal)]), StringComparer.Ordinal);
+
+    /// <summary>The canonical <c>host:port</c> of another name of a CAP's server; null for what is no name.</summary>
+    private static string? Server(string cap, string alias)
+    {
+        var path = NalPath.Parse(cap);
+        var host = alias.Contains(':', StringComparison.Ordinal) ? $"[{alias.Trim('[', ']')}]" : alias;
+        return NalPath.TryParse($@"{path.Provider}:\\{host}{(path.Port is { } port ? string.Create(CultureInfo.InvariantCulture, $":{port}") : "")}\x\", out var parsed, out _) ? parsed.Server : null;
+    }
 }

@@ -51,7 +51,7 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
 
     private static int StatusOf(string code) => code switch
     {
-        "bad_licensing" => StatusCodes.Status400BadRequest,
+        "bad_licensing" or "bad_alias" => StatusCodes.Status400BadRequest,
         "account_unknown" or "cap_unknown" => StatusCodes.Status404NotFound,
         _ => StatusCodes.Status409Conflict,
     };

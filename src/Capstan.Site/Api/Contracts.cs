@@ -41,6 +41,9 @@ public sealed record CapRow(string Path, string? Licensing, int Headroom, string
     DateTimeOffset? LastDrained, int InboxCount, DateTimeOffset? NextTry, string? LastError, string? ErrorCode = null,
     IReadOnlyList<string>? Accounts = null, IReadOnlyList<string>? ClientAccounts = null, IReadOnlyList<string>? UnreadableAccounts = null)
 {
+    /// <summary>Other names of its server, which clients count as one; null for none.</summary>
+    public IReadOnlyList<string>? Aliases { get; init; }
+
     /// <summary>How much of its server clients use. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>
     public CapLoadRow? Load { get; init; }
 }
@@ -50,7 +53,9 @@ public sealed record CapRow(string Path, string? Licensing, int Headroom, string
 /// <param name="Headroom">0 to the limit less 1; null leaves it as it is, at first 0.</param>
 /// <param name="Account">Of the site; null where the storage needs none.</param>
 /// <param name="ClientAccount">Of the clients, who need fewer rights; null lets them use the site's.</param>
-public sealed record CapAdd(string Path, string? Licensing = null, int? Headroom = null, CapAccount? Account = null, CapAccount? ClientAccount = null);
+/// <param name="Aliases">Other names or addresses of the server, at most 64, in place of those before; null leaves them as they are.</param>
+public sealed record CapAdd(string Path, string? Licensing = null, int? Headroom = null, CapAccount? Account = null, CapAccount? ClientAccount = null,
+    IReadOnlyList<string>? Aliases = null);
 
 /// <summary>A connection account on its way to the site, which keeps it sealed.</summary>
 /// <param name="Name">1 to 256 characters.</param>

@@ -18,7 +18,8 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         var added = Accounts(request);
         var listed = await FindAsync(text, cancellationToken);
         var terms = Terms(request, listed);
-        List<string> changes = [.. listed is null ? [] : Licensing.Changes(terms.Before, terms.After), .. added.Select(account => $"account {account.Account.Name} of the {account.Role}, tried first")];
+        var aliases = Aliases(path, request, listed);
+        List<string> changes = [.. listed is null ? [] : Licensing.Changes(terms.Before, terms.After), .. AliasChange(listed, aliases), .. added.Select(account => $"account {account.Account.Name} of the {account.Role}, tried first")];
         if (listed is not null && changes.Count == 0)
             throw Listed(text);
         await accounts.RefuseKnownAsync(path, added, cancellationToken);
@@ -30,6 +31,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
                 await CapStore.LicenseAsync(transaction, text, terms.After.Licensing, terms.After.Headroom);
             else if (!await CapStore.AddAsync(transaction, text, terms.After.Licensing, terms.After.Headroom, site.Time.GetUtcNow()))
                 throw Listed(text);
+            await CapStore.SetAliasesAsync(transaction, text, aliases);
             foreach (var (role, account) in added)
                 await accounts.AddAsync(transaction, text, role, account);
             if (added.Count > 0)
@@ -66,7 +68,18 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         return Licensing.Fault(after) is { } fault ? throw new SiteException(fault, "bad_licensing") : (before, after);
     }
 
-    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already, and nothing was given that changes it (licensing, headroom, another account).", "cap_exists");
+    private static IReadOnlyList<string> Aliases(NalPath path, CapAdd request, CapState? listed) =>
+        request.Aliases is not { } given ? listed?.Aliases ?? []
+        : ServerAliases.Fault(path, given) is { } fault ? throw new SiteException(fault, "bad_alias")
+        : ServerAliases.Canonical(path, given);
+
+    private static IEnumerable<string> AliasChange(CapState? listed, IReadOnlyList<string> aliases)
+    {
+        if (listed is not null && !listed.Aliases.SequenceEqual(aliases, StringComparer.Ordinal))
+            yield return $"other names {(aliases.Count == 0 ? "none" : string.Join(", ", aliases))} (was {(listed.Aliases.Count == 0 ? "none" : string.Join(", ", listed.Aliases))})";
+    }
+
+    private static SiteException Listed(string path) => new($"{path} is on the list of client access points already, and nothing was given that changes it (licensing, headroom, other names of the server, another account).", "cap_exists");
 
     private static List<(string Role, ConnectionAccount Account)> Accounts(CapAdd request)
     {

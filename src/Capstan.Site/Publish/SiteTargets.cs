@@ -26,6 +26,7 @@ internal static class SiteTargets
             Path = cap.Path,
             Licensing = cap.Licensing,
             Headroom = (int)cap.Headroom,
+            Aliases = cap.Aliases,
             MeanHoldSeconds = paces[cap.Path].MeanHold.TotalSeconds,
             PollIntervalSeconds = (int)paces[cap.Path].PollInterval.TotalSeconds,
         })],

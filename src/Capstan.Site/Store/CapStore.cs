@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json;
 using Capstan.Site.Api;
 using Dapper;
 
@@ -7,13 +8,16 @@ namespace Capstan.Site.Store;
 /// <summary>One client access point as the site works with it.</summary>
 internal sealed record CapState(string Path, string? Licensing, long Headroom, long? LastPublished, long PublishedVersion, long? LastDrained, long InboxCount,
     long Failures, long? FailingSince, long? NextTry, string? ErrorCode, string? LastError,
-    long DrainFailures = 0, long? DrainFailingSince = null, long? DrainNextTry = null, string? DrainErrorCode = null, string? DrainLastError = null)
+    long DrainFailures = 0, long? DrainFailingSince = null, long? DrainNextTry = null, string? DrainErrorCode = null, string? DrainLastError = null, string AliasNames = "[]")
 {
     /// <summary>Names of the site's connection accounts, in the order in which they are tried.</summary>
     public IReadOnlyList<string> Accounts { get; init; } = [];
 
     /// <summary>Names of the clients' accounts: their own, or the site's when they have none.</summary>
     public IReadOnlyList<string> ClientAccounts { get; init; } = [];
+
+    /// <summary>Other names of its server.</summary>
+    public IReadOnlyList<string> Aliases => AliasNames == "[]" ? [] : JsonSerializer.Deserialize(AliasNames, StoreJson.Default.IReadOnlyListString) ?? [];
 
     /// <summary>What fails; of two kinds of work, publishing.</summary>
     public CapFailure? Failure =>
@@ -27,7 +31,10 @@ internal sealed record CapState(string Path, string? Licensing, long Headroom, l
 
     public CapRow ToRow() => new(Path, Licensing, (int)Headroom, Failure is not null ? "failing" : LastPublished is null ? "new" : "ok",
         Times.At(LastPublished), PublishedVersion, Times.At(LastDrained), (int)InboxCount, Times.At(Failure?.NextTry), Failure?.Message, Failure?.Code,
-        Accounts.Count == 0 ? null : Accounts, ClientAccounts.Count == 0 ? null : ClientAccounts);
+        Accounts.Count == 0 ? null : Accounts, ClientAccounts.Count == 0 ? null : ClientAccounts)
+    {
+        Aliases = Aliases.Count == 0 ? null : Aliases,
+    };
 
     /// <summary>No next try is further ahead than this: one that is was set while the clock was wrong.</summary>
     private static bool IsDue(long? nextTry, long now) => nextTry is not { } next || next <= now || next - now > (long)CapStore.LongestPause.TotalMilliseconds;
@@ -48,7 +55,7 @@ internal sealed class CapStore(SiteDatabase database)
     private const string Columns =
         """
         path, licensing, headroom, last_published, published_version, last_drained, inbox_count, failures, failing_since, next_try, error_code, last_error,
-        drain_failures, drain_failing_since, drain_next_try, drain_error_code, drain_last_error
+        drain_failures, drain_failing_since, drain_next_try, drain_error_code, drain_last_error, alias_names
         """;
 
     public Task<IReadOnlyList<CapState>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<CapState>>(
@@ -68,6 +75,10 @@ internal sealed class CapStore(SiteDatabase database)
         await transaction.Connection!.ExecuteAsync(
             "insert into cap (path, licensing, headroom, added_at) values (@path, @licensing, @headroom, @now) on conflict (path) do nothing",
             new { path, licensing, headroom, now = Times.Of(now) }, transaction) == 1;
+
+    /// <summary>Other names of its server. No effect when the path is not on the list.</summary>
+    public static Task SetAliasesAsync(DbTransaction transaction, string path, IReadOnlyList<string> aliases) => transaction.Connection!.ExecuteAsync(
+        "update cap set alias_names = @names where path = @path", new { path, names = JsonSerializer.Serialize(aliases, StoreJson.Default.IReadOnlyListString) }, transaction);
 
     /// <summary>How its server is licensed. No effect when the path is not on the list.</summary>
     public static Task LicenseAsync(DbTransaction transaction, string path, string? licensing, int headroom) => transaction.Connection!.ExecuteAsync(

@@ -57,6 +57,8 @@ public sealed class ShareChainTests
             await AgentAsync(directory, "install", "--token-file", "token", "--data", "client");
             await UntilAsync(directory);
 
+            await UntilUseIsKnownAsync(directory);
+
             var doctor = await RunAsync(directory, "doctor", "--data", "site");
             Assert.Contains("checks passed", doctor, StringComparison.Ordinal);
             await stop.CancelAsync();
@@ -105,6 +107,24 @@ public sealed class ShareChainTests
                 return;
         }
         Assert.Fail($"no inventory within {Patience}: {said}");
+    }
+
+    /// <summary>Runs cycles until the site has heard of connections that were confirmed as closed before.</summary>
+    private static async Task UntilUseIsKnownAsync(TemporaryDirectory directory)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        JsonElement load = default;
+        while (!deadline.IsCancellationRequested)
+        {
+            await AgentAsync(directory, "run-now", "--data", "client");
+            load = JsonDocument.Parse(await RunAsync(directory, "cap", "list", "-o", "json", "--data", "site")).RootElement[0].GetProperty("load");
+            if (load.TryGetProperty("reportedAt", out _))
+            {
+                Assert.Equal((1, 1, "ok"), (load.GetProperty("devices90Days").GetInt32(), load.GetProperty("peakConnections").GetInt32(), load.GetProperty("level").GetString()));
+                return;
+            }
+        }
+        Assert.Fail($"no report of use within {Patience}: {load}");
     }
 
     private static async Task<string> RunAsync(TemporaryDirectory directory, params string[] arguments)

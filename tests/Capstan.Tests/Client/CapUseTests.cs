@@ -85,11 +85,11 @@ public sealed class CapUseTests
     {
         var servers = CapTerms.Servers(List with
         {
-            Caps = [.. List.Caps, new CapEntry { Path = @"MSWNET:\\fs2.example.com\second\", Licensing = "per-server:5", MeanHoldSeconds = 7, Aliases = ["fs2"] }],
+            Caps = [.. List.Caps, new CapEntry { Path = @"MSWNET:\\fs2.example.com\second\", Licensing = "per-server:5", MeanHoldSeconds = 7, Aliases = ["FS2", "fd00::1", "no name"] }],
         });
         Assert.Equal(["fs1:445", "fs2.example.com:445"], servers.Keys.Order(StringComparer.Ordinal));
         Assert.Equal((TimeSpan.Zero, TimeSpan.FromSeconds(3)), (servers["fs1:445"].Linger, servers["fs1:445"].MeanHold));
-        Assert.Equal((TimeSpan.Zero, TimeSpan.FromSeconds(7), "fs2"), (servers["fs2.example.com:445"].Linger, servers["fs2.example.com:445"].MeanHold, servers["fs2.example.com:445"].Aliases.Single()));
+        Assert.Equal((TimeSpan.Zero, TimeSpan.FromSeconds(7), "fs2:445 [fd00::1]:445"), (servers["fs2.example.com:445"].Linger, servers["fs2.example.com:445"].MeanHold, string.Join(' ', servers["fs2.example.com:445"].Aliases)));
         var seats = CapTerms.Servers(List)["fs2.example.com:445"];
         Assert.Equal((CapTerms.PerSeatLinger, CapTerms.LeastHold), (seats.Linger, seats.MeanHold));
     }

@@ -38,13 +38,31 @@ public sealed class CapTermsTests : ShareSiteTests
         Assert.DoesNotContain(await Site.Get<AccountAdministration>().ListAsync(None), account => account.Role == AccountRole.Clients);
     }
 
+    [Fact]
+    public async Task Other_names_of_a_server_reach_clients_in_one_form_and_are_replaced_as_a_whole()
+    {
+        Assert.Equal(["192.0.2.10", "fs1.example.com"], (await AddAsync(new CapAdd("", Account: Own, Aliases: ["192.0.2.10", "FS1.Example.COM", "fs1.example.com"]))).Cap.Aliases!);
+        Assert.Equal(["headroom 2 (was 0)", "licensing per-server:20 (was unlimited)"], (await AddAsync(new CapAdd("", Licensing: "per-server:20", Headroom: 2))).Changes!.Order(StringComparer.Ordinal));
+        Assert.Equal(["192.0.2.10", "fs1.example.com"], (await PublishedEntryAsync()).Aliases);
+        foreach (var bad in (string[])["fs1:445", "fs 1", "", @"fs1\cap", "a/b", new string('x', 256)])
+            Assert.Equal("bad_alias", await RefusedAsync(new CapAdd("", Aliases: [bad])));
+        Assert.Equal(["other names fd00::1 (was 192.0.2.10, fs1.example.com)"], (await AddAsync(new CapAdd("", Aliases: ["FD00::1"]))).Changes!);
+        Assert.Null((await AddAsync(new CapAdd("", Aliases: []))).Cap.Aliases);
+        Assert.Empty((await PublishedEntryAsync()).Aliases);
+    }
+
     private async Task<string> RefusedAsync(CapAdd request) => (await Assert.ThrowsAsync<SiteException>(() => AddAsync(request))).Code;
 
     private async Task<(string?, int)> PublishedAsync()
     {
+        var cap = await PublishedEntryAsync();
+        return (cap.Licensing, cap.Headroom);
+    }
+
+    private async Task<CapEntry> PublishedEntryAsync()
+    {
         var files = (await Site.Get<PublishStore>().CurrentAsync(null, None)).Files;
         var path = files.Select(file => file.Path).Single(file => file.EndsWith(Layout.CapListTarget.Split('/')[^1], StringComparison.Ordinal));
-        var cap = Assert.Single(Documents.CapList.Decode(await Site.Get<PublishStore>().ContentAsync(path, None)).Caps);
-        return (cap.Licensing, cap.Headroom);
+        return Assert.Single(Documents.CapList.Decode(await Site.Get<PublishStore>().ContentAsync(path, None)).Caps);
     }
 }
