@@ -47,6 +47,33 @@ public sealed class LoopTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_day_at_a_server_that_counts_costs_no_more_although_its_use_is_reported()
+    {
+        var cap = new MemoryStore(new ManualTime());
+        await using var f = new ClientFixture(cap, provider: "MSWNET", binBits: 8);
+        await EnrolledAndAcknowledged(f);
+        // The report of the enrolment's own contacts.
+        f.Time.Advance(TimeSpan.FromHours(35));
+        await f.SettleAsync();
+        await f.Site.DrainAsync(ClientFixture.Stop);
+        await f.Site.WriteReceiptsAsync(ClientFixture.Stop);
+        var before = f.Site.Items(Documents.CapUse).Count;
+        cap.Counts.Reset();
+        long site = 0;
+        var end = f.Time.GetUtcNow().AddDays(1);
+        while (f.Time.GetUtcNow() < end)
+        {
+            await f.StepAsync();
+            var mark = cap.Counts.TotalOperations;
+            await f.Site.DrainAsync(ClientFixture.Stop);
+            await f.Site.WriteReceiptsAsync(ClientFixture.Stop);
+            site += cap.Counts.TotalOperations - mark;
+        }
+        Assert.InRange(cap.Counts.TotalOperations - site, 280, 320);
+        Assert.Equal(before + 1, f.Site.Items(Documents.CapUse).Count);
+    }
+
+    [Fact]
     public async Task Invariant_1_no_connection_is_open_while_the_client_waits()
     {
         await _f.EnrolAsync();
