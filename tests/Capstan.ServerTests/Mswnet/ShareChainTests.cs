@@ -28,14 +28,9 @@ public sealed class ShareChainTests
         await File.WriteAllTextAsync(directory.Combine("client-password"), SambaServer.PasswordOf("capclient") + "\n");
         var cap = $"""MSWNET:["SMS_SITE=ABC"]\\127.0.0.1:{samba.Port}\cap\""";
 
-        using var stop = new CancellationTokenSource();
         await SiteServer.InitializeAsync(directory.Combine("site"), "ABC", TimeProvider.System, CancellationToken.None);
-        await using (var site = await SiteServer.OpenAsync(new SiteOptions { Directory = directory.Combine("site"), Listen = new Uri("http://127.0.0.1:0"), DrainInterval = TimeSpan.FromMilliseconds(250) },
-            TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None))
+        await WithSiteAsync(directory, async () =>
         {
-            var serving = site.RunAsync(stop.Token);
-            await site.Listening;
-
             var refused = await CapstanProcess.RunAsync(directory.Path, "cap", "add", cap, "--account", "capsite", "--password-file", "client-password", "--data", "site");
             Assert.Equal(5, refused.ExitCode);
             Assert.Contains("does not accept account capsite: wrong password", refused.Errors, StringComparison.Ordinal);
@@ -61,11 +56,76 @@ public sealed class ShareChainTests
 
             var doctor = await RunAsync(directory, "doctor", "--data", "site");
             Assert.Contains("checks passed", doctor, StringComparison.Ordinal);
-            await stop.CancelAsync();
-            await serving;
-        }
+        });
         await samba.StatusAsync(status => status.IsEmpty);
         Assert.Single(samba.FailedLogons());
+    }
+
+    [Fact]
+    public async Task A_client_at_a_full_server_waits_by_name_holds_nothing_and_tells_the_site_afterwards()
+    {
+        const int limit = 4;
+        using var directory = new TemporaryDirectory();
+        await using var samba = await SambaServer.StartAsync(new SambaSetup { Shares = [new SambaShare("cap", ("max connections", $"{limit}"))] });
+        await File.WriteAllTextAsync(directory.Combine("password"), SambaServer.PasswordOf("capa"));
+        var cap = $"smb://127.0.0.1:{samba.Port}/cap/";
+        await SiteServer.InitializeAsync(directory.Combine("site"), "ABC", TimeProvider.System, CancellationToken.None);
+        await WithSiteAsync(directory, async () =>
+        {
+            await RunAsync(directory, "cap", "add", cap, "--account", "capa", "--password-file", "password", "--licensing", $"per-server:{limit}", "--data", "site");
+            await File.WriteAllTextAsync(directory.Combine("token"), await RunAsync(directory, "token", "create", "--data", "site"));
+            await AgentAsync(directory, "install", "--token-file", "token", "--data", "client");
+            await UntilAsync(directory);
+        });
+
+        var others = new List<Smb.Client>();
+        try
+        {
+            for (var n = 0; n < limit; n++)
+                others.Add(await Smb.Client.OpenAsync(samba, account: "capb"));
+            await using var refused = CapstanProcess.StartAgent(directory.Path, "run-now", "--data", "client");
+            Assert.Equal(1, await refused.WaitAsync(Patience));
+            await using var status = CapstanProcess.StartAgent(directory.Path, "status", "-o", "json", "--data", "client");
+            Assert.Equal(0, await status.WaitAsync(Patience));
+            Assert.StartsWith($"waiting for a connection: 127.0.0.1 {limit} of {limit}, next try ", JsonDocument.Parse(status.Output).RootElement.GetProperty("waiting").GetString(), StringComparison.Ordinal);
+            await samba.StatusAsync(held => held.Sessions.Count == limit);
+        }
+        finally
+        {
+            foreach (var other in others)
+                await other.DisposeAsync();
+        }
+        await samba.StatusAsync(status => status.IsEmpty);
+
+        await WithSiteAsync(directory, async () =>
+        {
+            using var deadline = new CancellationTokenSource(Patience);
+            JsonElement load;
+            do
+            {
+                Assert.False(deadline.IsCancellationRequested, "the site has not heard of the refusal");
+                await AgentAsync(directory, "run-now", "--data", "client");
+                load = JsonDocument.Parse(await RunAsync(directory, "cap", "list", "-o", "json", "--data", "site")).RootElement[0].GetProperty("load");
+            }
+            while (load.GetProperty("refused").GetInt32() == 0);
+            Assert.Equal("reached", load.GetProperty("level").GetString());
+            var message = JsonDocument.Parse(await RunAsync(directory, "status", "-o", "json", "--data", "site")).RootElement.EnumerateArray().First(row => row.GetProperty("code").GetString() == "cap_full");
+            Assert.Equal($"waiting for a connection: 127.0.0.1 {limit} of {limit}", message.GetProperty("text").GetString());
+        });
+        await samba.StatusAsync(status => status.IsEmpty);
+    }
+
+    /// <summary>Runs the site of the directory as long as the work lasts.</summary>
+    private static async Task WithSiteAsync(TemporaryDirectory directory, Func<Task> work)
+    {
+        using var stop = new CancellationTokenSource();
+        await using var site = await SiteServer.OpenAsync(new SiteOptions { Directory = directory.Combine("site"), Listen = new Uri("http://127.0.0.1:0"), DrainInterval = TimeSpan.FromMilliseconds(250) },
+            TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        var serving = site.RunAsync(stop.Token);
+        await site.Listening;
+        await work();
+        await stop.CancelAsync();
+        await serving;
     }
 
     [Fact]
