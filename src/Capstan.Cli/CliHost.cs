@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Spectre.Console;
 
@@ -50,6 +51,9 @@ internal sealed class CliHost
     /// <summary>Parent of <c>capstan</c> and <c>capstan-client</c> where a service keeps its data; <c>/var/lib</c>.</summary>
     public string ServiceData { get; init; } = "/var/lib";
 
+    /// <summary>Where connections are counted; null where the system has no such place, and in tests that use none. Set by <c>--nal-dir</c>.</summary>
+    public NalMachine? Machine { get; set; }
+
     /// <summary>How a person calls this program from here, for next steps that can be pasted.</summary>
     public string Command => File.Exists(Path.Combine(WorkingDirectory, "capstan")) ? "./capstan" : "capstan";
 
@@ -71,6 +75,7 @@ internal sealed class CliHost
             UseColor = mayColor && !Console.IsOutputRedirected,
             IsInteractive = mayColor && !Console.IsErrorRedirected,
             HandlesSignals = true,
+            Machine = NalMachine.Of(directory: null),
             ReadPassword = Console.IsInputRedirected || Console.IsErrorRedirected ? null : Prompt,
             Ask = Console.IsInputRedirected || Console.IsErrorRedirected ? null : Question,
         };

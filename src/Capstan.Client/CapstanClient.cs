@@ -94,7 +94,7 @@ public sealed class CapstanClient : IAsyncDisposable
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
             var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));
-            var order = new ArbiterOptions { OrderSeed = keys.Id.Value };
+            var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
             var arbiter = new ConnectionArbiter(parts.Providers, order, time, random, files);
             return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), time, random), files);
         }
@@ -113,8 +113,8 @@ public sealed class ClientOptions
 {
     public required string Directory { get; init; }
 
-    /// <summary>Slots and journal of this machine; null for the defaults of design.md 5. Without effect in this version: slots and journal come with network storage.</summary>
-    public string? NalDirectory { get; init; }
+    /// <summary>Where connections are counted with the other processes of this machine. Null: this process's connections only.</summary>
+    public NalMachine? Machine { get; init; }
 
     /// <summary>Replaces the hardware evidence by a file (CAPSTAN_HARDWARE_FILE, for tests; the inventory says so).</summary>
     public string? HardwareFile { get; init; }

@@ -73,7 +73,7 @@ public sealed class SiteServer : IAsyncDisposable
             keys = SiteKeys.Load(home);
             var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
             return new SiteServer(options, new SiteContext(identity, home, keys, database, time, random), taken,
-                new ConnectionArbiter(providers, new ArbiterOptions(), time, random, loggers), home.ReadApiToken(), loggers);
+                new ConnectionArbiter(providers, new ArbiterOptions { Machine = options.Machine }, time, random, loggers), home.ReadApiToken(), loggers);
         }
         catch
         {
@@ -174,6 +174,9 @@ public sealed class SiteOptions
 
     /// <summary>Pause between two passes over an inbox that was empty. Default 2 s on LOCAL, 60 s elsewhere; 0.1 s to 1 h.</summary>
     public TimeSpan? DrainInterval { get; init; }
+
+    /// <summary>Where connections are counted with the other processes of this machine. Null: this process's connections only.</summary>
+    public NalMachine? Machine { get; init; }
 }
 
 /// <summary>A refusal of the site: one line with cause and next step, and the exit code of the contract.</summary>

@@ -10,11 +10,10 @@ internal sealed record UpPaths(string Root)
     public string Client => Path.Combine(Root, "client");
     public string Log => Path.Combine(Root, "up.log");
 
-    /// <summary>A private machine for the client's slots and journal, so that trying needs no rights and disturbs no installed client.</summary>
     public ClientOptions ClientOptions(CliHost host) => new()
     {
         Directory = Client,
-        NalDirectory = Path.Combine(Client, "nal"),
+        Machine = host.Machine,
         HardwareFile = host.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? host.FullPath(file) : null,
     };
 }

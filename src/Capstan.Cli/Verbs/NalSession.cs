@@ -10,29 +10,12 @@ namespace Capstan.Cli.Verbs;
 internal static class NalSession
 {
     public static ConnectionArbiter CreateArbiter(CliHost host) =>
-        new(host.Storage(host.Time), new ArbiterOptions(), host.Time, host.Random, NullLoggerFactory.Instance);
+        new(host.Storage(host.Time), new ArbiterOptions { Machine = host.Machine }, host.Time, host.Random, NullLoggerFactory.Instance);
 
-    /// <summary>A lease, or the last refusal. A server that says that it is full is asked again when it is time to, as long as that is within the wait of <paramref name="purpose"/>.</summary>
+    /// <summary>A lease, or a refusal. The arbiter asks a server that is full again by itself, as long as that is within the wait of <paramref name="purpose"/>.</summary>
     /// <exception cref="Capstan.Nal.NalException"/>
-    public static async Task<LeaseResult> AcquireAsync(CliHost host, ConnectionArbiter arbiter, NalPath path, LeasePurpose purpose, CancellationToken cancellationToken)
-    {
-        var (started, wait) = (host.Time.GetTimestamp(), purpose.Wait ?? TimeSpan.Zero);
-        for (var left = wait; ; left = Larger(wait - host.Time.GetElapsedTime(started), TimeSpan.Zero))
-        {
-            var result = await host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, purpose with { Wait = left }, cancellationToken).AsTask());
-            if (result.TryGetLease(out _, out var refusal) || refusal.NextTry is not { } next)
-                return result;
-            var pause = Larger(next - host.Time.GetUtcNow(), TimeSpan.Zero);
-            if (pause >= wait - host.Time.GetElapsedTime(started))
-                return result;
-            await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(refusal.Reason)}");
-            await host.WithProgressAsync($"waiting for {path}", async () =>
-            {
-                await Task.Delay(pause, host.Time, cancellationToken);
-                return true;
-            });
-        }
-    }
+    public static Task<LeaseResult> AcquireAsync(CliHost host, ConnectionArbiter arbiter, NalPath path, LeasePurpose purpose, CancellationToken cancellationToken) =>
+        host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, purpose, cancellationToken).AsTask());
 
     /// <summary>Runs <paramref name="work"/> with a lease on <paramref name="path"/>.</summary>
     /// <exception cref="CliException">Refused for capacity, with the next try.</exception>
@@ -52,8 +35,6 @@ internal static class NalSession
         var (parent, name) = Split(path);
         return UseAsync(host, parent, purpose, store => work(store, name), cancellationToken);
     }
-
-    private static TimeSpan Larger(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     public static CliException Refused(Refusal refusal) =>
         new(refusal.NextTry is { } next ? $"{refusal.Reason}; next try {Display.Utc(next)}" : refusal.Reason, ExitCode.Full);

@@ -62,7 +62,7 @@ internal static class SiteVerbs
                         console.UseUtcTimestamp = true;
                         console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
                     }));
-                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen) };
+                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen), Machine = host.Machine };
                 await using var site = await SiteServer.OpenAsync(options, host.Time, loggers, cancellationToken);
                 var run = site.RunAsync(cancellationToken);
                 if (await Task.WhenAny(run, site.Listening) == site.Listening)

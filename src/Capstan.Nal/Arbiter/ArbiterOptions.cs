@@ -12,9 +12,15 @@ public sealed class ArbiterOptions
     /// <summary>Number of the client's cycle; the random order is drawn anew for each. Default 0.</summary>
     public long OrderCycle { get; set; }
 
-    /// <summary>Connections per server that this process may have. Default 1; 1 to 1,000. Read when the arbiter is made.</summary>
-    [Range(1, 1_000)]
+    /// <summary>Where this process shares slots and journal with the others of the machine. Null: the budget is this process's only, and nothing outlasts it.</summary>
+    public Machine.NalMachine? Machine { get; set; }
+
+    /// <summary>Connections per server that this machine may have. Default 1; 1 to 16. Read when the arbiter is made.</summary>
+    [Range(1, 16)]
     public int BudgetPerServer { get; set; } = 1;
+
+    /// <summary>A lease that is held longer ends without its holder, and its connection with it. Default 1 h. Read when the arbiter is made.</summary>
+    public TimeSpan LongestLease { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Requests that may wait for one server; further ones are refused at once. Default 1,024; from 0. Read when the arbiter is made.</summary>
     [Range(0, 1_000_000)]

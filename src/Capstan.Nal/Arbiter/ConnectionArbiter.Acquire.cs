@@ -1,4 +1,6 @@
 using System.Globalization;
+using Capstan.Nal.Arbiter.Core;
+using Capstan.Nal.Arbiter.Journal;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Nal.Selection;
@@ -33,13 +35,16 @@ public sealed partial class ConnectionArbiter
                 if (await TryAsync(_trials[i], mayQueue: patient && _trials.Count == 1, Share(_trials.Count - i), cancellationToken) is { } lease)
                     return new LeaseResult(lease);
             }
-            if (patient && _trials.Count > 1 && _trials.Find(trial => trial.Refusal?.Kind == RefusalKind.Busy) is { } busy
+            if (patient && _trials.Count > 1 && (_trials.Find(trial => trial.Refusal?.Kind == RefusalKind.Busy) ?? EarliestFull()) is { } busy
                 && await TryAsync(busy, mayQueue: true, _deadline, cancellationToken) is { } late)
             {
                 return new LeaseResult(late);
             }
             return _trials.Exists(trial => trial.Outcome.Length > 0 && trial.IsCapacity) ? new LeaseResult(Refuse()) : throw Fail();
         }
+
+        /// <summary>Of the servers that are full, the one that is asked again first, if that is in time.</summary>
+        private Trial? EarliestFull() => _trials.Where(trial => trial.RetryAt < _deadline).MinBy(trial => trial.RetryAt);
 
         /// <summary>When the present candidate must have answered: each has an equal part of the time that is left, so that one silent server does not use it up;
         /// but at least 5 s of it, so that with many silent ones the last are not tried.</summary>
@@ -70,11 +75,14 @@ public sealed partial class ConnectionArbiter
                 trial.Set(NalError.Resolve, $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
                 return null;
             }
-            foreach (var account in arbiter.Candidates(provider, path, purpose))
+            var accounts = arbiter.Candidates(provider, path, purpose, out var stopped);
+            if (stopped is not null)
+                trial.Set(stopped);
+            foreach (var account in accounts)
             {
                 if (!trial.Try(account))
                     continue;
-                var key = KeyOf(provider, path, account);
+                var key = arbiter.KeyOf(provider, path, account);
                 if (_refusedLogons.TryGetValue((key.Server, key.Account), out var before))
                     trial.Set(before);
                 else if (await TryAsync(trial, key, account, mayQueue, deadline, cancellationToken) is { } lease)
@@ -92,7 +100,7 @@ public sealed partial class ConnectionArbiter
             var outcome = await arbiter.HoldAsync(request, key, path, account, purpose, mayQueue, deadline, cancellationToken);
             if (outcome.Refused is { } refused)
             {
-                trial.Set(refused, RefusalText(refused, key.Show));
+                trial.Set(refused, RefusalText(refused, key, outcome.Failed));
                 // Nothing was tried: it may stand in the queue afterwards.
                 trial.Withdraw(account);
                 return null;
@@ -121,7 +129,7 @@ public sealed partial class ConnectionArbiter
                 arbiter.LeaseGranted(path, purpose.Component, request);
                 return new Lease(path, store, Trace(nextTry: null), async () =>
                 {
-                    await arbiter.GiveBackAsync(request);
+                    await arbiter.GiveBackAsync(key, request);
                     arbiter.LeaseReturned(path, purpose.Component, request);
                 });
             }
@@ -140,15 +148,16 @@ public sealed partial class ConnectionArbiter
             finally
             {
                 if (!kept)
-                    await arbiter.GiveBackAsync(request);
+                    await arbiter.GiveBackAsync(key, request);
             }
         }
 
         private Refusal Refuse()
         {
-            DateTimeOffset nextTry;
+            TimeSpan wait;
             lock (arbiter._gate)
-                nextTry = arbiter._time.GetUtcNow() + (arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble()));
+                wait = _trials.Min(trial => trial.RetryAt) - arbiter.Now ?? arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble());
+            var nextTry = arbiter._time.GetUtcNow() + (wait > TimeSpan.Zero ? wait : TimeSpan.Zero);
             var reason = string.Create(CultureInfo.InvariantCulture, $"{Subject} not accessible: {Causes()}; next try {nextTry:HH:mm:ss}");
             arbiter.Refused(purpose.Component, reason);
             return new Refusal(reason, nextTry, Trace(nextTry));
@@ -180,10 +189,14 @@ public sealed partial class ConnectionArbiter
                 trial.Outcome.Length > 0 ? trial.Outcome : "not tried", trial.Error)).ToArray(),
             arbiter.Now - _started, nextTry);
 
-        private static string RefusalText(ArbiterAction.Refuse refused, string server)
+        private string RefusalText(ArbiterAction.Refuse refused, ConnectionKey key, NalException? full)
         {
-            var reading = refused.Reading;
-            var holders = reading.Holders.Count == 0 ? "none in use" : $"held by {string.Join(", ", reading.Holders)}";
+            var (server, reading) = (key.Show, refused.Reading);
+            if (refused.Kind == RefusalKind.ServerFull && full is not null)
+                return full.Message;
+            var holders = reading.Holders.Count > 0 ? $"held by {string.Join(", ", reading.Holders)}"
+                : key.Server is null || arbiter._keeper.OthersAt(key.Server) is not { Count: > 0 } others ? "none in use"
+                : $"held by {string.Join(", ", others.Select(Holder).Distinct(StringComparer.Ordinal))}";
             var slots = string.Create(CultureInfo.InvariantCulture, $"{reading.Used} of {reading.Limit} {holders}, {reading.Waiting} waiting");
             var waited = string.Create(CultureInfo.InvariantCulture, $"waited {reading.Waited.TotalSeconds:F1} s");
             return refused.Kind switch
@@ -191,9 +204,13 @@ public sealed partial class ConnectionArbiter
                 RefusalKind.Busy => $"no slot on {server} is free ({slots})",
                 RefusalKind.QueueFull => $"the queue for a slot on {server} is full ({slots})",
                 RefusalKind.WaitedForSlot => $"{waited} for a slot on {server} ({slots})",
+                RefusalKind.ServerFull => $"{waited} for server {server}, which is full",
                 _ => $"{waited} for an answer of {server}; it goes on being tried",
             };
         }
+
+        private static string Holder(ConnectionRecord record) => string.Create(CultureInfo.InvariantCulture,
+            $"{(record.Holders.Count > 0 ? string.Join(" and ", record.Holders) : record.State)} of process {record.Process}");
     }
 
     /// <summary>One candidate and what became of it.</summary>
@@ -204,6 +221,9 @@ public sealed partial class ConnectionArbiter
         public NalError? Error { get; private set; }
         public NalException? Cause { get; private set; }
         public ArbiterAction.Refuse? Refusal { get; private set; }
+
+        /// <summary>When a server that is full is asked again, by the monotonic clock; null for every other outcome.</summary>
+        public TimeSpan? RetryAt => Refusal?.Reading.RetryAt;
 
         /// <summary>Names of the accounts tried, in that order.</summary>
         public List<string> Accounts { get; } = [];
@@ -258,7 +278,12 @@ public sealed partial class ConnectionArbiter
         public void Set(ArbiterAction.Refuse refusal, string outcome)
         {
             Refusal = refusal;
-            Set(refusal.Kind == RefusalKind.WaitedForAnswer ? NalError.Connect : NalError.WaitForSlot, outcome);
+            Set(refusal.Kind switch
+            {
+                RefusalKind.WaitedForAnswer => NalError.Connect,
+                RefusalKind.ServerFull => NalError.ServerFull,
+                _ => NalError.WaitForSlot,
+            }, outcome);
         }
     }
 }

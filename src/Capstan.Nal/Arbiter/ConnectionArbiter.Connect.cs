@@ -1,3 +1,5 @@
+using Capstan.Nal.Arbiter.Core;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 
@@ -5,17 +7,19 @@ namespace Capstan.Nal.Arbiter;
 
 public sealed partial class ConnectionArbiter
 {
-    /// <summary>A store on a connection that the request now holds, or why not.</summary>
+    /// <summary>A connection that the request now holds, or why not.</summary>
     private async Task<Outcome> HoldAsync(long request, ConnectionKey key, NalPath path, ConnectionAccount? account, LeasePurpose purpose, bool mayQueue, TimeSpan deadline,
         CancellationToken cancellationToken)
     {
-        var pending = new Pending(path, account);
+        var pending = new Pending(path, account, purpose);
+        Desk desk;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
-            NoticeBroken(key);
+            desk = DeskOf(key);
+            NoticeBroken(desk, key);
             _pending.Add(request, pending);
-            _ = Perform(_core.Request(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now));
+            _ = Do(desk, actions => desk.Core.Request(new ConnectionRequest(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now), Now, actions));
         }
         while (true)
         {
@@ -27,12 +31,12 @@ public sealed partial class ConnectionArbiter
             catch (TimeoutException)
             {
                 lock (_gate)
-                    _ = Perform(_core.Tick(Now));
+                    _ = Do(desk, actions => desk.Core.Tick(desk.IsWanted, Now, actions));
             }
             catch (OperationCanceledException)
             {
                 // The request may have become a lease in the meantime: giving it back covers both.
-                await GiveBackAsync(request);
+                await GiveBackAsync(key, request);
                 throw;
             }
         }
@@ -49,7 +53,7 @@ public sealed partial class ConnectionArbiter
         {
             ObjectDisposedException.ThrowIf(_isStopping, this);
             ThrowIfLost(request, path);
-            connection = _connections[key];
+            connection = DeskOf(key).Open[key].Connection;
             if (!_abandoned.TryGetValue(key, out abandoned))
                 _abandoned.Add(key, abandoned = new AbandonedCalls());
         }
@@ -96,7 +100,7 @@ public sealed partial class ConnectionArbiter
             throw LeasedStore.Over(cause, path);
     }
 
-    private async ValueTask GiveBackAsync(long request)
+    private async ValueTask GiveBackAsync(ConnectionKey key, long request)
     {
         Task closing;
         lock (_gate)
@@ -105,50 +109,85 @@ public sealed partial class ConnectionArbiter
                 store.End();
             _pending.Remove(request);
             _lost.Remove(request);
-            closing = Perform(_core.Release(request, Now));
+            var desk = DeskOf(key);
+            closing = Do(desk, actions => desk.Core.Release(request, Now, actions));
         }
         await closing;
     }
 
-    /// <summary>Does what the core decided. Called under the lock: it starts work and completes waits, and waits for nothing itself.</summary>
+    /// <summary>One event of a server, and what its core decides then. Called under the lock: it starts work and completes waits, and waits for nothing itself.</summary>
     /// <returns>Completes when the connections that had to be closed are closed.</returns>
-    private Task Perform(List<ArbiterAction> actions)
+    private Task Do(Desk desk, Action<List<ArbiterAction>> happen)
     {
+        var actions = new List<ArbiterAction>();
+        happen(actions);
         List<Task>? closings = null;
         foreach (var action in actions)
         {
-            switch (action)
-            {
-                case ArbiterAction.Connect connect:
-                    // Path and account are read here: the request may be abandoned while the attempt goes on.
-                    var first = _pending[connect.Request];
-                    _ = Start(() => ConnectAsync(connect.Key, first.Path, first.Account));
-                    break;
-                case ArbiterAction.Close close:
-                    (closings ??= []).Add(Start(() => CloseAsync(close.Key)));
-                    break;
-                case ArbiterAction.Grant grant:
-                    Take(grant.Request)?.SetResult(default);
-                    break;
-                case ArbiterAction.Refuse refuse:
-                    Take(refuse.Request)?.SetResult(new Outcome(refuse, null));
-                    break;
-                case ArbiterAction.Fail fail:
-                    // Without a cause it is the arbiter that stops.
-                    if (_causes.TryGetValue(fail.Key, out var cause))
-                        Take(fail.Request)?.SetResult(new Outcome(null, cause));
-                    else
-                        Take(fail.Request)?.SetException(new ObjectDisposedException(nameof(ConnectionArbiter)));
-                    break;
-                case ArbiterAction.Lose lose:
-                    if (_stores.TryGetValue(lose.Request, out var store))
-                        store.Lose(_causes[lose.Key]);
-                    else
-                        _lost.Add(lose.Request, _causes[lose.Key]);
-                    break;
-            }
+            if (Perform(desk, action) is { } closing)
+                (closings ??= []).Add(closing);
         }
+        Forget(desk);
         return closings is null ? Task.CompletedTask : Task.WhenAll(closings);
+    }
+
+    /// <returns>The work of closing; null for everything else.</returns>
+    private Task? Perform(Desk desk, ArbiterAction action)
+    {
+        switch (action)
+        {
+            case ArbiterAction.ClaimSlot claim:
+                _ = Start(() =>
+                {
+                    ClaimSlot(desk, claim.Claim, claim.Key);
+                    return Task.CompletedTask;
+                });
+                break;
+            case ArbiterAction.StandInLine line:
+                StandInLine(desk, line.Claim);
+                break;
+            case ArbiterAction.ReturnSlot back:
+                desk.GiveBack(back.Claim);
+                break;
+            case ArbiterAction.Connect connect:
+                // Path and account are read here: the request may be abandoned while the attempt goes on.
+                var first = _pending[connect.Request];
+                _ = Start(() => ConnectAsync(desk, connect.Claim, connect.Key, first));
+                break;
+            case ArbiterAction.Close close:
+                desk.Open.Remove(close.Key, out var kept);
+                return Start(() => CloseAsync(desk, close.Claim, close.Key, kept!));
+            case ArbiterAction.Grant grant:
+                Take(grant.Request)?.SetResult(default);
+                break;
+            case ArbiterAction.Refuse refuse:
+                Take(refuse.Request)?.SetResult(new Outcome(refuse, desk.FullCause));
+                break;
+            case ArbiterAction.Fail fail:
+                // Without a cause it is the arbiter that stops.
+                if (desk.Cause is { } cause)
+                    Take(fail.Request)?.SetResult(new Outcome(null, cause));
+                else
+                    Take(fail.Request)?.SetException(new ObjectDisposedException(nameof(ConnectionArbiter)));
+                break;
+            case ArbiterAction.Lose lose:
+                Lose(desk, lose);
+                break;
+        }
+        return null;
+    }
+
+    private void Lose(Desk desk, ArbiterAction.Lose lost)
+    {
+        var cause = lost.Kind == LossKind.Broken ? desk.Cause! : new NalException(NalError.Connect,
+            $"the lease was held for longer than {_options.LongestLease.TotalMinutes:F0} min, the most that any may have, so that its connection to {lost.Key.Show} could be given back",
+            path: null, Completion.NotSent, isTransient: true, lost.Key.Server);
+        if (lost.Kind == LossKind.HeldTooLong)
+            LeaseHeldTooLong(lost.Key.Show, lost.Request, _options.LongestLease.TotalMinutes);
+        if (_stores.TryGetValue(lost.Request, out var store))
+            store.Lose(cause);
+        else
+            _lost.Add(lost.Request, cause);
     }
 
     private TaskCompletionSource<Outcome>? Take(long request) => _pending.Remove(request, out var pending) ? pending.Outcome : null;
@@ -173,22 +212,29 @@ public sealed partial class ConnectionArbiter
         return task;
     }
 
-    private async Task ConnectAsync(ConnectionKey key, NalPath path, ConnectionAccount? account)
+    private async Task ConnectAsync(Desk desk, long claim, ConnectionKey key, Pending first)
     {
         var started = Now;
         NalException cause;
         try
         {
-            var connection = await _providers[key.Provider].ConnectAsync(new ConnectRequest(path, account, PreviousSession: null), _stopping.Token);
+            var provider = _providers[key.Provider];
+            var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
+                (account, refusal) => Stop(key.Server!, account, refusal));
+            var kept = await _keeper.OpenAsync(opening, desk.SlotOf(claim), _stopping.Token);
             ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);
+            if (first.Account is { } account && key.Server is { } server)
+                Resume(server, account);
             lock (_gate)
             {
-                _connections.Add(key, connection);
-                _ = Perform(_core.Connected(key, Now));
+                desk.Open.Add(key, kept);
+                desk.LastWait = TimeSpan.Zero;
+                desk.FullCause = null;
+                _ = Do(desk, actions => desk.Core.Connected(claim, Now, actions));
             }
             // Not under the lock: one that is broken already says so here.
-            if (connection.Broken is { } broken)
-                _ = WatchAsync(key, connection, broken);
+            if (kept.Connection.Broken is { } broken)
+                _ = WatchAsync(desk, key, kept, broken);
             return;
         }
         catch (NalException failure)
@@ -198,67 +244,76 @@ public sealed partial class ConnectionArbiter
         catch (Exception surprise)
         {
             // Whatever a provider throws must end the attempt for everybody who waits for it.
-            cause = new NalException(NalError.Connect, $"connecting to {key.Show} ended: {surprise.Message}", path.ToString(), Completion.Unknown,
+            cause = new NalException(NalError.Connect, $"connecting to {key.Show} ended: {surprise.Message}", first.Path.ToString(), Completion.Unknown,
                 isTransient: true, key.Server, inner: surprise);
         }
         if (!_stopping.IsCancellationRequested)
             ConnectFailed(key.Show, cause.Error, (Now - started).TotalMilliseconds, cause);
+        if (cause.Error == NalError.Authenticate && first is { Account: { } refused, Purpose.Accounts: null } && key.Server is { } at)
+            Stop(at, refused, cause);
         lock (_gate)
         {
-            _causes[key] = cause;
-            _ = Perform(_core.ConnectFailed(key, Now));
-            _causes.Remove(key);
+            desk.GiveBack(claim);
+            TimeSpan? retryAt = null;
+            if (cause.Error == NalError.ServerFull)
+            {
+                desk.LastWait = RetryRule.Wait(desk.Terms.MeanHold, desk.LastWait, _random.NextDouble());
+                desk.FullCause = cause;
+                retryAt = Now + desk.LastWait;
+            }
+            FailWith(desk, cause, actions => desk.Core.ConnectFailed(claim, retryAt, Now, actions));
         }
     }
 
+    /// <summary>An event whose cause those who waited for it are told. Called under the lock.</summary>
+    private void FailWith(Desk desk, NalException cause, Action<List<ArbiterAction>> happen)
+    {
+        desk.Cause = cause;
+        _ = Do(desk, happen);
+        desk.Cause = null;
+    }
+
     /// <summary>Ends the connection on this side when it has broken. Ends with the connection, which holds the task.</summary>
-    private async Task WatchAsync(ConnectionKey key, IStorageConnection connection, Task<NalException> broken)
+    private async Task WatchAsync(Desk desk, ConnectionKey key, KeptConnection kept, Task<NalException> broken)
     {
         await broken;
         lock (_gate)
         {
             // The next connection under this key is another one.
-            if (_connections.TryGetValue(key, out var held) && held == connection)
-                NoticeBroken(key);
+            if (desk.Open.TryGetValue(key, out var held) && held == kept)
+                NoticeBroken(desk, key);
         }
     }
 
     /// <summary>Called under the lock, also before a request: one that is known to be broken is not granted, whoever hears of it first.</summary>
-    private void NoticeBroken(ConnectionKey key)
+    private void NoticeBroken(Desk desk, ConnectionKey key)
     {
-        if (!_connections.TryGetValue(key, out var connection) || connection.Broken is not { IsCompletedSuccessfully: true } broken)
+        if (!desk.Open.TryGetValue(key, out var kept) || kept.Connection.Broken is not { IsCompletedSuccessfully: true } broken)
             return;
-        var cause = broken.Result;
-        var actions = _core.Broken(key);
-        if (actions.Count == 0)
+        if (desk.Core.Read().FirstOrDefault(reading => reading.Key == key) is not { } reading)
             return;
-        ConnectionBroken(key.Show, cause.Message);
-        _causes[key] = cause;
-        _ = Perform(actions);
-        _causes.Remove(key);
+        ConnectionBroken(key.Show, broken.Result.Message);
+        FailWith(desk, broken.Result, actions => desk.Core.Broken(reading.Claim, actions));
     }
 
-    private async Task CloseAsync(ConnectionKey key)
+    private async Task CloseAsync(Desk desk, long claim, ConnectionKey key, KeptConnection kept)
     {
-        IStorageConnection connection;
-        lock (_gate)
-        {
-            _connections.Remove(key, out var held);
-            connection = held!;
-        }
         try
         {
-            if (await connection.CloseAsync(CancellationToken.None))
+            if (await _keeper.CloseAsync(kept))
                 ConnectionClosed(key.Show);
             else
                 CloseNotConfirmed(key.Show, cause: null);
         }
         catch (Exception failure)
         {
-            // The slot must come free whatever the provider throws; what the server still counts is what the warning says.
+            // The slot must come free whatever the provider throws; what the server still counts is what the journal says.
             CloseNotConfirmed(key.Show, failure);
         }
         lock (_gate)
-            _ = Perform(_core.Closed(key, Now));
+        {
+            desk.GiveBack(claim);
+            _ = Do(desk, actions => desk.Core.Closed(claim, Now, actions));
+        }
     }
 }

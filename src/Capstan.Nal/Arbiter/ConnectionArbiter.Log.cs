@@ -32,4 +32,13 @@ public sealed partial class ConnectionArbiter
 
     [LoggerMessage(EventId = 1208, EventName = nameof(NotAccessible), Level = LogLevel.Warning, Message = "{Component} - {Reason}")]
     private partial void NotAccessible(string component, string reason);
+
+    [LoggerMessage(EventId = 1210, EventName = nameof(LeaseHeldTooLong), Level = LogLevel.Warning, Message = "Lease {Lease} at {Server} was held for more than {Minutes:F0} min: it is ended")]
+    private partial void LeaseHeldTooLong(string server, long lease, double minutes);
+
+    [LoggerMessage(EventId = 1211, EventName = nameof(AccountStopped), Level = LogLevel.Warning, Message = "Account {Account} is not tried at {Server} any more: {Reason}")]
+    private partial void AccountStopped(string account, string server, string reason);
+
+    [LoggerMessage(EventId = 1212, EventName = nameof(StopsUnreadable), Level = LogLevel.Warning, Message = "What this machine remembers of accounts refused by {Server} cannot be read or written")]
+    private partial void StopsUnreadable(string server, Exception cause);
 }

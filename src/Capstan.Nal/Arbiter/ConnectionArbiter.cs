@@ -1,5 +1,11 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using Capstan.Nal.Arbiter.Accounts;
+using Capstan.Nal.Arbiter.Core;
+using Capstan.Nal.Arbiter.Journal;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Exports;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
@@ -10,10 +16,10 @@ namespace Capstan.Nal.Arbiter;
 
 /// <summary>Shares, counts, bounds and explains connections, and always gives them back. One per process; thread-safe.</summary>
 /// <remarks>
-/// <para>The shell of <see cref="ArbiterCore"/>: it serialises events under one lock, and connects and closes outside it.</para>
-/// <para>Accounts of a server are tried in order, each at most once in one request; a refused logon leads to the next. The process's own user is never tried.</para>
-/// <para>Bounded so far within this process: slots across processes, the journal, ghosts, accounts that stay stopped after a refused logon, and the
-/// licensing modes' idle rules are not there yet.</para>
+/// <para>The shell of <see cref="ServerCore"/>, one per server: it serialises events under one lock, and connects and closes outside it.</para>
+/// <para>Accounts of a server are tried in order, each at most once in one request; a refused logon leads to the next, and stops the account there. The process's own
+/// user is never tried.</para>
+/// <para>The budget, the journal and stopped accounts are those of <see cref="ArbiterOptions.Machine"/>, whatever number of processes and arbiters uses it.</para>
 /// </remarks>
 public sealed partial class ConnectionArbiter : IAsyncDisposable
 {
@@ -31,19 +37,25 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private readonly long _origin;
 
     private readonly Lock _gate = new();
-    private readonly ArbiterCore _core;
+    private readonly ConnectionKeeper _keeper;
+    private readonly StoppedAccounts? _stops;
+    /// <summary>By server, or by place where nobody counts.</summary>
+    private readonly Dictionary<string, Desk> _desks = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ServerTerms> _terms = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _aliases = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<long, Pending> _pending = [];
     private readonly Dictionary<long, LeasedStore> _stores = [];
-    private readonly Dictionary<ConnectionKey, IStorageConnection> _connections = [];
     /// <summary>By connection, also after it was closed: what hangs there outlasts it.</summary>
     private readonly Dictionary<ConnectionKey, AbandonedCalls> _abandoned = [];
     private readonly Dictionary<long, Task> _running = [];
-    /// <summary>The cause of the attempt whose failure is being told to those who waited for it.</summary>
-    private readonly Dictionary<ConnectionKey, NalException> _causes = [];
     /// <summary>Leases that ended with their connection before their store was open, and why. An entry goes when its lease is given back.</summary>
     private readonly Dictionary<long, NalException> _lost = [];
     private ImmutableDictionary<string, ImmutableArray<ConnectionAccount>> _accounts = ImmutableDictionary<string, ImmutableArray<ConnectionAccount>>.Empty;
     private readonly CancellationTokenSource _stopping = new();
+    /// <summary>Tells secrets apart without being one: its key ends with the process.</summary>
+    private readonly byte[] _credentialKey = RandomNumberGenerator.GetBytes(32);
+    private ITimer? _beat;
+    private int _isBeating;
     private long _lastRequest;
     private long _lastWork;
     private bool _isStopping;
@@ -53,13 +65,18 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     /// <param name="time">Its monotonic clock measures waits; its wall clock dates what people see.</param>
     /// <param name="random">Spreads the next tries after refusals.</param>
     public ConnectionArbiter(IEnumerable<IStorageProvider> providers, ArbiterOptions options, TimeProvider time, Random random, ILoggerFactory loggers)
+        : this(providers, options, Boot.Current, time, random, loggers)
+    {
+    }
+
+    internal ConnectionArbiter(IEnumerable<IStorageProvider> providers, ArbiterOptions options, Boot boot, TimeProvider time, Random random, ILoggerFactory loggers)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        if (options.BudgetPerServer < 1 || options.MaxWaitingPerServer < 0)
+        if (options.BudgetPerServer is < 1 or > 16 || options.MaxWaitingPerServer < 0 || options.LongestLease <= TimeSpan.Zero)
         {
-            throw new ArgumentException($"the budget per server is {options.BudgetPerServer} and must be 1 or more; "
-                + $"the queue per server holds {options.MaxWaitingPerServer} and must hold 0 or more", nameof(options));
+            throw new ArgumentException($"the budget per server is {options.BudgetPerServer} and must be 1 to 16; the queue per server holds {options.MaxWaitingPerServer} "
+                + $"and must hold 0 or more; the longest lease is {options.LongestLease} and must be longer than nothing", nameof(options));
         }
         _providers = providers.ToFrozenDictionary(provider => provider.Name, StringComparer.Ordinal);
         _options = options;
@@ -67,7 +84,8 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         _random = random;
         _logger = loggers.CreateLogger<ConnectionArbiter>();
         _origin = time.GetTimestamp();
-        _core = new ArbiterCore(options.BudgetPerServer, options.MaxWaitingPerServer);
+        _keeper = new ConnectionKeeper(options.Machine, boot, time, loggers.CreateLogger<ConnectionKeeper>());
+        _stops = options.Machine is null ? null : new StoppedAccounts(options.Machine);
     }
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
@@ -78,6 +96,40 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(paths);
         _exports.Set(name, paths);
+    }
+
+    /// <summary>Replaces what is known of a server's licences and names. Open connections follow at their next event.</summary>
+    /// <param name="server">Canonical, as <see cref="NalPath.Server"/> gives it.</param>
+    public void SetServer(string server, ServerTerms terms)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(server);
+        ArgumentNullException.ThrowIfNull(terms);
+        lock (_gate)
+        {
+            _terms[server] = terms;
+            foreach (var (alias, _) in _aliases.Where(pair => pair.Value == server).ToArray())
+                _aliases.Remove(alias);
+            foreach (var alias in terms.Aliases.Where(alias => !string.Equals(alias, server, StringComparison.OrdinalIgnoreCase)))
+                _aliases[alias] = server;
+            if (!_desks.TryGetValue(server, out var desk))
+                return;
+            desk.Terms = terms;
+            desk.Core.Rules = RulesFor(server);
+        }
+    }
+
+    /// <summary>Lets every account of a server be tried again, although the server refused it: a person asked for it.</summary>
+    /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: what this machine remembers cannot be changed.</exception>
+    public void ResumeAccounts(string server)
+    {
+        try
+        {
+            _stops?.Resume(server);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(NalError.WriteLocal, $"the stopped accounts of {server} cannot be forgotten: {cause.Message}", _options.Machine!.Journal, Completion.NotSent, inner: cause);
+        }
     }
 
     /// <summary>Replaces the connection accounts of one server, in the order in which they are tried. Empty removes them. Open connections stay.</summary>
@@ -105,20 +157,14 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         return new ValueTask<LeaseResult>(new Acquisition(this, path, purpose, wait).RunAsync(cancellationToken));
     }
 
-    /// <summary>Connections and their leases now, for people.</summary>
+    /// <summary>Connections of this process and their leases now, for people.</summary>
     public IReadOnlyList<ConnectionView> Connections()
     {
         lock (_gate)
         {
             var (now, wall) = (Now, _time.GetUtcNow());
-            return _core.Read().Select(reading => new ConnectionView(reading.Key.Show, reading.Key.Server, reading.Key.Account,
-                reading.State switch
-                {
-                    ConnectionState.Connecting => "connecting",
-                    ConnectionState.Closing => "closing",
-                    _ => reading.ReferenceCount > 0 ? "open" : "idle",
-                },
-                reading.ReferenceCount, reading.PersistenceCount, reading.Holders, wall - (now - reading.Opened), wall - (now - reading.LastUsed))).ToArray();
+            return _desks.Values.SelectMany(desk => desk.Core.Read()).Select(reading => new ConnectionView(reading.Key.Show, reading.Key.Server, reading.Key.Account,
+                Show(reading.State), reading.ReferenceCount, reading.PersistenceCount, reading.Holders, wall - (now - reading.Opened), wall - (now - reading.LastUsed))).ToArray();
         }
     }
 
@@ -134,11 +180,22 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         _isStopping = true;
         foreach (var store in _stores.Values)
             store.End();
-        _ = Perform(_core.Stop());
+        foreach (var desk in _desks.Values.ToArray())
+        {
+            _ = Do(desk, actions => desk.Core.Stop(Now, actions));
+            foreach (var claim in desk.LeaveLines())
+                _ = Do(desk, actions => desk.Core.SlotFailed(claim, Now, actions));
+        }
         await _stopping.CancelAsync();
         while (Running() is { Count: > 0 } running)
             await Task.WhenAll(running);
+        lock (_gate)
+        {
+            _beat?.Dispose();
+            _beat = null;
+        }
         _stopping.Dispose();
+        _keeper.Dispose();
     }
 
     private List<Task> Running()
@@ -155,40 +212,66 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         lock (_gate)
         {
             return PathSelection.Rank(candidates,
-                path => _providers.TryGetValue(path.Provider, out var provider) && Accounts(provider, path, purpose).Any(account => _core.IsOpen(KeyOf(provider, path, account))), rules);
+                path => _providers.TryGetValue(path.Provider, out var provider) && Accounts(provider, path, purpose, out _).Any(account => IsOpen(KeyOf(provider, path, account))), rules);
         }
     }
 
     /// <summary>The accounts to try on a path, in order: those with a live connection first. One null where no account is known or none is needed.</summary>
-    private IReadOnlyList<ConnectionAccount?> Candidates(IStorageProvider provider, NalPath path, LeasePurpose purpose)
+    /// <param name="stopped">Why there is none to try although some are known; else null.</param>
+    private IReadOnlyList<ConnectionAccount?> Candidates(IStorageProvider provider, NalPath path, LeasePurpose purpose, out NalException? stopped)
     {
         lock (_gate)
-            return [.. Accounts(provider, path, purpose).OrderBy(account => _core.IsOpen(KeyOf(provider, path, account)) ? 0 : 1)];
+            return [.. Accounts(provider, path, purpose, out stopped).OrderBy(account => IsOpen(KeyOf(provider, path, account)) ? 0 : 1)];
     }
 
-    private IEnumerable<ConnectionAccount?> Accounts(IStorageProvider provider, NalPath path, LeasePurpose purpose)
+    private IEnumerable<ConnectionAccount?> Accounts(IStorageProvider provider, NalPath path, LeasePurpose purpose, out NalException? stopped)
     {
+        stopped = null;
         IReadOnlyList<ConnectionAccount?> none = [null];
-        if (provider.ServerOf(path) is not { } server)
+        if (ServerOf(provider, path) is not { } server)
             return none;
-        var known = purpose.Accounts ?? (_accounts.TryGetValue(server, out var set) ? set : ImmutableArray<ConnectionAccount>.Empty);
-        return known.Count == 0 ? none : known;
+        var known = purpose.Accounts ?? AccountsOf(server);
+        if (known.Count == 0)
+            return none;
+        if (purpose.Accounts is not null)
+            return known;
+        var free = MayTry(server, known, out var next);
+        if (next is { } later)
+        {
+            stopped = new NalException(NalError.Authenticate, string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"server {server} has refused every account that is known for it ({string.Join(", ", known.Select(account => account.Name))}); so that none is locked, the next one is tried "
+                + $"on {later:yyyy-MM-dd HH:mm} UTC, or at once after: capstan-client install with a new token"), path.ToString(), Completion.NotSent, server: server);
+        }
+        return free;
     }
 
-    private static ConnectionKey KeyOf(IStorageProvider provider, NalPath path, ConnectionAccount? account)
+    /// <summary>Called under the lock.</summary>
+    private bool IsOpen(ConnectionKey key) => key.Server is { } server && _desks.TryGetValue(server, out var desk) && desk.Core.IsOpen(key);
+
+    private string? ServerOf(IStorageProvider provider, NalPath path) =>
+        provider.ServerOf(path) is { } server ? _aliases.GetValueOrDefault(server, server) : null;
+
+    private ConnectionKey KeyOf(IStorageProvider provider, NalPath path, ConnectionAccount? account)
     {
-        var server = provider.ServerOf(path);
+        string? server;
+        lock (_gate)
+            server = ServerOf(provider, path);
         return new ConnectionKey(provider.Name, server, account?.Name.ToLowerInvariant() ?? "",
-            Place: server is null ? path.WithQualifiers(null, isPreferred: false).ToString() : "");
+            Place: server is null ? path.WithQualifiers(null, isPreferred: false).ToString() : "", CredentialOf(account));
     }
 
-    private sealed class Pending(NalPath path, ConnectionAccount? account)
+    /// <summary>Two secrets under one account name share no connection.</summary>
+    private ulong CredentialOf(ConnectionAccount? account) => account is null ? 0
+        : BitConverter.ToUInt64(HMACSHA256.HashData(_credentialKey, Encoding.UTF8.GetBytes(account.Password.Reveal())));
+
+    private sealed class Pending(NalPath path, ConnectionAccount? account, LeasePurpose purpose)
     {
+        public LeasePurpose Purpose => purpose;
         public NalPath Path => path;
         public ConnectionAccount? Account => account;
         public TaskCompletionSource<Outcome> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>How a request ended: granted when both are null.</summary>
+    /// <summary>How a request ended: granted when both are null. A refusal may have what the server said beside it.</summary>
     private readonly record struct Outcome(ArbiterAction.Refuse? Refused, NalException? Failed);
 }

@@ -19,8 +19,17 @@ public interface IStorageProvider
 /// <param name="Path">A path on the server.</param>
 /// <param name="Account">The connection account; null where the storage has none (LOCAL), or where none is known for this server. It is then the
 /// provider's to say that it needs one: the process's own user is never tried in its place.</param>
-/// <param name="PreviousSession">A ghost's session to end at logon; null for none.</param>
-public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, ulong? PreviousSession);
+/// <param name="Previous">A ghost's session to end at logon; null for none.</param>
+public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, PreviousSession? Previous);
+
+/// <summary>A session of this machine, under the same account, that the server may still count.</summary>
+/// <param name="Server">Which server gave the id; null where it told no identity. To another server the id is not sent.</param>
+public sealed record PreviousSession(ulong Id, Guid? Server);
+
+/// <summary>Who answered.</summary>
+/// <param name="Guid">The server's own identity; null where it tells none.</param>
+/// <param name="Address">The address that was reached; null where it is not known.</param>
+public sealed record ServerIdentity(Guid? Guid, string? Address);
 
 /// <summary>Credentials for reaching a server. They open storage and give no other right.</summary>
 /// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>; under MSWNET also <c>kerberos:…</c>, a ticket of this process, with an
@@ -40,6 +49,9 @@ public interface IStorageConnection
 {
     /// <summary>The server's session id, for the journal; null where there is none.</summary>
     ulong? SessionId { get; }
+
+    /// <summary>Who answered; null (the default) where nobody does.</summary>
+    ServerIdentity? Identity => null;
 
     /// <summary>Completes, with the cause, when the connection is over although nobody closed it; it is never granted again then. Never fails.</summary>
     /// <value>Null (the default) for storage whose connections cannot break. A connection that is being closed need not complete it.</value>

@@ -36,6 +36,8 @@ internal sealed class MswnetConnection : IStorageConnection
 
     public ulong? SessionId => _session.Id;
 
+    public ServerIdentity? Identity => new(_session.Connection.ServerGuid, _session.Connection.RemoteAddress?.ToString());
+
     public Task<NalException> Broken => _broken.Task;
 
     public async ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)

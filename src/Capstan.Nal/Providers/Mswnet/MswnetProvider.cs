@@ -31,7 +31,7 @@ public sealed class MswnetProvider(SmbOptions options) : IStorageProvider
         try
         {
             connection = await SmbConnection.ConnectAsync(endpoint, options, cancellationToken);
-            var session = await connection.LogOnAsync(TicketAccount.Credentials(account, options.Time), request.PreviousSession ?? 0, cancellationToken);
+            var session = await connection.LogOnAsync(TicketAccount.Credentials(account, options.Time), PreviousAt(connection, request), cancellationToken);
             _doubt.Settled(server);
             return new MswnetConnection(session, server, account.Name, _sweep, options.Time);
         }
@@ -51,6 +51,10 @@ public sealed class MswnetProvider(SmbOptions options) : IStorageProvider
             throw;
         }
     }
+
+    /// <summary>[MS-SMB2] 3.3.5.5.3: the server ends it when the same account asks. A session id says nothing to another server than the one that gave it.</summary>
+    private static ulong PreviousAt(SmbConnection connection, ConnectRequest request) =>
+        request.Previous is { } previous && (previous.Server is null || previous.Server == connection.ServerGuid) ? previous.Id : 0;
 
     private static ValueTask CloseAsync(SmbConnection? connection) => connection?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

@@ -1,0 +1,410 @@
+namespace Capstan.Nal.Arbiter.Core;
+
+/// <summary>
+/// Decides who may use which connection to one server: <c>claiming → (in line) → connecting → open ⇄ idle → (draining) → closing</c>, and one first-come queue.
+/// Pure: events in, actions out; <c>now</c> is monotonic time since any fixed origin, and never goes back.
+/// </summary>
+/// <remarks>
+/// <para>A connection is open only while a lease needs it, a component asked to keep it warm, or it lingers. A component withdraws its wish by its next lease
+/// without it. A connection that nobody uses gives way to a request for another account, and to whoever else waits on this machine.</para>
+/// <para>A request joins an open connection at once, unless somebody else waits before it: otherwise a busy account would starve the others.</para>
+/// <para>An event that does not fit the state (a second <c>Closed</c>, say) changes nothing: the table in docs/arbiter.md, which a test makes, shows every pair.</para>
+/// <para>Not thread-safe: the shell serialises. Each event appends its actions to the list it is given.</para>
+/// </remarks>
+internal sealed class ServerCore(ServerRules rules)
+{
+    private readonly Dictionary<ConnectionKey, Entry> _entries = [];
+    private readonly Dictionary<long, Entry> _leases = [];
+    private readonly LinkedList<ConnectionRequest> _queue = [];
+    private long _lastClaim;
+    /// <summary>The server is full, and asked again at this time.</summary>
+    private TimeSpan? _retryAt;
+    private TimeSpan? _wantedSince;
+    private bool _stopped;
+
+    /// <summary>May change at any time: the site's terms for a server arrive with its list. What is open beyond a lower budget stays until it is given back.</summary>
+    public ServerRules Rules { get; set; } = rules;
+
+    /// <summary>Nothing here needs to be remembered.</summary>
+    public bool IsEmpty => _entries.Count == 0 && _queue.Count == 0 && _retryAt is null;
+
+    /// <summary>When the server is asked again; null while it is not full.</summary>
+    public TimeSpan? RetryAt => _retryAt;
+
+    /// <summary>A request for a connection. Ends in exactly one of Grant, Refuse or Fail, unless it is given back before.</summary>
+    public void Request(ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
+    {
+        ObjectDisposedException.ThrowIf(_stopped, this);
+        if (_queue.Count == 0 && Serve(request, now, actions))
+            return;
+        if (MustRefuse(request, now) is { } kind)
+            actions.Add(Refusal(request, kind, now));
+        else if (_queue.Count >= Rules.MaxWaiting)
+            actions.Add(Refusal(request, RefusalKind.QueueFull, now));
+        else
+            _queue.AddLast(request);
+    }
+
+    /// <summary>Gives a lease back, or withdraws a request that is not one yet. Twice is as once.</summary>
+    public void Release(long request, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (_leases.Remove(request, out var entry))
+        {
+            entry.Leases.Remove(request);
+            entry.LastUsed = now;
+            Settle(entry, now, actions);
+            Pump(now, actions);
+            return;
+        }
+        // What a caller gives up before it is a lease goes on, for the next one.
+        foreach (var attempt in _entries.Values)
+            attempt.Attempting.RemoveAll(waiter => waiter.Number == request);
+        for (var node = _queue.First; node is not null; node = node.Next)
+        {
+            if (node.Value.Number != request)
+                continue;
+            _queue.Remove(node);
+            Pump(now, actions);
+            return;
+        }
+    }
+
+    public void SlotTaken(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Claiming, ConnectionState.InLine) is not { } entry)
+        {
+            // Asked for by a claim that ended meanwhile.
+            actions.Add(new ArbiterAction.ReturnSlot(claim));
+            return;
+        }
+        if (IsFull(now))
+            Postpone(entry, now, actions);
+        if (entry.Attempting.Count > 0)
+        {
+            entry.State = ConnectionState.Connecting;
+            actions.Add(new ArbiterAction.Connect(claim, entry.Key, entry.Attempting[0].Number));
+            return;
+        }
+        _entries.Remove(entry.Key);
+        actions.Add(new ArbiterAction.ReturnSlot(claim));
+        Pump(now, actions);
+    }
+
+    /// <summary>Others on this machine hold every slot.</summary>
+    public void SlotBusy(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Claiming) is not { } entry)
+            return;
+        entry.State = ConnectionState.InLine;
+        foreach (var waiter in entry.Attempting.Where(waiter => !waiter.MayQueue))
+            actions.Add(Refusal(waiter, RefusalKind.Busy, now));
+        entry.Attempting.RemoveAll(waiter => !waiter.MayQueue);
+        if (entry.Attempting.Count > 0)
+        {
+            actions.Add(new ArbiterAction.StandInLine(claim, entry.Key));
+            return;
+        }
+        _entries.Remove(entry.Key);
+        Pump(now, actions);
+    }
+
+    /// <summary>There is no slot, and waiting in line would not give one.</summary>
+    public void SlotFailed(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Claiming, ConnectionState.InLine) is { } entry)
+            Fail(entry, now, actions);
+    }
+
+    public void Connected(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Connecting) is not { } entry)
+            return;
+        _retryAt = null;
+        entry.State = ConnectionState.Open;
+        entry.Opened = entry.LastUsed = now;
+        foreach (var waiter in entry.Attempting)
+            Grant(entry, waiter, now, actions);
+        entry.Attempting.Clear();
+        Settle(entry, now, actions);
+        Pump(now, actions);
+    }
+
+    /// <param name="retryAt">When to ask again a server that is full; null for every other failure.</param>
+    public void ConnectFailed(long claim, TimeSpan? retryAt, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Connecting) is not { } entry)
+            return;
+        if (retryAt is { } later && later > now)
+        {
+            _retryAt = later;
+            Postpone(entry, now, actions);
+        }
+        Fail(entry, now, actions);
+    }
+
+    /// <summary>A connection is over, and nobody asked for it: its leases end, nobody is granted it any more, and it is closed on this side, so that
+    /// its slot becomes free. No effect on one that is closing already.</summary>
+    public void Broken(long claim, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Open, ConnectionState.Idle, ConnectionState.Draining) is not { } entry)
+            return;
+        foreach (var lease in entry.Leases.Keys)
+        {
+            _leases.Remove(lease);
+            actions.Add(new ArbiterAction.Lose(lease, entry.Key, LossKind.Broken));
+        }
+        entry.Leases.Clear();
+        Close(entry, actions);
+    }
+
+    public void Closed(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Closing) is not { } entry)
+            return;
+        _entries.Remove(entry.Key);
+        Pump(now, actions);
+    }
+
+    /// <summary>Ends what has had its time: requests, leases, lingering and old connections; asks a full server again.</summary>
+    /// <param name="isWanted">Somebody else on this machine waits for a slot of this server.</param>
+    public void Tick(bool isWanted, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (_retryAt <= now)
+            _retryAt = null;
+        _wantedSince = isWanted ? _wantedSince ?? now : null;
+        // The bodies may change the table: a copy is looped over.
+        foreach (var entry in _entries.Values.ToArray())
+        {
+            Expire(entry.Attempting, entry.State == ConnectionState.Connecting ? RefusalKind.WaitedForAnswer : RefusalKind.WaitedForSlot, now, actions);
+            foreach (var (lease, holder) in entry.Leases.Where(pair => now - pair.Value.Since >= Rules.LongestLease).ToArray())
+            {
+                entry.Leases.Remove(lease);
+                _leases.Remove(lease);
+                actions.Add(new ArbiterAction.Lose(lease, entry.Key, LossKind.HeldTooLong));
+            }
+            if (entry.State == ConnectionState.Open && IsOld(entry, now))
+                entry.State = ConnectionState.Draining;
+            Settle(entry, now, actions);
+        }
+        for (var node = _queue.First; node is not null;)
+        {
+            var (waiter, next) = (node.Value, node.Next);
+            if (waiter.Deadline <= now)
+            {
+                actions.Add(Refusal(waiter, IsFull(now) ? RefusalKind.ServerFull : RefusalKind.WaitedForSlot, now));
+                _queue.Remove(node);
+            }
+            node = next;
+        }
+        Pump(now, actions);
+    }
+
+    /// <summary>Ends all leases and requests; what is connecting closes as soon as it is connected. No request is accepted afterwards.</summary>
+    public void Stop(TimeSpan now, List<ArbiterAction> actions)
+    {
+        _stopped = true;
+        _retryAt = null;
+        _leases.Clear();
+        foreach (var waiter in _queue)
+            actions.Add(new ArbiterAction.Fail(waiter.Number, waiter.Key));
+        _queue.Clear();
+        foreach (var entry in _entries.Values)
+        {
+            foreach (var waiter in entry.Attempting)
+                actions.Add(new ArbiterAction.Fail(waiter.Number, waiter.Key));
+            entry.Attempting.Clear();
+            entry.Leases.Clear();
+            Settle(entry, now, actions);
+        }
+    }
+
+    /// <summary>Whether a lease on this connection would need no new one.</summary>
+    public bool IsOpen(ConnectionKey key) => _entries.TryGetValue(key, out var entry) && entry.State is ConnectionState.Open or ConnectionState.Idle;
+
+    public IEnumerable<ConnectionReading> Read() => _entries.Values.Select(entry => new ConnectionReading(entry.Claim, entry.Key, entry.State, entry.Leases.Count, entry.Warm.Count,
+        [.. entry.Leases.Values.Select(holder => holder.Component).Order(StringComparer.Ordinal)], entry.Opened, entry.LastUsed));
+
+    private void Pump(TimeSpan now, List<ArbiterAction> actions)
+    {
+        while (_queue.First is { } first && Serve(first.Value, now, actions))
+            _queue.RemoveFirst();
+    }
+
+    /// <summary>False when the request has to go on waiting.</summary>
+    private bool Serve(ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (_entries.TryGetValue(request.Key, out var entry))
+            return Join(entry, request, now, actions);
+        if (IsFull(now))
+            return false;
+        if (_entries.Count < Rules.Budget)
+        {
+            Begin(request, actions);
+            return true;
+        }
+        return TakeOver(request) || MakeRoom(actions);
+    }
+
+    private bool Join(Entry entry, ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
+    {
+        switch (entry.State)
+        {
+            case ConnectionState.Open or ConnectionState.Idle when !IsOld(entry, now):
+                entry.State = ConnectionState.Open;
+                Grant(entry, request, now, actions);
+                return true;
+            case ConnectionState.Idle:
+                Close(entry, actions);
+                return false;
+            case ConnectionState.Claiming or ConnectionState.Connecting:
+            case ConnectionState.InLine when request.MayQueue:
+                entry.Attempting.Add(request);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void Begin(ConnectionRequest request, List<ArbiterAction> actions)
+    {
+        var entry = new Entry(++_lastClaim, request.Key) { Attempting = { request } };
+        _entries.Add(request.Key, entry);
+        if (Rules.IsCounted)
+        {
+            actions.Add(new ArbiterAction.ClaimSlot(entry.Claim, entry.Key));
+            return;
+        }
+        entry.State = ConnectionState.Connecting;
+        actions.Add(new ArbiterAction.Connect(entry.Claim, entry.Key, request.Number));
+    }
+
+    /// <summary>A place in line that nobody waits for any more is as good for another account.</summary>
+    private bool TakeOver(ConnectionRequest request)
+    {
+        if (!request.MayQueue || _entries.Values.FirstOrDefault(other => other.State == ConnectionState.InLine && other.Attempting.Count == 0) is not { } deserted)
+            return false;
+        _entries.Remove(deserted.Key);
+        deserted.Key = request.Key;
+        deserted.Attempting.Add(request);
+        _entries.Add(request.Key, deserted);
+        return true;
+    }
+
+    /// <summary>Closes a connection that nobody uses, one at a time. Always false: the request waits for its end.</summary>
+    private bool MakeRoom(List<ArbiterAction> actions)
+    {
+        if (_entries.Values.All(other => other.State != ConnectionState.Closing) && _entries.Values.FirstOrDefault(other => other.State == ConnectionState.Idle) is { } idle)
+            Close(idle, actions);
+        return false;
+    }
+
+    private void Grant(Entry entry, ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
+    {
+        entry.Leases.Add(request.Number, new Holder(request.Component, now));
+        entry.LastUsed = now;
+        if (request.KeepWarm)
+            entry.Warm.Add(request.Component);
+        else
+            entry.Warm.Remove(request.Component);
+        _leases.Add(request.Number, entry);
+        actions.Add(new ArbiterAction.Grant(request.Number, entry.Key));
+    }
+
+    /// <summary>The idle rule: a connection without a lease closes, unless it may stay.</summary>
+    private void Settle(Entry entry, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (entry.Leases.Count > 0 || entry.State is not (ConnectionState.Open or ConnectionState.Idle or ConnectionState.Draining))
+            return;
+        var mayStay = !_stopped && entry.State != ConnectionState.Draining && _wantedSince is null && !IsOld(entry, now)
+            && (entry.Warm.Count > 0 || now - entry.LastUsed < Rules.Linger);
+        if (mayStay)
+            entry.State = ConnectionState.Idle;
+        else
+            Close(entry, actions);
+    }
+
+    private static void Close(Entry entry, List<ArbiterAction> actions)
+    {
+        entry.State = ConnectionState.Closing;
+        actions.Add(new ArbiterAction.Close(entry.Claim, entry.Key));
+    }
+
+    private bool IsOld(Entry entry, TimeSpan now) =>
+        now - entry.Opened >= Rules.Lifetime || (_wantedSince is not null && now - entry.Opened >= Rules.LifetimeWhileWanted);
+
+    private bool IsFull(TimeSpan now) => _retryAt > now;
+
+    private void Fail(Entry entry, TimeSpan now, List<ArbiterAction> actions)
+    {
+        _entries.Remove(entry.Key);
+        foreach (var waiter in entry.Attempting)
+            actions.Add(new ArbiterAction.Fail(waiter.Number, entry.Key));
+        Pump(now, actions);
+    }
+
+    /// <summary>The server is full: whoever can wait for its next try goes back to the head of the queue, in order; the others are refused.</summary>
+    private void Postpone(Entry entry, TimeSpan now, List<ArbiterAction> actions)
+    {
+        for (var i = entry.Attempting.Count - 1; i >= 0; i--)
+        {
+            if (MustRefuse(entry.Attempting[i], now) is null)
+                _queue.AddFirst(entry.Attempting[i]);
+        }
+        foreach (var waiter in entry.Attempting)
+        {
+            if (MustRefuse(waiter, now) is { } kind)
+                actions.Add(Refusal(waiter, kind, now));
+        }
+        entry.Attempting.Clear();
+    }
+
+    /// <summary>Why a request cannot wait at all; null when it can.</summary>
+    private RefusalKind? MustRefuse(ConnectionRequest request, TimeSpan now) =>
+        IsFull(now) ? (!request.MayQueue || request.Deadline <= _retryAt ? RefusalKind.ServerFull : null)
+        : request.MayQueue ? null
+        : RefusalKind.Busy;
+
+    private void Expire(List<ConnectionRequest> waiters, RefusalKind kind, TimeSpan now, List<ArbiterAction> actions)
+    {
+        foreach (var waiter in waiters)
+        {
+            if (waiter.Deadline <= now)
+                actions.Add(Refusal(waiter, kind, now));
+        }
+        waiters.RemoveAll(waiter => waiter.Deadline <= now);
+    }
+
+    private ArbiterAction.Refuse Refusal(ConnectionRequest request, RefusalKind kind, TimeSpan now) => new(request.Number, kind,
+        new SlotReading(Rules.Budget, _entries.Count,
+            [.. _entries.Values.SelectMany(entry => entry.Leases.Values).Select(holder => holder.Component).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
+            _queue.Count(other => other != request), now - request.Since, kind == RefusalKind.ServerFull ? _retryAt : null));
+
+    private Entry? Find(long claim, params ReadOnlySpan<ConnectionState> states)
+    {
+        foreach (var entry in _entries.Values)
+        {
+            if (entry.Claim == claim)
+                return states.Contains(entry.State) ? entry : null;
+        }
+        return null;
+    }
+
+    private readonly record struct Holder(string Component, TimeSpan Since);
+
+    private sealed class Entry(long claim, ConnectionKey key)
+    {
+        public long Claim => claim;
+        public ConnectionKey Key { get; set; } = key;
+        public ConnectionState State { get; set; } = ConnectionState.Claiming;
+        public List<ConnectionRequest> Attempting { get; init; } = [];
+        public Dictionary<long, Holder> Leases { get; } = [];
+        public HashSet<string> Warm { get; } = new(StringComparer.Ordinal);
+        public TimeSpan Opened { get; set; }
+        public TimeSpan LastUsed { get; set; }
+    }
+}
+
+/// <param name="Number">One that was not used before, in this process.</param>
+/// <param name="MayQueue">False: refuse at once when the budget is used up, or the server is full. An attempt that is under way is awaited all the same.</param>
+/// <param name="Deadline">Monotonic time.</param>
+internal sealed record ConnectionRequest(long Number, ConnectionKey Key, string Component, bool KeepWarm, bool MayQueue, TimeSpan Deadline, TimeSpan Since);

@@ -1,0 +1,93 @@
+using System.Globalization;
+
+namespace Capstan.Nal.Arbiter.Journal;
+
+/// <summary>A record without an owner that could end its connection, under its name in the journal.</summary>
+internal readonly record struct Ghost(string Name, ConnectionRecord Record);
+
+/// <summary>What a logon has to know of the ghosts of its server.</summary>
+/// <param name="Account">Lower case.</param>
+/// <param name="KnownAccounts">Those whose secrets are at hand, lower case.</param>
+/// <param name="Slot">The slot that the logon will use.</param>
+/// <param name="IdleTime">After which the server ends a session that nobody uses.</param>
+internal sealed record GhostQuestion(string Account, IReadOnlySet<string> KnownAccounts, int Slot, string Boot, TimeSpan Uptime, DateTimeOffset Now, TimeSpan IdleTime);
+
+/// <summary>What is to be done with the ghosts of a server, by a logon there.</summary>
+/// <param name="Carry">Its session is ended by the logon itself; null when there is none.</param>
+/// <param name="First">A logon under its own account has to end it before: it uses the same slot. Null when there is none.</param>
+/// <param name="Gone">Over already, and why.</param>
+/// <param name="WithLogon">Over as soon as the logon works, and why.</param>
+/// <param name="Blocked">The slot cannot be used yet, because of this one; null when it can.</param>
+/// <param name="BlockedFor">How much longer.</param>
+internal sealed record GhostPlan(Ghost? Carry, Ghost? First, IReadOnlyList<(Ghost Ghost, string Why)> Gone, IReadOnlyList<(Ghost Ghost, string Why)> WithLogon, Ghost? Blocked, TimeSpan BlockedFor);
+
+/// <summary>How a connection ends that the server may still count although its owner is gone. These rules, and no others. Pure.</summary>
+/// <remarks>
+/// <para>The next working logon of the same account carries its session id, and the server ends it. An id counts for 7 days: after that the server may have
+/// given it to somebody else.</para>
+/// <para>Without such an id: one of this start of the machine ends with the next working logon, because the kernel answers for the dead process as soon as the link works;
+/// one of an earlier start is assumed gone when the machine has been up for as long as the server keeps what is idle.</para>
+/// </remarks>
+internal static class GhostRules
+{
+    public static readonly TimeSpan LongestId = TimeSpan.FromDays(7);
+
+    public static GhostPlan Plan(IEnumerable<Ghost> ghosts, GhostQuestion question)
+    {
+        Ghost? carry = null, first = null, blocked = null;
+        var blockedFor = TimeSpan.Zero;
+        var gone = new List<(Ghost, string)>();
+        var withLogon = new List<(Ghost, string)>();
+        // Its own slot's ghosts come first: the logon may carry one id only.
+        foreach (var ghost in ghosts.OrderBy(ghost => ghost.Record.Slot == question.Slot ? 0 : 1).ThenBy(ghost => ghost.Record.Opened))
+        {
+            var (record, isHere) = (ghost.Record, ghost.Record.Slot == question.Slot);
+            if (record.State == ConnectionStates.Abandoned)
+                gone.Add((ghost, "it was abandoned by hand"));
+            else if (HasId(record, question.Now) && IsAccount(record, question.Account))
+            {
+                if (carry is null)
+                    carry = ghost;
+                else if (isHere)
+                    first ??= ghost;
+            }
+            else if (HasId(record, question.Now) && question.KnownAccounts.Contains(record.Account.ToLowerInvariant()))
+            {
+                if (isHere)
+                    first ??= ghost;
+            }
+            else if (record.Boot == question.Boot)
+                withLogon.Add((ghost, "the server answered again, and this machine ends what its dead process left"));
+            else if (question.Uptime >= question.IdleTime)
+                gone.Add((ghost, string.Create(CultureInfo.InvariantCulture, $"assumed gone: this machine was started again, and has been up for longer than the {question.IdleTime.TotalMinutes:F0} min for which the server keeps what is idle")));
+            else if (isHere && question.IdleTime - question.Uptime > blockedFor)
+                (blocked, blockedFor) = (ghost, question.IdleTime - question.Uptime);
+        }
+        return new GhostPlan(carry, first, gone, withLogon, blocked, blockedFor);
+    }
+
+    /// <summary>What will end it, for people.</summary>
+    public static string NextStep(ConnectionRecord record, string boot, DateTimeOffset now, TimeSpan idleTime) =>
+        record.State == ConnectionStates.Abandoned ? "forgotten at the next connection to this server"
+        : HasId(record, now) ? $"ended by the next logon of {record.Account} at this server"
+        : record.Boot == boot ? "ends with the next working logon at this server"
+        : string.Create(CultureInfo.InvariantCulture, $"assumed gone when this machine has been up for {idleTime.TotalMinutes:F0} min");
+
+    /// <summary>A record from the future is of a clock that was wrong: its age is not known.</summary>
+    private static bool HasId(ConnectionRecord record, DateTimeOffset now) =>
+        record.Session is not (null or 0) && now - record.LastUsed <= LongestId && now - record.LastUsed >= -TimeSpan.FromHours(1);
+
+    private static bool IsAccount(ConnectionRecord record, string account) => string.Equals(record.Account, account, StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>States as the journal and <c>nal connections</c> show them.</summary>
+internal static class ConnectionStates
+{
+    public const string Waiting = "waiting";
+    public const string Connecting = "connecting";
+    public const string Open = "open";
+    public const string Idle = "idle";
+    public const string Closing = "closing";
+    public const string Ghost = "ghost";
+    public const string Abandoned = "abandoned";
+}

@@ -1,0 +1,290 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Capstan.Nal.Arbiter.Journal;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Nal.Arbiter.Machine;
+
+/// <summary>What a connection is opened for.</summary>
+/// <param name="Server">Canonical; null where the storage counts nobody.</param>
+/// <param name="Known">Every account of the server whose secret is at hand and that may be tried: its ghosts can be ended by a logon of their own.</param>
+/// <param name="Refused">Told when the server refuses such a logon.</param>
+internal sealed record OpeningOf(IStorageProvider Provider, string? Server, NalPath Path, ConnectionAccount? Account, IReadOnlyList<ConnectionAccount> Known, ServerTerms Terms,
+    string Component, Action<ConnectionAccount, NalException> Refused);
+
+/// <summary>Opens and closes the connections of this process among those of the machine: a slot before, a record before and after, ghosts on the way. Thread-safe.</summary>
+/// <param name="machine">Null: no slots and no journal.</param>
+internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, TimeProvider time, ILogger logger) : IDisposable
+{
+    private readonly ConcurrentDictionary<string, ServerSlots> _slots = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly ILogger _logger = logger;
+    private ConnectionJournal? _journal;
+
+    /// <summary>A free slot at once; null when others on this machine hold all, or wait for one.</summary>
+    /// <param name="account">The ghosts of this one are ended by a logon in their slot: such a slot comes first, and one with another's ghost last.</param>
+    /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: slots cannot be used here.</exception>
+    public Slot? TryClaim(string server, int budget, string account) => OnMachine(server, () =>
+    {
+        var ghosts = Ghosts(server).ToLookup(ghost => ghost.Record.Slot, ghost => string.Equals(ghost.Record.Account, account, StringComparison.OrdinalIgnoreCase));
+        return SlotsOf(server).TryTake(Enumerable.Range(0, budget).OrderBy(number => !ghosts.Contains(number) ? 1 : ghosts[number].All(isOwn => isOwn) ? 0 : 2));
+    });
+
+    /// <summary>As <see cref="ServerSlots.StandInLine"/>.</summary>
+    public IDisposable StandInLine(string server, int budget, Action<Slot?, Exception?> served) => SlotsOf(server).StandInLine(budget, served);
+
+    /// <summary>Whether somebody else on this machine waits for a slot of this server. False when that cannot be told.</summary>
+    public bool IsWanted(string server)
+    {
+        try
+        {
+            return _slots.TryGetValue(server, out var slots) && slots.IsWanted();
+        }
+        catch (IOException cause)
+        {
+            SlotsUnreadable(server, cause);
+            return false;
+        }
+    }
+
+    /// <summary>What other processes of this machine say in the journal of their connections to a server; empty when that cannot be read.</summary>
+    public IReadOnlyList<ConnectionRecord> OthersAt(string server)
+    {
+        try
+        {
+            return machine is null ? [] : [.. Journal().Read(server).Where(entry => entry.Record is { } record && record.Owner != Journal().Owner).Select(entry => entry.Record!)];
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            SlotsUnreadable(server, cause);
+            return [];
+        }
+    }
+
+    /// <summary>Opens a connection on a slot, ends the ghosts that use it, and writes what the journal has to know before and after.</summary>
+    /// <param name="slot">Null where nobody counts. Stays the caller's.</param>
+    /// <exception cref="NalException">As <see cref="IStorageProvider.ConnectAsync"/>; <see cref="NalError.WriteLocal"/> when the journal cannot be written: nothing is opened then;
+    /// <see cref="NalError.WaitForSlot"/> when the server still counts a ghost on this slot.</exception>
+    public async Task<KeptConnection> OpenAsync(OpeningOf opening, Slot? slot, CancellationToken cancellationToken)
+    {
+        if (machine is null || slot is null || opening.Server is not { } server)
+            return new KeptConnection(await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, opening.Account, Previous: null), cancellationToken), record: null);
+        var plan = PlanFor(opening, server, slot);
+        // Each pass ends a ghost, or an account that could end some.
+        while (plan.First is { } first)
+        {
+            if (await EndAsync(first, opening, cancellationToken) is { } refused)
+                opening = opening with { Known = [.. opening.Known.Where(account => account != refused)] };
+            plan = PlanFor(opening, server, slot);
+        }
+        if (plan.Blocked is { } blocked)
+        {
+            throw new NalException(NalError.WaitForSlot, string.Create(CultureInfo.InvariantCulture,
+                $"server {server} may still count a connection of {blocked.Record.Account} that this machine lost ({blocked.Name}, {blocked.Record.Opened:yyyy-MM-dd HH:mm}); "
+                + $"it is assumed gone in {Math.Ceiling(plan.BlockedFor.TotalMinutes):F0} min, or at once with: capstan nal drop {blocked.Name}"),
+                opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
+        }
+        var record = OnMachine(server, () => Journal().Create(NewRecord(opening, server, slot)));
+        IStorageConnection connection;
+        try
+        {
+            connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, opening.Account, PreviousOf(plan.Carry)), cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            GiveUp(record, failure);
+            throw;
+        }
+        var kept = new KeptConnection(connection, record);
+        try
+        {
+            OnMachine(server, () => record.Write(record.Record with
+            {
+                Session = connection.SessionId,
+                ServerGuid = connection.Identity?.Guid,
+                Address = connection.Identity?.Address,
+                State = ConnectionStates.Open,
+                NextStep = "closes after its last lease",
+                LastUsed = time.GetUtcNow(),
+            }, isDurable: true));
+            foreach (var (ghost, why) in plan.WithLogon)
+                Forget(ghost, why);
+            if (plan.Carry is { } carried)
+                Forget(carried, carried.Record.ServerGuid == connection.Identity?.Guid ? "the server was told its session id" : "another server answers at that name now");
+            return kept;
+        }
+        catch
+        {
+            await CloseAsync(kept);
+            throw;
+        }
+    }
+
+    /// <summary>Closes a connection. Its record goes only when the server confirmed the end; else it stays, as a ghost.</summary>
+    /// <returns>Whether the server confirmed it.</returns>
+    /// <exception cref="Exception">What the provider threw: not confirmed.</exception>
+    public async Task<bool> CloseAsync(KeptConnection kept)
+    {
+        var isConfirmed = false;
+        try
+        {
+            isConfirmed = await kept.Connection.CloseAsync(CancellationToken.None);
+        }
+        finally
+        {
+            if (kept.Record is { } record)
+                End(record, isConfirmed);
+        }
+        return isConfirmed;
+    }
+
+    /// <summary>Writes who uses a connection now, without waiting for the disk.</summary>
+    public void Note(KeptConnection kept, string state, int references, int persistence, IReadOnlyList<string> holders, DateTimeOffset lastUsed)
+    {
+        if (kept.Record is not { } record)
+            return;
+        var before = record.Record;
+        if (before.State == state && before.ReferenceCount == references && before.PersistenceCount == persistence && before.Holders.SequenceEqual(holders, StringComparer.Ordinal))
+            return;
+        try
+        {
+            record.Write(before with { State = state, ReferenceCount = references, PersistenceCount = persistence, Holders = holders, LastUsed = lastUsed }, isDurable: false);
+        }
+        catch (IOException cause)
+        {
+            JournalNotWritten(before.Server, cause);
+        }
+    }
+
+    public void Dispose() => _journal?.Dispose();
+
+    /// <summary>Ends a ghost of another account, or a second one of the same, by a logon of its own.</summary>
+    /// <returns>The account, when the server refuses it: it ends nothing any more. Null when the ghost is over.</returns>
+    private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, CancellationToken cancellationToken)
+    {
+        var own = opening.Account is { } same && IsNamed(same, ghost);
+        var account = own ? opening.Account! : opening.Known.First(known => IsNamed(known, ghost));
+        IStorageConnection connection;
+        try
+        {
+            connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, account, PreviousOf(ghost)), cancellationToken);
+        }
+        catch (NalException refusal) when (refusal.Error == NalError.Authenticate && !own)
+        {
+            opening.Refused(account, refusal);
+            return account;
+        }
+        if (!await connection.CloseAsync(CancellationToken.None))
+            CloseNotConfirmed(ghost.Record.Server, cause: null);
+        Forget(ghost, "a logon of its own told the server its session id");
+        return null;
+    }
+
+    private GhostPlan PlanFor(OpeningOf opening, string server, Slot slot) => OnMachine(server, () =>
+    {
+        var ghosts = Ghosts(server);
+        var known = opening.Known.Select(account => account.Name.ToLowerInvariant()).ToHashSet(StringComparer.Ordinal);
+        var plan = GhostRules.Plan(ghosts, new GhostQuestion(opening.Account?.Name ?? "", known, slot.Number, boot.Id, boot.Uptime(), time.GetUtcNow(), opening.Terms.IdleTime));
+        foreach (var (ghost, why) in plan.Gone)
+            Forget(ghost, why);
+        return plan;
+    });
+
+    private List<Ghost> Ghosts(string server) => [.. Journal().Read(server).Where(entry => entry.IsGhost).Select(entry => new Ghost(entry.Name, entry.Record!))];
+
+    private ConnectionRecord NewRecord(OpeningOf opening, string server, Slot slot)
+    {
+        var now = time.GetUtcNow();
+        using var process = Process.GetCurrentProcess();
+        return new ConnectionRecord
+        {
+            Path = opening.Path.ToString(),
+            Server = server,
+            Account = opening.Account?.Name ?? "",
+            Slot = slot.Number,
+            Owner = Journal().Owner,
+            Process = process.Id,
+            ProcessStart = process.StartTime.ToUniversalTime(),
+            Boot = boot.Id,
+            Holders = [opening.Component],
+            Opened = now,
+            LastUsed = now,
+            State = ConnectionStates.Connecting,
+            NextStep = "opens, or fails",
+        };
+    }
+
+    /// <summary>Nothing was opened, as far as the server answered; where it did not, it may count what this side knows nothing of.</summary>
+    private void GiveUp(RecordFile record, Exception failure)
+    {
+        var mayBeOpen = failure is not NalException { Completion: Completion.NotSent or Completion.Refused };
+        // One such ghost says as much as many: the next working logon ends them all.
+        var isKnown = mayBeOpen && Ghosts(record.Record.Server).Exists(ghost => ghost.Record.Session is null && ghost.Record.Boot == boot.Id && ghost.Record.Slot == record.Record.Slot);
+        End(record, isConfirmed: !mayBeOpen || isKnown);
+    }
+
+    private void End(RecordFile record, bool isConfirmed)
+    {
+        try
+        {
+            if (isConfirmed)
+                record.Delete();
+            else
+                record.Leave(record.Record with { State = ConnectionStates.Ghost, ReferenceCount = 0, PersistenceCount = 0, Holders = [], NextStep = GhostRules.NextStep(record.Record, boot.Id, time.GetUtcNow(), TimeSpan.FromMinutes(15)) });
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            // It stays as it was, and is a ghost when this process has ended.
+            JournalNotWritten(record.Record.Server, cause);
+        }
+    }
+
+    private void Forget(Ghost ghost, string why)
+    {
+        try
+        {
+            if (Journal().Read(ghost.Record.Server).FirstOrDefault(entry => entry.Name == ghost.Name && entry.IsGhost) is { } entry)
+                ConnectionJournal.Remove(entry);
+            GhostEnded(ghost.Name, ghost.Record.Server, why);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            JournalNotWritten(ghost.Record.Server, cause);
+        }
+    }
+
+    private static PreviousSession? PreviousOf(Ghost? ghost) => ghost?.Record is { Session: { } session } record ? new PreviousSession(session, record.ServerGuid) : null;
+
+    private static bool IsNamed(ConnectionAccount account, Ghost ghost) => string.Equals(account.Name, ghost.Record.Account, StringComparison.OrdinalIgnoreCase);
+
+    private ServerSlots SlotsOf(string server) => _slots.GetOrAdd(server, name => new ServerSlots(machine!.Slots, name));
+
+    private ConnectionJournal Journal()
+    {
+        lock (_gate)
+            return _journal ??= new ConnectionJournal(machine!);
+    }
+
+    private void OnMachine(string server, Action work) => OnMachine(server, () =>
+    {
+        work();
+        return true;
+    });
+
+    private T OnMachine<T>(string server, Func<T> work)
+    {
+        try
+        {
+            machine!.Prepare();
+            return work();
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(NalError.WriteLocal, $"no connection to {server} is opened, because it could not be written down on this machine: {cause.Message}; "
+                + $"make room, or make {machine!.Journal} and {machine.Slots} writable", machine.Journal, Completion.NotSent, isTransient: true, server, inner: cause);
+        }
+    }
+}

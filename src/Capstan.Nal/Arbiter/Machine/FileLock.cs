@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Capstan.Nal.Arbiter.Machine;
+
+/// <summary>An <c>flock</c> of one opening of a file: the kernel ends it with the process, whatever happens to that. Linux only.</summary>
+/// <remarks>The lock belongs to the opening: two in one process exclude each other as two processes do.</remarks>
+internal sealed partial class FileLock : IDisposable
+{
+    private const int Shared = 1;
+    private const int Exclusive = 2;
+    private const int WithoutWaiting = 4;
+    private const int Interrupted = 4;              // EINTR
+    private const int WouldBlock = 11;              // EWOULDBLOCK
+    private const int NoEntry = 2;                  // ENOENT
+    private const int Existing = 0x2 | 0x80000;     // O_RDWR | O_CLOEXEC
+    private const int ExistingOrNew = Existing | 0x40;
+    private const uint OwnerOnly = 0x180;           // 0600
+
+    private readonly SafeFileHandle _file;
+
+    private FileLock(SafeFileHandle file) => _file = file;
+
+    /// <summary>The file that is locked.</summary>
+    public SafeFileHandle File => _file;
+
+    /// <summary>Takes the lock at once, or not. The file is made when it is not there.</summary>
+    /// <exception cref="IOException">The file cannot be made or opened, or its file system has no locks.</exception>
+    public static FileLock? TryTake(string path, bool isShared = false) => Take(path, ExistingOrNew, (isShared ? Shared : Exclusive) | WithoutWaiting);
+
+    /// <summary>Waits for the lock, in the kernel, with the calling thread; nothing but the end of the other's lock ends the wait. The file is made when it is not there.</summary>
+    /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
+    public static FileLock Wait(string path, bool isShared = false) => Take(path, ExistingOrNew, isShared ? Shared : Exclusive)!;
+
+    /// <summary>Waits until nobody has the file locked exclusively; at once when there is no such file.</summary>
+    /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
+    public static void WaitForEnd(string path) => Take(path, Existing, Shared)?.Dispose();
+
+    /// <summary>Whether somebody has the file locked exclusively. False when it is not there.</summary>
+    /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
+    public static bool IsTaken(string path)
+    {
+        using var shared = Take(path, Existing, Shared | WithoutWaiting, out var isThere);
+        return isThere && shared is null;
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private static FileLock? Take(string path, int flags, int operation) => Take(path, flags, operation, out _);
+
+    /// <returns>Null when the file is not there, or somebody else has it.</returns>
+    /// <remarks>A plain <c>open</c>: that of the base library takes a lock of its own, which an exclusive one refuses.</remarks>
+    private static FileLock? Take(string path, int flags, int operation, out bool isThere)
+    {
+        var file = new SafeFileHandle(Open(path, flags, OwnerOnly), ownsHandle: true);
+        isThere = !file.IsInvalid;
+        if (!isThere)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            return error == NoEntry && flags == Existing ? null : throw Failure(path, "opened", error);
+        }
+        while (Flock(file, operation) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error == Interrupted)
+                continue;
+            file.Dispose();
+            return error == WouldBlock ? null : throw Failure(path, "locked", error);
+        }
+        return new FileLock(file);
+    }
+
+    private static IOException Failure(string path, string what, int error) => new($"{path} cannot be {what}: {Marshal.GetPInvokeErrorMessage(error)}", error);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Open(string path, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Flock(SafeFileHandle file, int operation);
+}

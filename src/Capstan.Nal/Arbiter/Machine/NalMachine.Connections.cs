@@ -1,0 +1,70 @@
+using Capstan.Nal.Arbiter.Journal;
+
+namespace Capstan.Nal.Arbiter.Machine;
+
+/// <summary>One connection of this machine, as its journal has it.</summary>
+/// <param name="Record">Its name: what <see cref="NalMachine.Drop"/> takes.</param>
+/// <param name="State"><c>connecting</c>, <c>open</c>, <c>idle</c>, <c>closing</c>; <c>ghost</c>: its owner is gone, and the server may still count it; <c>abandoned</c>:
+/// a ghost that somebody dropped; <c>unreadable</c>: the next step says why.</param>
+/// <param name="SessionId">The server's; null where it is not known.</param>
+/// <param name="ProcessId">Of the owner, for display; null for a record that cannot be read.</param>
+/// <param name="NextStep">What happens to it next, or what to do.</param>
+public sealed record MachineConnection(string Record, string Path, string Server, string Account, string State, int ReferenceCount, int PersistenceCount,
+    IReadOnlyList<string> Holders, ulong? SessionId, int? ProcessId, DateTimeOffset? Opened, DateTimeOffset? LastUsed, string NextStep);
+
+public sealed partial class NalMachine
+{
+    /// <summary>The connections of all processes of this machine, ghosts too. Reads only; counts and holders are at most a second old.</summary>
+    /// <exception cref="NalException"><see cref="NalError.ReadLocal"/>, or <see cref="NalError.AccessDenied"/>: the journal cannot be read.</exception>
+    public IReadOnlyList<MachineConnection> Connections(DateTimeOffset now)
+    {
+        try
+        {
+            return [.. ConnectionJournal.Read(this).Select(entry => Show(entry, now))];
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(cause is IOException ? NalError.ReadLocal : NalError.AccessDenied, $"the journal of connections in {Journal} cannot be read: {cause.Message}",
+                Journal, Completion.NotSent, inner: cause);
+        }
+    }
+
+    /// <summary>Gives a ghost up: it keeps no slot any more, and is forgotten at the next connection to its server. The server may count it until its own time limit.</summary>
+    /// <param name="record">Its name, as <see cref="Connections"/> gives it.</param>
+    /// <exception cref="NalException"><see cref="NalError.NotFound"/>: no such record; <see cref="NalError.Conflict"/>: its owner lives, and closes it;
+    /// <see cref="NalError.WriteLocal"/>.</exception>
+    public void Drop(string record)
+    {
+        try
+        {
+            var entry = ConnectionJournal.Read(this).FirstOrDefault(entry => entry.Name == record)
+                ?? throw new NalException(NalError.NotFound, $"the journal has no record {record}: capstan nal connections shows those that it has", record, Completion.NotSent);
+            if (entry.Record is { } held && !entry.IsGhost)
+            {
+                throw new NalException(NalError.Conflict, $"{record} is in use by process {held.Process} ({string.Join(", ", held.Holders)}), which closes it; only what its owner left behind can be dropped",
+                    record, Completion.NotSent);
+            }
+            if (entry.Record is { } ghost)
+                File.WriteAllBytes(entry.File, RecordText.Write(ghost with { State = ConnectionStates.Abandoned, NextStep = "dropped by hand" }));
+            else
+                ConnectionJournal.Remove(entry);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(NalError.WriteLocal, $"{record} cannot be changed: {cause.Message}", record, Completion.NotSent, inner: cause);
+        }
+    }
+
+    private static MachineConnection Show(JournalEntry entry, DateTimeOffset now)
+    {
+        if (entry.Record is not { } record)
+        {
+            return new MachineConnection(entry.Name, entry.File, "", "", "unreadable", 0, 0, [], null, null, null, null,
+                $"{entry.Problem}; it blocks nothing: look at {entry.File}, then capstan nal drop {entry.Name}");
+        }
+        var isGhost = entry.IsGhost && record.State != ConnectionStates.Abandoned;
+        return new MachineConnection(entry.Name, record.Path, record.Server, record.Account, isGhost ? ConnectionStates.Ghost : record.State,
+            isGhost ? 0 : record.ReferenceCount, isGhost ? 0 : record.PersistenceCount, isGhost ? [] : record.Holders, record.Session, record.Process, record.Opened, record.LastUsed,
+            entry.IsGhost ? GhostRules.NextStep(record, Boot.Current.Id, now, new ServerTerms().IdleTime) : record.NextStep);
+    }
+}

@@ -1,0 +1,218 @@
+using System.Globalization;
+using System.Text;
+
+namespace Capstan.Nal.Arbiter.Machine;
+
+/// <summary>A slot that this process holds. Disposing it gives it back; so does the end of the process.</summary>
+internal sealed class Slot(int number, FileLock held) : IDisposable
+{
+    /// <summary>From 0; below the budget of the server when it was taken.</summary>
+    public int Number => number;
+
+    public void Dispose() => held.Dispose();
+}
+
+/// <summary>The slots of one server on this machine, and the line of processes that wait for one. Thread-safe.</summary>
+/// <remarks>
+/// <para>Whoever waits draws a ticket and waits for the end of the one before it, in the kernel: in turn, without asking again and again, and no ticket of a dead
+/// process is in the way. The first in line then waits for whichever slot comes free.</para>
+/// <para>A wait in the kernel cannot be called off. What nobody wants any more goes on standing, and gives back what it gets; there is one such thread for each slot,
+/// and one for each place in line, however often callers come and go.</para>
+/// </remarks>
+internal sealed class ServerSlots
+{
+    private readonly SlotFiles _files;
+    private readonly Lock _gate = new();
+    private readonly HashSet<int> _watched = [];
+    private Turn? _first;
+
+    public ServerSlots(string slots, string server)
+    {
+        _files = new SlotFiles(slots, server);
+        Directory.CreateDirectory(_files.Directory);
+    }
+
+    /// <summary>A free slot at once, unless there is none or somebody waits: nobody is overtaken.</summary>
+    /// <param name="order">The slots to try, in this order.</param>
+    /// <exception cref="IOException">The slots cannot be used.</exception>
+    /// <exception cref="UnauthorizedAccessException">As above.</exception>
+    public Slot? TryTake(IEnumerable<int> order)
+    {
+        // While this is held nobody enters the line.
+        using var nobodyWaits = FileLock.TryTake(_files.Waiting);
+        return nobodyWaits is null ? null : TryEach(order);
+    }
+
+    /// <summary>Stands in line for one of the first <paramref name="budget"/> slots.</summary>
+    /// <param name="served">Called once, from a thread of the line, with the slot or with why there is none; not after the place was left.</param>
+    public IDisposable StandInLine(int budget, Action<Slot?, Exception?> served)
+    {
+        var turn = new Turn(this, budget, served);
+        Begin("line", turn.Run);
+        return turn;
+    }
+
+    /// <summary>Whether somebody on this machine waits for a slot of this server.</summary>
+    public bool IsWanted()
+    {
+        using var nobodyWaits = FileLock.TryTake(_files.Waiting);
+        return nobodyWaits is null;
+    }
+
+    private Slot? TryEach(IEnumerable<int> order)
+    {
+        foreach (var number in order)
+        {
+            if (FileLock.TryTake(_files.Slot(number)) is { } held)
+                return new Slot(number, held);
+        }
+        return null;
+    }
+
+    /// <summary>Lets a thread wait for a slot, unless one does already, and gives what it gets to the first in line of that moment.</summary>
+    private void Watch(int number)
+    {
+        lock (_gate)
+        {
+            if (!_watched.Add(number))
+                return;
+        }
+        Begin("slot", () =>
+        {
+            FileLock? held = null;
+            Exception? failure = null;
+            try
+            {
+                held = FileLock.Wait(_files.Slot(number));
+            }
+            catch (IOException cause)
+            {
+                failure = cause;
+            }
+            Turn? first;
+            lock (_gate)
+            {
+                _watched.Remove(number);
+                first = _first;
+            }
+            if (first is null || !first.Offer(held is null ? null : new Slot(number, held), failure))
+                held?.Dispose();
+        });
+    }
+
+    private static void Begin(string what, Action work) =>
+        new Thread(() => work(), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"capstan {what}" }.Start();
+
+    /// <summary>One place in line, from the ticket to the slot.</summary>
+    private sealed class Turn(ServerSlots slots, int budget, Action<Slot?, Exception?> served) : IDisposable
+    {
+        private readonly Lock _gate = new();
+        private FileLock? _waiting;
+        private FileLock? _ticket;
+        private string? _ticketPath;
+        private bool _isOver;
+
+        public void Run()
+        {
+            try
+            {
+                if (!Enter(out var ticket))
+                    return;
+                while (slots._files.HighestTicketBelow(ticket) is { } before)
+                {
+                    var path = slots._files.Ticket(before);
+                    FileLock.WaitForEnd(path);
+                    // Its owner is served, or dead. The number never comes again.
+                    File.Delete(path);
+                    if (_isOver)
+                        return;
+                }
+                BeFirst();
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                Offer(null, failure);
+            }
+        }
+
+        /// <summary>Takes what the turn was for. False when it is over: the slot stays the giver's.</summary>
+        public bool Offer(Slot? slot, Exception? failure)
+        {
+            lock (_gate)
+            {
+                if (_isOver)
+                    return false;
+                Leave();
+            }
+            served(slot, failure);
+            return true;
+        }
+
+        public void Dispose()
+        {
+            lock (_gate)
+                Leave();
+        }
+
+        /// <summary>Draws a ticket. False when the place was left before.</summary>
+        private bool Enter(out long ticket)
+        {
+            var waiting = FileLock.Wait(slots._files.Waiting, isShared: true);
+            lock (_gate)
+            {
+                _waiting = waiting;
+                ticket = 0;
+                if (_isOver)
+                {
+                    waiting.Dispose();
+                    return false;
+                }
+            }
+            using var line = FileLock.Wait(slots._files.Line);
+            Span<byte> text = stackalloc byte[20];
+            var length = RandomAccess.Read(line.File, text, fileOffset: 0);
+            // Nothing, or what is no number, is a line that begins, behind whoever stands there.
+            _ = long.TryParse(text[..length], NumberStyles.None, CultureInfo.InvariantCulture, out var last);
+            ticket = Math.Max(last, slots._files.HighestTicketBelow(long.MaxValue) ?? 0) + 1;
+            RandomAccess.Write(line.File, Encoding.ASCII.GetBytes(ticket.ToString("D19", CultureInfo.InvariantCulture)), fileOffset: 0);
+            lock (_gate)
+            {
+                if (_isOver)
+                    return false;
+                _ticketPath = slots._files.Ticket(ticket);
+                _ticket = FileLock.Wait(_ticketPath);
+            }
+            return true;
+        }
+
+        private void BeFirst()
+        {
+            lock (slots._gate)
+                slots._first = this;
+            if (slots.TryEach(Enumerable.Range(0, budget)) is { } free)
+            {
+                if (!Offer(free, null))
+                    free.Dispose();
+                return;
+            }
+            for (var number = 0; number < budget; number++)
+                slots.Watch(number);
+        }
+
+        private void Leave()
+        {
+            _isOver = true;
+            lock (slots._gate)
+            {
+                if (slots._first == this)
+                    slots._first = null;
+            }
+            if (_ticket is not null)
+                File.Delete(_ticketPath!);
+            _ticket?.Dispose();
+            _ticket = null;
+            _waiting?.Dispose();
+            _waiting = null;
+        }
+    }
+}
