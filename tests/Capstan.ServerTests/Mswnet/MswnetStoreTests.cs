@@ -33,7 +33,7 @@ public sealed class MswnetStoreTests(SharedSamba samba) : StoreConformance, ICla
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(_folder, (UnixFileMode)0b111_111_111);
         var path = NalPath.Parse(FormattableString.Invariant($"smb://127.0.0.1:{samba.Server.Port}/cap/{folder}/"));
-        _connection = await new MswnetProvider(TimeProvider.System).ConnectAsync(new ConnectRequest(path, SharedSamba.Account("capa"), null), CancellationToken.None);
+        _connection = await new MswnetProvider(TimeProvider.System).ConnectAsync(new ConnectRequest(path, SharedSamba.Account("capa"), Previous: null), CancellationToken.None);
         return await _connection.OpenAsync(path, CancellationToken.None);
     }
 

@@ -45,12 +45,69 @@ public sealed class SharedConnectionTests : IAsyncDisposable
     public async Task A_full_server_is_a_refusal_with_reading_and_next_try()
     {
         _server.MaxConnections = 0;
-        var result = await _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None);
+        var result = await _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM", Wait: TimeSpan.Zero), None);
         Assert.False(result.TryGetLease(out _, out var refusal));
         Assert.Contains("server fs1 is full (0 of 0 connections); next try 12:00:", refusal.Reason, StringComparison.Ordinal);
-        Assert.InRange(refusal.NextTry!.Value - _time.GetUtcNow(), TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(45));
+        Assert.InRange(refusal.NextTry!.Value - _time.GetUtcNow(), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3));
         Assert.Equal(NalError.ServerFull, Assert.Single(refusal.Trace.Candidates).Error);
         Assert.Equal(refusal.NextTry, refusal.Trace.NextTry);
+    }
+
+    [Fact]
+    public async Task A_full_server_is_asked_again_by_itself_and_nothing_is_held_meanwhile()
+    {
+        _server.MaxConnections = 0;
+        _arbiter.SetServer("fs1:445", new ServerTerms { MeanHold = TimeSpan.FromSeconds(10) });
+        var waiting = _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None).AsTask();
+        await _server.Refused;
+        // Whoever cannot wait is told at once, without a try.
+        Assert.NotNull((await _arbiter.AcquireAsync(Share, new LeasePurpose("APM", Wait: TimeSpan.Zero), None)).Refusal);
+        Assert.Equal((1, 0), (_server.Attempts, _arbiter.Connections().Count));
+        _server.MaxConnections = 1;
+        _time.Advance(TimeSpan.FromSeconds(15));
+        await using var lease = (await waiting).Lease!;
+        Assert.Equal(2, _server.Attempts);
+    }
+
+    [Fact]
+    public async Task A_lease_that_is_held_too_long_ends_without_its_holder()
+    {
+        await using var lease = (await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None)).Lease!;
+        _time.Advance(TimeSpan.FromHours(1));
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await lease.Store.StatAsync(StorePath.Parse("a"), None));
+        Assert.Contains("held for longer than 60 min", thrown.Message, StringComparison.Ordinal);
+        await _server.Closed(1);
+    }
+
+    [Fact]
+    public async Task Two_passwords_under_one_name_share_no_connection()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal) { ["capa"] = "right" };
+        await using var lease = (await _arbiter.AcquireAsync(Share, As("capa", "right"), None)).Lease!;
+        var wrong = _arbiter.AcquireAsync(Share, As("capa", "wrong"), None).AsTask();
+        await lease.DisposeAsync();
+        Assert.Equal(NalError.Authenticate, (await Assert.ThrowsAsync<NalException>(() => wrong)).Error);
+    }
+
+    [Fact]
+    public async Task A_server_under_another_of_its_names_is_the_same_server()
+    {
+        _arbiter.SetServer("fs1:445", new ServerTerms { Aliases = ["fs2:445"] });
+        await using var one = (await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None)).Lease!;
+        await using var two = (await _arbiter.AcquireAsync(Other, new LeasePurpose("two"), None)).Lease!;
+        Assert.Equal(1, _server.OpenConnections);
+    }
+
+    [Fact]
+    public async Task A_server_that_licenses_devices_keeps_a_connection_for_a_while()
+    {
+        _arbiter.SetServer("fs1:445", new ServerTerms { Linger = TimeSpan.FromSeconds(60) });
+        await (await _arbiter.AcquireAsync(Share, new LeasePurpose("one"), None)).Lease!.DisposeAsync();
+        Assert.Equal("idle", Assert.Single(_arbiter.Connections()).State);
+        _time.Advance(TimeSpan.FromSeconds(59));
+        Assert.Equal(1, _server.OpenConnections);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await _server.Closed(1);
     }
 
     [Fact]
@@ -232,6 +289,8 @@ public sealed class SharedConnectionTests : IAsyncDisposable
         Assert.Equal(NalError.Connect, thrown.Error);
         Assert.Contains("a surprise", thrown.Message, StringComparison.Ordinal);
     }
+
+    private static LeasePurpose As(string account, string password) => new("nal") { Accounts = [new ConnectionAccount(account, new Secret(password))] };
 
     /// <summary>As a mount whose server has gone: nothing answers, and nobody looks at the token.</summary>
     private sealed class HangingRoots : IStorageProvider, IStorageConnection
