@@ -219,7 +219,7 @@ public sealed partial class ConnectionArbiter
         try
         {
             var provider = _providers[key.Provider];
-            var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
+            var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, () => KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
                 (account, refusal) => Stop(key.Server!, account, refusal));
             var kept = await _keeper.OpenAsync(opening, desk.SlotOf(claim), _stopping.Token);
             ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);

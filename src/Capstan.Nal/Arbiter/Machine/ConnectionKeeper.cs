@@ -10,9 +10,9 @@ namespace Capstan.Nal.Arbiter.Machine;
 
 /// <summary>What a connection is opened for.</summary>
 /// <param name="Server">Canonical; null where the storage counts nobody.</param>
-/// <param name="Known">Every account of the server whose secret is at hand and that may be tried: its ghosts can be ended by a logon of their own.</param>
+/// <param name="Known">Gives every account of the server whose secret is at hand and that may be tried: its ghosts can be ended by a logon of their own.</param>
 /// <param name="Refused">Told when the server refuses such a logon.</param>
-internal sealed record OpeningOf(IStorageProvider Provider, string? Server, NalPath Path, ConnectionAccount? Account, IReadOnlyList<ConnectionAccount> Known, ServerTerms Terms,
+internal sealed record OpeningOf(IStorageProvider Provider, string? Server, NalPath Path, ConnectionAccount? Account, Func<IReadOnlyList<ConnectionAccount>> Known, ServerTerms Terms,
     string Component, Action<ConnectionAccount, NalException> Refused);
 
 /// <summary>Opens and closes the connections of this process among those of the machine: a slot before, a record before and after, ghosts on the way. Thread-safe.</summary>
@@ -77,7 +77,10 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         while (plan.First is { } first)
         {
             if (await EndAsync(first, opening, cancellationToken) is { } refused)
-                opening = opening with { Known = [.. opening.Known.Where(account => account != refused)] };
+            {
+                var before = opening.Known;
+                opening = opening with { Known = () => [.. before().Where(account => account != refused)] };
+            }
             plan = PlanFor(opening, server, slot);
         }
         if (plan.Blocked is { } blocked)
@@ -166,7 +169,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, CancellationToken cancellationToken)
     {
         var own = opening.Account is { } same && IsNamed(same, ghost);
-        var account = own ? opening.Account! : opening.Known.First(known => IsNamed(known, ghost));
+        var account = own ? opening.Account! : opening.Known().First(known => IsNamed(known, ghost));
         IStorageConnection connection;
         try
         {
@@ -186,7 +189,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     private GhostPlan PlanFor(OpeningOf opening, string server, Slot slot) => OnMachine(server, () =>
     {
         var ghosts = Ghosts(server);
-        var known = opening.Known.Select(account => account.Name.ToLowerInvariant()).ToHashSet(StringComparer.Ordinal);
+        var known = ghosts.Count == 0 ? [] : opening.Known().Select(account => account.Name.ToLowerInvariant()).ToHashSet(StringComparer.Ordinal);
         var plan = GhostRules.Plan(ghosts, new GhostQuestion(opening.Account?.Name ?? "", known, slot.Number, boot.Id, boot.Uptime(), time.GetUtcNow(), opening.Terms.IdleTime));
         foreach (var (ghost, why) in plan.Gone)
             Forget(ghost, why);

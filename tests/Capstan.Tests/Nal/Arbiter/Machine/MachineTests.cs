@@ -1,0 +1,274 @@
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Arbiter.Journal;
+using Capstan.Nal.Arbiter.Machine;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.Testing;
+using Capstan.Testing.Stores;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Tests.Nal.Arbiter.Machine;
+
+/// <summary>Several arbiters on one machine: each stands for a process, and shares nothing with the others but the machine's directories.</summary>
+public sealed class MachineTests : IAsyncDisposable
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+    private static readonly NalPath Share = NalPath.Parse("smb://fs1/cap/");
+    private static readonly DateTimeOffset Start = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("capstan-machine-");
+    private readonly NalMachine _machine;
+    private readonly ManualTime _time = new(Start);
+    private readonly MemoryProvider _server;
+    private readonly List<ConnectionArbiter> _arbiters = [];
+    private TimeSpan _uptime = TimeSpan.FromMinutes(5);
+
+    public MachineTests()
+    {
+        _machine = NalMachine.At(_directory.FullName);
+        _server = new MemoryProvider("MSWNET", _time) { Guid = new Guid(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11) };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var arbiter in _arbiters)
+            await arbiter.DisposeAsync();
+        Assert.Equal(0, _server.OpenConnections);
+        _directory.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task The_budget_is_the_machines_and_those_who_wait_are_served()
+    {
+        var (one, two) = (New(), New());
+        var lease = await LeaseAsync(one, "CCIM");
+        var waiting = two.AcquireAsync(Share, new LeasePurpose("APM"), None).AsTask();
+        await WaitingAsync();
+        Assert.Equal(1, _server.OpenConnections);
+        await lease.DisposeAsync();
+        await using var late = (await waiting).Lease!;
+        Assert.Equal((1, 2), (_server.PeakConnections, _server.Attempts));
+    }
+
+    [Fact]
+    public async Task Whoever_cannot_wait_is_told_who_has_the_slot()
+    {
+        var (one, two) = (New(), New());
+        await using var lease = await LeaseAsync(one, "CCIM");
+        var refusal = (await two.AcquireAsync(Share, new LeasePurpose("nal", Wait: TimeSpan.Zero), None)).Refusal!;
+        Assert.Contains($"no slot on fs1:445 is free (1 of 1 held by CCIM of process {Environment.ProcessId}", refusal.Reason, StringComparison.Ordinal);
+        Assert.Equal(NalError.WaitForSlot, Assert.Single(refusal.Trace.Candidates).Error);
+    }
+
+    [Fact]
+    public async Task A_connection_that_only_lingers_gives_way_to_another_process_within_a_beat()
+    {
+        var (one, two) = (New(), New());
+        await (await LeaseAsync(one, "CCIM", keepWarm: true)).DisposeAsync();
+        Assert.Equal("idle", Assert.Single(one.Connections()).State);
+        var waiting = two.AcquireAsync(Share, new LeasePurpose("APM"), None).AsTask();
+        await WaitingAsync();
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await using var lease = (await waiting).Lease!;
+        Assert.Empty(one.Connections());
+    }
+
+    [Fact]
+    public async Task The_record_is_there_before_the_connection_and_goes_with_its_confirmed_end()
+    {
+        var arbiter = New();
+        _server.OnConnect = (_, _) =>
+        {
+            Assert.Equal(("connecting", null), (Records()[0].Record!.State, Records()[0].Record!.Session));
+            return Task.CompletedTask;
+        };
+        await using (var lease = await LeaseAsync(arbiter, "CCIM"))
+        {
+            var entry = Assert.Single(Records());
+            Assert.Equal(("SMSClient_ABC/Resource0", true, false), (entry.Name, entry.IsOwned, entry.IsGhost));
+            Assert.Equal(("open", 1ul, "fs1:445", _server.Guid, Environment.ProcessId), (entry.Record!.State, entry.Record.Session, entry.Record.Server, entry.Record.ServerGuid, entry.Record.Process));
+            _time.Advance(TimeSpan.FromSeconds(1));
+            Assert.Equal((1, "CCIM"), (Records()[0].Record!.ReferenceCount, Assert.Single(Records()[0].Record!.Holders)));
+        }
+        Assert.Empty(Records());
+    }
+
+    [Fact]
+    public async Task A_close_that_is_not_confirmed_leaves_a_ghost_and_the_next_logon_ends_it()
+    {
+        var arbiter = New();
+        var lease = await LeaseAsync(arbiter, "CCIM");
+        var ghost = _server.AddGhost("SMSClient_ABC");
+        _server.Break(new NalException(NalError.Connect, "the cable was cut"));
+        await lease.DisposeAsync();
+        var entry = Assert.Single(Records());
+        Assert.Equal(("ghost", true), (entry.Record!.State, entry.IsGhost));
+        // What the server counts is this session.
+        Rewrite(entry, entry.Record with { Session = ghost });
+        await using var next = await LeaseAsync(arbiter, "CCIM");
+        Assert.Equal(1, _server.OpenConnections);
+        Assert.Equal("open", Assert.Single(Records()).Record!.State);
+    }
+
+    [Fact]
+    public async Task What_a_dead_process_left_is_ended_by_the_next_logon_of_its_account()
+    {
+        Crashed("SMSClient_ABC", _server.AddGhost("SMSClient_ABC"));
+        await using var lease = await LeaseAsync(New(), "CCIM");
+        Assert.Equal((1, 1), (_server.OpenConnections, _server.PeakConnections));
+        Assert.Equal("open", Assert.Single(Records()).Record!.State);
+    }
+
+    [Fact]
+    public async Task What_a_dead_process_left_under_another_account_is_ended_by_a_logon_of_that()
+    {
+        Crashed("old", _server.AddGhost("old"));
+        var arbiter = New();
+        arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC"), Account("old")]);
+        await using var lease = await LeaseAsync(arbiter, "CCIM");
+        Assert.Equal(["old", "SMSClient_ABC"], _server.Logons);
+        Assert.Equal((1, 1), (_server.OpenConnections, _server.PeakConnections));
+    }
+
+    [Fact]
+    public async Task An_account_that_cannot_end_its_ghost_any_more_is_tried_once_and_stopped()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal) { ["smsclient_abc"] = "secret" };
+        Crashed("old", 77);
+        var arbiter = New();
+        arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC"), Account("old")]);
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Empty(Records());
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Equal(["old", "SMSClient_ABC", "SMSClient_ABC"], _server.Logons);
+    }
+
+    [Fact]
+    public async Task A_ghost_without_an_id_of_an_earlier_start_keeps_its_slot_until_the_servers_idle_time_is_over()
+    {
+        Crashed("SMSClient_ABC", session: null, boot: "an earlier one");
+        var arbiter = New();
+        var refusal = (await arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None)).Refusal!;
+        Assert.Contains("it is assumed gone in 10 min, or at once with: capstan nal drop SMSClient_ABC/Resource0", refusal.Reason, StringComparison.Ordinal);
+        Assert.Equal(0, _server.Attempts);
+        _uptime = TimeSpan.FromMinutes(15);
+        await using var lease = await LeaseAsync(arbiter, "CCIM");
+        Assert.Equal("open", Assert.Single(Records()).Record!.State);
+    }
+
+    [Theory, InlineData("nonsense"), InlineData(""), InlineData("{}\ncheck 0123456789abcdef\n")]
+    public async Task A_record_that_cannot_be_read_stays_visible_and_blocks_nobody(string text)
+    {
+        Crashed("SMSClient_ABC", 1);
+        await File.WriteAllTextAsync(Records()[0].File, text, None);
+        await (await LeaseAsync(New(), "CCIM")).DisposeAsync();
+        var entry = Assert.Single(Records());
+        Assert.Null(entry.Record);
+        Assert.NotEmpty(entry.Problem);
+    }
+
+    [Fact]
+    public async Task Nothing_is_opened_that_cannot_be_written_down()
+    {
+        _machine.Prepare();
+        await File.WriteAllTextAsync(Path.Combine(_machine.Journal, "Connections"), "in the way", None);
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Equal(NalError.WriteLocal, thrown.Error);
+        Assert.Equal(0, _server.Attempts);
+    }
+
+    [Fact]
+    public async Task A_refused_account_is_tried_once_whoever_asks_and_again_after_a_week_or_when_a_person_wants_it()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var process = 0; process < 3; process++)
+            await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Single(_server.Logons);
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Equal(NalError.Authenticate, thrown.Error);
+        Assert.Contains("has refused every account that is known for it (SMSClient_ABC)", thrown.Message, StringComparison.Ordinal);
+
+        _time.Advance(TimeSpan.FromDays(8));
+        await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Equal(2, _server.Logons.Count);
+
+        _server.Passwords = null;
+        var arbiter = New();
+        arbiter.ResumeAccounts("fs1:445");
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        await (await LeaseAsync(New(), "CCIM")).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_clock_that_was_a_year_ahead_stops_an_account_for_a_week_and_not_for_a_year()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal);
+        _time.Jump(Start.AddYears(1));
+        await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        _time.Jump(Start);
+        await Assert.ThrowsAsync<NalException>(async () => await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        _time.Jump(Start.AddDays(8));
+        _server.Passwords = null;
+        await (await LeaseAsync(New(), "CCIM")).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Five_hundred_accounts_are_tried_each_once_and_then_none()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal);
+        var arbiter = New();
+        arbiter.SetAccounts("fs1:445", [.. Enumerable.Range(0, 500).Select(number => Account($"a{number}"))]);
+        await Assert.ThrowsAsync<NalException>(async () => await arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        await Assert.ThrowsAsync<NalException>(async () => await arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Equal(500, _server.Logons.Count);
+        Assert.Empty(Records());
+    }
+
+    private ConnectionArbiter New()
+    {
+        var arbiter = new ConnectionArbiter([_server], new ArbiterOptions { Machine = _machine, OrderSeed = "device" }, new Boot("this start", () => _uptime), _time, new Random(1), NullLoggerFactory.Instance);
+        arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC")]);
+        _arbiters.Add(arbiter);
+        return arbiter;
+    }
+
+    private static ConnectionAccount Account(string name) => new(name, new Secret("secret"));
+
+    private static async Task<Lease> LeaseAsync(ConnectionArbiter arbiter, string component, bool keepWarm = false) =>
+        (await arbiter.AcquireAsync(Share, new LeasePurpose(component, keepWarm), None)).Lease!;
+
+    private IReadOnlyList<JournalEntry> Records() => ConnectionJournal.Read(_machine);
+
+    private static void Rewrite(JournalEntry entry, ConnectionRecord record) => File.WriteAllBytes(entry.File, RecordText.Write(record));
+
+    /// <summary>What a process leaves that was killed.</summary>
+    private void Crashed(string account, ulong? session, string boot = "this start")
+    {
+        _machine.Prepare();
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(new ConnectionRecord
+        {
+            Path = Share.ToString(),
+            Server = "fs1:445",
+            Account = account,
+            Session = session,
+            ServerGuid = _server.Guid,
+            Slot = 0,
+            Owner = journal.Owner,
+            Process = 4711,
+            ProcessStart = Start,
+            Boot = boot,
+            Opened = Start,
+            LastUsed = Start,
+            State = session is null ? "connecting" : "open",
+            NextStep = "",
+        });
+    }
+
+    private async Task WaitingAsync()
+    {
+        while (!Directory.Exists(Path.Combine(_machine.Slots, "fs1%3A445")) || Directory.GetFiles(Path.Combine(_machine.Slots, "fs1%3A445"), "ticket-*").Length == 0)
+            await Task.Yield();
+    }
+}
