@@ -17,7 +17,9 @@ public sealed class MachineTests : IAsyncDisposable
     private static readonly NalPath Share = NalPath.Parse("smb://fs1/cap/");
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
 
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("capstan-machine-");
+    /// <summary>In memory where there is such a place: what is shown here does not depend on how long a disk takes.</summary>
+    private readonly DirectoryInfo _directory = Directory.Exists("/dev/shm")
+        ? Directory.CreateDirectory($"/dev/shm/capstan-machine-{Guid.NewGuid():N}") : Directory.CreateTempSubdirectory("capstan-machine-");
     private readonly NalMachine _machine;
     private readonly ManualTime _time = new(Start);
     private readonly MemoryProvider _server;
