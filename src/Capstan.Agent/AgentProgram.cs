@@ -100,8 +100,8 @@ internal static class AgentProgram
         var why = new Command("why", "Why an advertised program did or did not run. Not in this version: it comes with software distribution. Example: capstan-client why ABC20001") { advertisement };
         why.SetAction((_, _) => verbs.WhyAsync());
 
-        var connections = new Command("connections", "Which client access points this client uses, and whether the storage counts connections. Example: capstan-client connections");
-        connections.SetAction((parsed, stop) => verbs.ConnectionsAsync(parsed.GetValue(data)!, stop));
+        var connections = new Command("connections", "Connections of this machine, and those that were lost. Example: capstan-client connections") { format };
+        connections.SetAction((parsed, _) => verbs.ConnectionsAsync(parsed.GetValue(format) == "json"));
 
         var follow = new Option<bool>("--follow", "-f") { Description = "Keeps printing what is added, until stopped" };
         var logs = new Command("logs", "Prints the client's log. Example: capstan-client logs --follow") { follow };

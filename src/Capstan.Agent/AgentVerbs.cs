@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using Capstan.Client;
+using Capstan.Nal.Arbiter.Machine;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Agent;
@@ -92,12 +93,15 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         return AgentProgram.Failed;
     }
 
-    public async Task<int> ConnectionsAsync(string directory, CancellationToken cancellationToken)
+    /// <summary>All of this machine, whatever program opened them: they share one budget.</summary>
+    public async Task<int> ConnectionsAsync(bool json)
     {
-        var status = await CapstanClient.ReadStatusAsync(Options(directory), cancellationToken);
-        await console.Out.WriteLineAsync(StatusTable.Connections(status));
+        IReadOnlyList<MachineConnection> connections = MachineOf() is { } machine ? machine.Connections(time.GetUtcNow()) : [];
+        await console.Out.WriteLineAsync(json ? JsonSerializer.Serialize(connections, AgentJson.Default.IReadOnlyListMachineConnection) : StatusTable.Connections(connections));
         return AgentProgram.Done;
     }
+
+    private NalMachine? MachineOf() => NalMachine.Of(console.Environment(NalMachine.DirectoryVariable));
 
     public async Task<int> LogsAsync(string directory, bool follow, CancellationToken cancellationToken)
     {
@@ -130,6 +134,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
     private ClientOptions Options(string directory) => new()
     {
         Directory = Path.GetFullPath(directory),
+        Machine = MachineOf(),
         HardwareFile = console.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? file : null,
     };
 

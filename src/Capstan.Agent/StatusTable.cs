@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Capstan.Client;
+using Capstan.Nal.Arbiter.Machine;
 
 namespace Capstan.Agent;
 
@@ -23,10 +24,10 @@ internal static class StatusTable
         ("Version", status.ClientVersion),
     ]);
 
-    public static string Connections(ClientStatus status) => status.Caps.Count == 0
-        ? "No client access point is known."
-        : Table([("CAP", "CONNECTIONS"), .. status.Caps.Select(cap =>
-            (cap, cap.StartsWith("LOCAL:", StringComparison.OrdinalIgnoreCase) ? "not counted by local storage" : "none open: a lease lasts one cycle"))]);
+    public static string Connections(IReadOnlyList<MachineConnection> connections) => connections.Count == 0
+        ? "No connection is open, and none was lost."
+        : Table([("CONNECTION", "STATE"), .. connections.Select(connection => ($"{connection.Server} as {connection.Account}",
+            $"{connection.State}{(connection.Holders.Count > 0 ? $", used by {string.Join(", ", connection.Holders)}" : "")}; {connection.NextStep} ({connection.Record})"))]);
 
     /// <summary>Two columns, the first as wide as its longest text.</summary>
     public static string Table(IReadOnlyList<(string Left, string Right)> rows)

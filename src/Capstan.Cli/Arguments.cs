@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Capstan.Nal.Arbiter.Machine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Capstan.Cli.Output;
@@ -22,6 +23,16 @@ internal static class Arguments
             var other => Refuse<OutputFormat>(result, $"'{other}' is not an output format: use table, json or csv."),
         },
     };
+
+    /// <summary>Of every verb: where the machine's connections are counted.</summary>
+    public static Option<string?> NalDirectory() => new(NalDirectoryName)
+    {
+        Description = $"Directory of this machine's slots and journal of connections (default /run/capstan and /var/lib/capstan-nal; also: {NalMachine.DirectoryVariable})",
+        HelpName = "DIR",
+        Recursive = true,
+    };
+
+    public const string NalDirectoryName = "--nal-dir";
 
     public static Option<int> Limit(int standard) => new("--limit")
     {

@@ -25,6 +25,7 @@ internal static class CapstanCommand
             NalVerbs.Create(host),
             DoctorVerb.Create(host),
         };
+        root.Add(Arguments.NalDirectory());
         Verb.AddExamplesToHelp(root, Examples);
         return root;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Site.Console;
 
 namespace Capstan.Cli;
@@ -21,6 +22,8 @@ internal sealed class Verb : Command
         {
             try
             {
+                if (parse.GetValue<string?>(Capstan.Cli.Arguments.NalDirectoryName) is { Length: > 0 } directory)
+                    host.Machine = NalMachine.Of(host.FullPath(directory));
                 return await action(parse, cancellationToken);
             }
             catch (Exception failure) when (Failures.Explain(failure) is { } known)

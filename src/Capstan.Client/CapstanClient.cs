@@ -3,6 +3,7 @@ using Capstan.Client.Identity;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
+using Capstan.Nal.Arbiter.Machine;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Client;

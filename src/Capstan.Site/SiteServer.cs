@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Site.Api;
 using Capstan.Site.Load;

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Capstan.Cli.Doctor;
 using Capstan.Cli.Verbs;
+using Capstan.Nal.Arbiter.Machine;
 
 namespace Capstan.Cli.Output;
 
@@ -9,7 +10,7 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(IReadOnlyList<NalEntry>))]
 [JsonSerializable(typeof(NalEntry))]
 [JsonSerializable(typeof(NalExplanation))]
-[JsonSerializable(typeof(IReadOnlyList<NalConnection>))]
+[JsonSerializable(typeof(IReadOnlyList<MachineConnection>))]
 [JsonSerializable(typeof(IReadOnlyList<CapSession>))]
 [JsonSerializable(typeof(IReadOnlyList<CapReap>))]
 [JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]

@@ -60,6 +60,7 @@ internal sealed class UpRun(CliHost host, UpPaths paths, int port)
         Listen = new Uri($"http://127.0.0.1:{port}"),
         // A person is watching: what the client uploads is looked at soon.
         DrainInterval = TimeSpan.FromMilliseconds(250),
+        Machine = host.Machine,
     };
 
     private async Task<Uri> ListeningAsync(SiteServer site, Task serving)

@@ -18,10 +18,3 @@ internal sealed record NalExplanation(string Requested, string Outcome, DateTime
 }
 
 internal sealed record NalExplainedCandidate(string Path, string Why, IReadOnlyList<string> Accounts, string Outcome, string? Error);
-
-internal sealed record NalConnection(string Path, string? Server, string Account, string State, int ReferenceCount, int PersistenceCount,
-    IReadOnlyList<string> Holders, DateTimeOffset Opened, DateTimeOffset LastUsed)
-{
-    public static NalConnection Of(ConnectionView view) => new(view.Path, view.Server, view.Account, view.State, view.ReferenceCount, view.PersistenceCount,
-        view.Holders, view.Opened, view.LastUsed);
-}

@@ -5,7 +5,7 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan nal explain|connections</c>: why a path can be used or not, and what that costs.</summary>
+/// <summary><c>capstan nal explain</c>: why a path can be used or not.</summary>
 internal static class NalExplainVerbs
 {
     private static readonly Listing<NalExplainedCandidate> Candidates = new(
@@ -20,24 +20,6 @@ internal static class NalExplainVerbs
             new("outcome", candidate => candidate.Outcome), new("error", candidate => candidate.Error),
         ],
         CliJson.Default, "No candidate.");
-
-    private static Listing<NalConnection> Connected(CliHost host) => new(
-        [
-            new("PATH", connection => connection.Path),
-            new("SERVER", connection => connection.Server ?? "this machine"),
-            new("ACCOUNT", connection => connection.Account),
-            new("STATE", connection => connection.State, NoWrap: true),
-            new("LEASES", connection => Display.Count(connection.ReferenceCount), IsNumber: true),
-            new("HOLDERS", connection => string.Join(", ", connection.Holders)),
-            new("OPENED", connection => Display.Relative(connection.Opened, host.Time.GetUtcNow()), NoWrap: true),
-        ],
-        [
-            new("path", connection => connection.Path), new("server", connection => connection.Server), new("account", connection => connection.Account),
-            new("state", connection => connection.State), new("referenceCount", connection => connection.ReferenceCount),
-            new("persistenceCount", connection => connection.PersistenceCount), new("holders", connection => string.Join(' ', connection.Holders)),
-            new("opened", connection => connection.Opened), new("lastUsed", connection => connection.LastUsed),
-        ],
-        CliJson.Default, "No connection: this storage counts nobody.");
 
     public static Verb Explain(CliHost host)
     {
@@ -69,27 +51,6 @@ internal static class NalExplainVerbs
                 }
                 await using (lease)
                     await WriteAsync(host, format, NalExplanation.Of(lease.Trace, "usable", nextTry: null));
-                return ExitCode.Done;
-            });
-    }
-
-    public static Verb Connections(CliHost host)
-    {
-        var path = Arguments.Path(host);
-        var access = new NalAccess();
-        var output = Arguments.Output();
-        return new Verb("connections", "Connect to a path, and show the connection that it takes", "capstan nal connections /srv/cap")
-            .With(path, output).With(access.Options)
-            .Does(host, async (parse, cancellationToken) =>
-            {
-                var requested = parse.GetRequiredValue(path);
-                var purpose = await access.PurposeAsync(parse, host, cancellationToken);
-                await using var arbiter = NalSession.CreateArbiter(host);
-                var result = await NalSession.AcquireAsync(host, arbiter, requested, purpose, cancellationToken);
-                if (!result.TryGetLease(out var lease, out var refusal))
-                    throw NalSession.Refused(refusal);
-                await using (lease)
-                    await Connected(host).WriteAsync(host, parse.GetValue(output), [.. arbiter.Connections().Select(NalConnection.Of)]);
                 return ExitCode.Done;
             });
     }

@@ -6,14 +6,14 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan nal ls|cat|stat|put|rm|explain|connections</c>: the network abstraction layer as a tool, for any storage.</summary>
+/// <summary><c>capstan nal ls|cat|stat|put|rm|explain|connections|drop</c>: the network abstraction layer as a tool, for any storage.</summary>
 internal static class NalVerbs
 {
     private const int ChunkBytes = 256 * 1024;
     private const long MaxReplaceBytes = 256L * 1024 * 1024;
 
     public static Command Create(CliHost host) => new Verb("nal", "Work with any storage through the network abstraction layer", "capstan nal ls /srv/cap", "capstan nal explain 'LOCAL:\\\\srv\\cap\\'")
-        .With(List(host), Cat(host), Stat(host), Put(host), Remove(host), NalExplainVerbs.Explain(host), NalExplainVerbs.Connections(host));
+        .With(List(host), Cat(host), Stat(host), Put(host), Remove(host), NalExplainVerbs.Explain(host), NalJournalVerbs.Connections(host), NalJournalVerbs.Drop(host));
 
     private static Listing<NalEntry> Entries(CliHost host) => new(
         [

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Capstan.Nal.Arbiter.Journal;
 
 namespace Capstan.Nal.Arbiter.Machine;
@@ -6,11 +7,11 @@ namespace Capstan.Nal.Arbiter.Machine;
 /// <param name="Record">Its name: what <see cref="NalMachine.Drop"/> takes.</param>
 /// <param name="State"><c>connecting</c>, <c>open</c>, <c>idle</c>, <c>closing</c>; <c>ghost</c>: its owner is gone, and the server may still count it; <c>abandoned</c>:
 /// a ghost that somebody dropped; <c>unreadable</c>: the next step says why.</param>
-/// <param name="SessionId">The server's; null where it is not known.</param>
+/// <param name="SessionId">The server's, 16 hexadecimal digits; null where it is not known.</param>
 /// <param name="ProcessId">Of the owner, for display; null for a record that cannot be read.</param>
 /// <param name="NextStep">What happens to it next, or what to do.</param>
 public sealed record MachineConnection(string Record, string Path, string Server, string Account, string State, int ReferenceCount, int PersistenceCount,
-    IReadOnlyList<string> Holders, ulong? SessionId, int? ProcessId, DateTimeOffset? Opened, DateTimeOffset? LastUsed, string NextStep);
+    IReadOnlyList<string> Holders, string? SessionId, int? ProcessId, DateTimeOffset? Opened, DateTimeOffset? LastUsed, string NextStep);
 
 public sealed partial class NalMachine
 {
@@ -29,11 +30,12 @@ public sealed partial class NalMachine
         }
     }
 
-    /// <summary>Gives a ghost up: it keeps no slot any more, and is forgotten at the next connection to its server. The server may count it until its own time limit.</summary>
+    /// <summary>Gives a ghost up: it keeps no slot any more, and is forgotten at the next connection to its server. The server may count it until its own time limit.
+    /// Written down in <c>dropped.log</c>.</summary>
     /// <param name="record">Its name, as <see cref="Connections"/> gives it.</param>
     /// <exception cref="NalException"><see cref="NalError.NotFound"/>: no such record; <see cref="NalError.Conflict"/>: its owner lives, and closes it;
     /// <see cref="NalError.WriteLocal"/>.</exception>
-    public void Drop(string record)
+    public void Drop(string record, DateTimeOffset now)
     {
         try
         {
@@ -44,6 +46,7 @@ public sealed partial class NalMachine
                 throw new NalException(NalError.Conflict, $"{record} is in use by process {held.Process} ({string.Join(", ", held.Holders)}), which closes it; only what its owner left behind can be dropped",
                     record, Completion.NotSent);
             }
+            Audit(string.Create(CultureInfo.InvariantCulture, $"{now:O} {Environment.UserName} dropped {record}: {(entry.Record is { } lost ? $"{lost.Server}, session {lost.Session:x}" : entry.Problem)}"));
             if (entry.Record is { } ghost)
                 File.WriteAllBytes(entry.File, RecordText.Write(ghost with { State = ConnectionStates.Abandoned, NextStep = "dropped by hand" }));
             else
@@ -55,6 +58,9 @@ public sealed partial class NalMachine
         }
     }
 
+    /// <summary>Who gave up what: one line each, in <c>dropped.log</c> beside the records.</summary>
+    private void Audit(string line) => File.AppendAllText(Path.Combine(Journal, "dropped.log"), line.ReplaceLineEndings(" ") + "\n");
+
     private static MachineConnection Show(JournalEntry entry, DateTimeOffset now)
     {
         if (entry.Record is not { } record)
@@ -64,7 +70,7 @@ public sealed partial class NalMachine
         }
         var isGhost = entry.IsGhost && record.State != ConnectionStates.Abandoned;
         return new MachineConnection(entry.Name, record.Path, record.Server, record.Account, isGhost ? ConnectionStates.Ghost : record.State,
-            isGhost ? 0 : record.ReferenceCount, isGhost ? 0 : record.PersistenceCount, isGhost ? [] : record.Holders, record.Session, record.Process, record.Opened, record.LastUsed,
+            isGhost ? 0 : record.ReferenceCount, isGhost ? 0 : record.PersistenceCount, isGhost ? [] : record.Holders, record.Session?.ToString("x16", CultureInfo.InvariantCulture), record.Process, record.Opened, record.LastUsed,
             entry.IsGhost ? GhostRules.NextStep(record, Boot.Current.Id, now, new ServerTerms().IdleTime) : record.NextStep);
     }
 }
