@@ -15,7 +15,11 @@ internal static class NalSession
     /// <summary>A lease, or a refusal. The arbiter asks a server that is full again by itself, as long as that is within the wait of <paramref name="purpose"/>.</summary>
     /// <exception cref="Capstan.Nal.NalException"/>
     public static Task<LeaseResult> AcquireAsync(CliHost host, ConnectionArbiter arbiter, NalPath path, LeasePurpose purpose, CancellationToken cancellationToken) =>
-        host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, purpose, cancellationToken).AsTask());
+        host.WithProgressAsync($"connecting to {path}", () => arbiter.AcquireAsync(path, purpose with
+        {
+            AsksFullServerAgain = true,
+            Waiting = text => host.Error.WriteLine($"capstan: {VisibleText.Of(text)}"),
+        }, cancellationToken).AsTask());
 
     /// <summary>Runs <paramref name="work"/> with a lease on <paramref name="path"/>.</summary>
     /// <exception cref="CliException">Refused for capacity, with the next try.</exception>

@@ -44,7 +44,7 @@ public sealed partial class ConnectionArbiter
         }
 
         /// <summary>Of the servers that are full, the one that is asked again first, if that is in time.</summary>
-        private Trial? EarliestFull() => _trials.Where(trial => trial.RetryAt < _deadline).MinBy(trial => trial.RetryAt);
+        private Trial? EarliestFull() => !purpose.AsksFullServerAgain ? null : _trials.Where(trial => trial.RetryAt < _deadline).MinBy(trial => trial.RetryAt);
 
         /// <summary>When the present candidate must have answered: each has an equal part of the time that is left, so that one silent server does not use it up;
         /// but at least 5 s of it, so that with many silent ones the last are not tried.</summary>

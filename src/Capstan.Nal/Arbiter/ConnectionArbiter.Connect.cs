@@ -1,3 +1,4 @@
+using System.Globalization;
 using Capstan.Nal.Arbiter.Core;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Paths;
@@ -11,7 +12,7 @@ public sealed partial class ConnectionArbiter
     private async Task<Outcome> HoldAsync(long request, ConnectionKey key, NalPath path, ConnectionAccount? account, LeasePurpose purpose, bool mayQueue, TimeSpan deadline,
         CancellationToken cancellationToken)
     {
-        var pending = new Pending(path, account, purpose);
+        var pending = new Pending(key.Server, path, account, purpose);
         Desk desk;
         lock (_gate)
         {
@@ -19,7 +20,7 @@ public sealed partial class ConnectionArbiter
             desk = DeskOf(key);
             NoticeBroken(desk, key);
             _pending.Add(request, pending);
-            _ = Do(desk, actions => desk.Core.Request(new ConnectionRequest(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now), Now, actions));
+            _ = Do(desk, actions => desk.Core.Request(new ConnectionRequest(request, key, purpose.Component, purpose.KeepWarm, mayQueue, deadline, Now) { AsksAgain = purpose.AsksFullServerAgain }, Now, actions));
         }
         while (true)
         {
@@ -262,7 +263,16 @@ public sealed partial class ConnectionArbiter
                 retryAt = Now + desk.LastWait;
             }
             FailWith(desk, cause, actions => desk.Core.ConnectFailed(claim, retryAt, Now, actions));
+            if (retryAt is { } later)
+                TellWaiting(desk, cause, later);
         }
+    }
+
+    private void TellWaiting(Desk desk, NalException cause, TimeSpan retryAt)
+    {
+        var text = string.Create(CultureInfo.InvariantCulture, $"{cause.Message}; next try {_time.GetUtcNow() + (retryAt - Now):HH:mm:ss}");
+        foreach (var waiting in _pending.Values.Where(waiting => waiting.Server == desk.Name))
+            waiting.Purpose.Waiting?.Invoke(text);
     }
 
     /// <summary>An event whose cause those who waited for it are told. Called under the lock.</summary>

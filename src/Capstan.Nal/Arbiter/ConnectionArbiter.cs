@@ -264,8 +264,9 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private ulong CredentialOf(ConnectionAccount? account) => account is null ? 0
         : BitConverter.ToUInt64(HMACSHA256.HashData(_credentialKey, Encoding.UTF8.GetBytes(account.Password.Reveal())));
 
-    private sealed class Pending(NalPath path, ConnectionAccount? account, LeasePurpose purpose)
+    private sealed class Pending(string? server, NalPath path, ConnectionAccount? account, LeasePurpose purpose)
     {
+        public string? Server => server;
         public LeasePurpose Purpose => purpose;
         public NalPath Path => path;
         public ConnectionAccount? Account => account;

@@ -13,6 +13,13 @@ public sealed record LeasePurpose(string Component, bool KeepWarm = false, TimeS
 {
     /// <summary>The accounts of this request, in the order in which they are tried. Null (the default) for those that were set for the server.</summary>
     public IReadOnlyList<ConnectionAccount>? Accounts { get; init; }
+
+    /// <summary>A server that is full is asked again within <see cref="Wait"/>; else (the default) the request is refused at once, with the time of the next try,
+    /// which is then the caller's to keep.</summary>
+    public bool AsksFullServerAgain { get; init; }
+
+    /// <summary>Told in one line, each time, that a full server is waited for, and until when. Called under the arbiter's lock: it must return at once. Null for nobody.</summary>
+    public Action<string>? Waiting { get; init; }
 }
 
 /// <summary>The right to use a connection. Disposing it gives it back; the last one given back closes the connection by the idle rule.</summary>

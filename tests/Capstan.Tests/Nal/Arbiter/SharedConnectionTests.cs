@@ -58,7 +58,7 @@ public sealed class SharedConnectionTests : IAsyncDisposable
     {
         _server.MaxConnections = 0;
         _arbiter.SetServer("fs1:445", new ServerTerms { MeanHold = TimeSpan.FromSeconds(10) });
-        var waiting = _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None).AsTask();
+        var waiting = _arbiter.AcquireAsync(Share, new LeasePurpose("CCIM") { AsksFullServerAgain = true }, None).AsTask();
         await _server.Refused;
         // Whoever cannot wait is told at once, without a try.
         Assert.NotNull((await _arbiter.AcquireAsync(Share, new LeasePurpose("APM", Wait: TimeSpan.Zero), None)).Refusal);
