@@ -1,14 +1,9 @@
 using System.Globalization;
+using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
 using Capstan.Protocol.V1;
 
 namespace Capstan.Client.Configuration;
-
-/// <summary>What a client must know of one server of the CAP list to be a polite user of it.</summary>
-/// <param name="Linger">How long an unused connection may stay open.</param>
-/// <param name="MeanHold">How long the fleet's clients hold a connection there: the measure of the wait after a refusal.</param>
-/// <param name="Aliases">Other names of the server, canonical as <see cref="NalPath.Server"/>.</param>
-internal sealed record CapServer(TimeSpan Linger, TimeSpan MeanHold, IReadOnlyList<string> Aliases);
 
 /// <summary>The terms of the CAP list, by CAP and by server. Pure.</summary>
 internal static class CapTerms
@@ -25,14 +20,16 @@ internal static class CapTerms
         : null;
 
     /// <summary>Per canonical server name. Where several CAPs are on one server, the strictest term of each kind counts.</summary>
-    public static IReadOnlyDictionary<string, CapServer> Servers(CapList list) => list.Caps
+    public static IReadOnlyDictionary<string, ServerTerms> Servers(CapList list) => list.Caps
         .Select(entry => (Entry: entry, Server: NalPath.TryParse(entry.Path, out var path, out _) ? path.Server : null))
         .Where(cap => cap.Server is not null)
         .GroupBy(cap => cap.Server!, cap => cap.Entry, StringComparer.Ordinal)
-        .ToDictionary(caps => caps.Key, caps => new CapServer(
-            caps.All(cap => LicensingMode.Kind(cap.Licensing) == LicensingKind.PerSeat) ? PerSeatLinger : TimeSpan.Zero,
-            Backoff.Max(LeastHold, TimeSpan.FromSeconds(caps.Max(cap => cap.MeanHoldSeconds))),
-            [.. caps.SelectMany(cap => cap.Aliases.Select(alias => Server(cap.Path, alias))).OfType<string>().Distinct(StringComparer.Ordinal)]), StringComparer.Ordinal);
+        .ToDictionary(caps => caps.Key, caps => new ServerTerms
+        {
+            Linger = caps.All(cap => LicensingMode.Kind(cap.Licensing) == LicensingKind.PerSeat) ? PerSeatLinger : TimeSpan.Zero,
+            MeanHold = Backoff.Max(LeastHold, TimeSpan.FromSeconds(caps.Max(cap => cap.MeanHoldSeconds))),
+            Aliases = [.. caps.SelectMany(cap => cap.Aliases.Select(alias => Server(cap.Path, alias))).OfType<string>().Distinct(StringComparer.Ordinal)],
+        }, StringComparer.Ordinal);
 
     /// <summary>The canonical <c>host:port</c> of another name of a CAP's server; null for what is no name.</summary>
     private static string? Server(string cap, string alias)

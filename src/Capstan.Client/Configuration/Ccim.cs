@@ -163,6 +163,11 @@ internal sealed class Ccim : IDisposable
         var accounts = CapAccounts.Read(_core, problems);
         foreach (var server in CapAccounts.Servers(caps))
             _arbiter.SetAccounts(server, CapAccounts.For(server, accounts));
+        if (_core.CapList is { } list)
+        {
+            foreach (var (server, terms) in CapTerms.Servers(list))
+                _arbiter.SetServer(server, terms);
+        }
         _order.Prepare();
         LeaseResult result;
         try

@@ -9,9 +9,6 @@ public sealed record ServerTerms
     /// <summary>How long a connection is held there on average: a server that is full is asked again after half to one and a half of it. Null where nobody measured it.</summary>
     public TimeSpan? MeanHold { get; init; }
 
-    /// <summary>Connections or devices that its licences allow; null where they are not known.</summary>
-    public int? Limit { get; init; }
-
     /// <summary>After which the server ends a session that nobody uses. Default 15 min, as Windows servers do.</summary>
     public TimeSpan IdleTime { get; init; } = TimeSpan.FromMinutes(15);
 
