@@ -19,7 +19,9 @@ internal static class StopRules
     public static IReadOnlyList<string> MayTry(IReadOnlyList<string> accounts, IEnumerable<StoppedAccount> stopped, DateTimeOffset now, double draw, out DateTimeOffset? next)
     {
         next = null;
-        var tried = stopped.ToDictionary(stop => stop.Account, stop => stop.Tried, StringComparer.OrdinalIgnoreCase);
+        // Named twice (by hand, say), the later attempt counts.
+        var tried = stopped.GroupBy(stop => stop.Account, StringComparer.OrdinalIgnoreCase)
+            .ToDictionary(stops => stops.Key, stops => stops.Max(stop => stop.Tried), StringComparer.OrdinalIgnoreCase);
         var free = accounts.Where(account => !tried.ContainsKey(account)).ToArray();
         if (free.Length > 0 || accounts.Count == 0)
             return free;

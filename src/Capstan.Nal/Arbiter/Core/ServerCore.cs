@@ -19,7 +19,8 @@ internal sealed class ServerCore(ServerRules rules)
     private long _lastClaim;
     /// <summary>The server is full, and asked again at this time.</summary>
     private TimeSpan? _retryAt;
-    private TimeSpan? _wantedSince;
+    /// <summary>Somebody else on this machine waits for a slot of this server.</summary>
+    private bool _isWanted;
     private bool _stopped;
 
     /// <summary>May change at any time: the site's terms for a server arrive with its list. What is open beyond a lower budget stays until it is given back.</summary>
@@ -35,7 +36,8 @@ internal sealed class ServerCore(ServerRules rules)
     public void Request(ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
     {
         ObjectDisposedException.ThrowIf(_stopped, this);
-        if (_queue.Count == 0 && Serve(request, now, actions))
+        // Whoever waits for a full server's next try is not kept from it by another lease on what is open.
+        if ((_queue.Count == 0 || (IsFull(now) && IsOpen(request.Key))) && Serve(request, now, actions))
             return;
         if (MustRefuse(request, now) is { } kind)
             actions.Add(Refusal(request, kind, now));
@@ -64,9 +66,9 @@ internal sealed class ServerCore(ServerRules rules)
             if (node.Value.Number != request)
                 continue;
             _queue.Remove(node);
-            Pump(now, actions);
-            return;
+            break;
         }
+        Pump(now, actions);
     }
 
     public void SlotTaken(long claim, TimeSpan now, List<ArbiterAction> actions)
@@ -171,7 +173,7 @@ internal sealed class ServerCore(ServerRules rules)
     {
         if (_retryAt <= now)
             _retryAt = null;
-        _wantedSince = isWanted ? _wantedSince ?? now : null;
+        _isWanted = isWanted;
         // The bodies may change the table: a copy is looped over.
         foreach (var entry in _entries.Values.ToArray())
         {
@@ -239,7 +241,7 @@ internal sealed class ServerCore(ServerRules rules)
             return false;
         if (_entries.Count < Rules.Budget)
         {
-            Begin(request, actions);
+            Begin(request, now, actions);
             return true;
         }
         return TakeOver(request) || MakeRoom(actions);
@@ -256,8 +258,8 @@ internal sealed class ServerCore(ServerRules rules)
             case ConnectionState.Idle:
                 Close(entry, actions);
                 return false;
-            case ConnectionState.Claiming or ConnectionState.Connecting:
-            case ConnectionState.InLine when request.MayQueue:
+            case ConnectionState.Claiming or ConnectionState.Connecting when HasRoom(entry):
+            case ConnectionState.InLine when request.MayQueue && HasRoom(entry):
                 entry.Attempting.Add(request);
                 return true;
             default:
@@ -265,9 +267,12 @@ internal sealed class ServerCore(ServerRules rules)
         }
     }
 
-    private void Begin(ConnectionRequest request, List<ArbiterAction> actions)
+    /// <summary>Those who wait for an attempt are bounded as the queue is, beside the one whose attempt it is.</summary>
+    private bool HasRoom(Entry entry) => entry.Attempting.Count <= Rules.MaxWaiting;
+
+    private void Begin(ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
     {
-        var entry = new Entry(++_lastClaim, request.Key) { Attempting = { request } };
+        var entry = new Entry(++_lastClaim, request.Key) { Attempting = { request }, Opened = now, LastUsed = now };
         _entries.Add(request.Key, entry);
         if (Rules.IsCounted)
         {
@@ -315,7 +320,7 @@ internal sealed class ServerCore(ServerRules rules)
     {
         if (entry.Leases.Count > 0 || entry.State is not (ConnectionState.Open or ConnectionState.Idle or ConnectionState.Draining))
             return;
-        var mayStay = !_stopped && entry.State != ConnectionState.Draining && _wantedSince is null && !IsOld(entry, now)
+        var mayStay = !_stopped && entry.State != ConnectionState.Draining && !_isWanted && !IsOld(entry, now)
             && (entry.Warm.Count > 0 || now - entry.LastUsed < Rules.Linger);
         if (mayStay)
             entry.State = ConnectionState.Idle;
@@ -330,7 +335,7 @@ internal sealed class ServerCore(ServerRules rules)
     }
 
     private bool IsOld(Entry entry, TimeSpan now) =>
-        now - entry.Opened >= Rules.Lifetime || (_wantedSince is not null && now - entry.Opened >= Rules.LifetimeWhileWanted);
+        now - entry.Opened >= Rules.Lifetime || (_isWanted && now - entry.Opened >= Rules.LifetimeWhileWanted);
 
     private bool IsFull(TimeSpan now) => _retryAt > now;
 

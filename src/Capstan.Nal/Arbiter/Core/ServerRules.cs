@@ -12,7 +12,7 @@ internal sealed record ServerRules
     /// <summary>Connections that this process may have or ask for at one time; from 1.</summary>
     public int Budget { get; init; } = 1;
 
-    /// <summary>Requests that may wait; from 0.</summary>
+    /// <summary>Requests that may wait in the queue, and as many further ones for each attempt; from 0.</summary>
     public int MaxWaiting { get; init; } = 1_024;
 
     /// <summary>How long a connection stays after its last lease: nothing where the server licenses connections, a while where it licenses devices.</summary>
