@@ -32,6 +32,9 @@ internal sealed class ServerCore(ServerRules rules)
     /// <summary>When the server is asked again; null while it is not full.</summary>
     public TimeSpan? RetryAt => _retryAt;
 
+    /// <summary>Requests in the queue, besides those that wait for an attempt.</summary>
+    public int Waiting => _queue.Count;
+
     /// <summary>A request for a connection. Ends in exactly one of Grant, Refuse or Fail, unless it is given back before.</summary>
     public void Request(ConnectionRequest request, TimeSpan now, List<ArbiterAction> actions)
     {
@@ -75,8 +78,9 @@ internal sealed class ServerCore(ServerRules rules)
     {
         if (Find(claim, ConnectionState.Claiming, ConnectionState.InLine) is not { } entry)
         {
-            // Asked for by a claim that ended meanwhile.
-            actions.Add(new ArbiterAction.ReturnSlot(claim));
+            // Asked for by a claim that ended meanwhile. Said twice of one that goes on, it is the slot that this one uses.
+            if (_entries.Values.All(other => other.Claim != claim))
+                actions.Add(new ArbiterAction.ReturnSlot(claim));
             return;
         }
         if (IsFull(now))
@@ -136,7 +140,7 @@ internal sealed class ServerCore(ServerRules rules)
     {
         if (Find(claim, ConnectionState.Connecting) is not { } entry)
             return;
-        if (retryAt is { } later && later > now)
+        if (retryAt is { } later && later > now && !_stopped)
         {
             _retryAt = later;
             Postpone(entry, now, actions);

@@ -195,6 +195,18 @@ public sealed class ServerCoreTests
     }
 
     [Fact]
+    public void A_slot_in_use_is_not_given_back_when_it_is_reported_twice()
+    {
+        _run.Ask(1, One);
+        _run.SlotTaken(1);
+        Assert.Empty(_run.SlotTaken(1));
+        _run.Connected(1);
+        Assert.Empty(_run.SlotTaken(1));
+        _run.Release(1);
+        Assert.Empty(_run.SlotTaken(1));
+    }
+
+    [Fact]
     public void Where_every_slot_is_taken_only_those_who_may_queue_stand_in_line()
     {
         _run.Ask(1, One, mayQueue: false);
@@ -314,7 +326,7 @@ public sealed class ServerCoreTests
         Assert.Empty(state switch
         {
             "claiming" or "in line" => _run.SlotFailed(1),
-            "connecting" => _run.ConnectFailed(1),
+            "connecting" => _run.ConnectFailed(1, TimeSpan.FromMinutes(1)),
             _ => _run.Closed(1),
         });
         Assert.True(_run.Core.IsEmpty);
