@@ -230,6 +230,7 @@ public sealed partial class ConnectionArbiter
             {
                 desk.Open.Add(key, kept);
                 desk.LastWait = TimeSpan.Zero;
+                desk.Refusals = 0;
                 desk.FullCause = null;
                 _ = Do(desk, actions => desk.Core.Connected(claim, Now, actions));
             }
@@ -258,7 +259,7 @@ public sealed partial class ConnectionArbiter
             TimeSpan? retryAt = null;
             if (cause.Error == NalError.ServerFull)
             {
-                desk.LastWait = RetryRule.Wait(desk.Terms.MeanHold, desk.LastWait, _random.NextDouble());
+                desk.LastWait = RetryRule.Wait(desk.Terms.MeanHold, desk.LastWait, desk.Refusals++, _random.NextDouble());
                 desk.FullCause = cause;
                 retryAt = Now + desk.LastWait;
             }

@@ -36,6 +36,9 @@ public sealed partial class ConnectionArbiter
         /// <summary>How long the last wait for a full server was; zero when it has been reached since.</summary>
         public TimeSpan LastWait { get; set; }
 
+        /// <summary>How often the server said that it is full since it was last reached.</summary>
+        public int Refusals { get; set; }
+
         public Slot? SlotOf(long claim) => _slots.GetValueOrDefault(claim);
 
         public void Keep(long claim, Slot slot) => _slots.Add(claim, slot);
