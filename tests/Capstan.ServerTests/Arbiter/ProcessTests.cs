@@ -1,0 +1,154 @@
+using System.Net;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Arbiter.Machine;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
+using Capstan.ServerTests.Smb;
+using Capstan.ServerTests.Up;
+using Capstan.Testing.Smb;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.ServerTests.Arbiter;
+
+/// <summary>Design, section 10, invariants 1 and 2, with real processes: one machine, servers that count, and kill -9.</summary>
+public sealed class ProcessTests : IDisposable
+{
+    private const string Account = "capa";
+    private const int Kills = 20;
+
+    private readonly TemporaryDirectory _machine = new();
+
+    public void Dispose() => _machine.Dispose();
+
+    [Fact]
+    public async Task Eight_processes_never_exceed_the_budget_of_their_machine()
+    {
+        await using var server = new SmbTestServer();
+        // A second session at one time would be refused, and a worker would say so.
+        server.Rules.Licences.Sessions = 1;
+        server.Listen();
+        var workers = Enumerable.Range(0, 8).Select(_ => Worker.Start(server.Port, Account, server.Rules.Accounts[Account], rounds: 30, _machine.Path, "data")).ToArray();
+        try
+        {
+            foreach (var worker in workers)
+                Assert.Empty(await worker.EndAsync());
+        }
+        finally
+        {
+            foreach (var worker in workers)
+                await worker.DisposeAsync();
+        }
+        Assert.Equal(SmbHoldings.Nothing, server.Holdings);
+        Assert.Empty(server.Complaints);
+        Assert.Empty(Journal());
+    }
+
+    [Fact]
+    public async Task A_client_installation_uses_one_licence_whatever_contexts_it_runs_under()
+    {
+        await using var server = new SmbTestServer();
+        server.Rules.Licences.Sessions = 1;
+        server.Listen();
+        var workers = server.Rules.Accounts.SelectMany(account => Enumerable.Repeat(account, 3))
+            .Select(account => Worker.Start(server.Port, account.Key, account.Value, rounds: 5, _machine.Path, "data")).ToArray();
+        try
+        {
+            foreach (var worker in workers)
+                Assert.Empty(await worker.EndAsync());
+        }
+        finally
+        {
+            foreach (var worker in workers)
+                await worker.DisposeAsync();
+        }
+        Assert.Equal(SmbHoldings.Nothing, server.Holdings);
+    }
+
+    [Fact]
+    public async Task A_connection_joined_by_a_second_component_is_closed_when_both_are_done()
+    {
+        await using var server = await SambaServer.StartAsync();
+        await using var arbiter = New(server);
+        var path = NalPath.Parse($"smb://127.0.0.1:{server.Port}/cap/");
+        var first = (await arbiter.AcquireAsync(path, new LeasePurpose("CCIM"), CancellationToken.None)).Lease!;
+        var second = (await arbiter.AcquireAsync(path, new LeasePurpose("APM"), CancellationToken.None)).Lease!;
+        Assert.Single((await server.StatusAsync()).Sessions);
+        await first.DisposeAsync();
+        Assert.Equal((1, "APM"), (Assert.Single(arbiter.Connections()).ReferenceCount, arbiter.Connections()[0].Holders[0]));
+        Assert.Single((await server.StatusAsync()).Sessions);
+        await second.DisposeAsync();
+        Assert.True((await server.StatusAsync()).IsEmpty);
+        Assert.Empty(Journal());
+    }
+
+    [Fact]
+    public async Task Whoever_is_killed_leaves_the_server_nothing_and_the_others_their_turn()
+    {
+        await using var server = await SambaServer.StartAsync();
+        var random = new Random(20261122);
+        var workers = Enumerable.Range(0, 3).Select(_ => Start(server, rounds: 0)).ToArray();
+        try
+        {
+            for (var kill = 0; kill < Kills; kill++)
+            {
+                var victim = random.Next(workers.Length);
+                // Anywhere between one lease and the next, or while it waits for its turn.
+                await workers[victim].SaidAsync(kill % 2 == 0 ? Worker.Held : Worker.Back);
+                await workers[victim].KillAsync();
+                await workers[victim].DisposeAsync();
+                workers[victim] = Start(server, rounds: 0);
+                Assert.InRange((await server.StatusAsync()).Sessions.Count, 0, 2);
+            }
+            foreach (var worker in workers)
+            {
+                await worker.SaidAsync(Worker.Back);
+                await worker.KillAsync();
+            }
+        }
+        finally
+        {
+            foreach (var worker in workers)
+                await worker.DisposeAsync();
+        }
+        Assert.True((await server.StatusAsync(status => status.IsEmpty)).IsEmpty);
+        await using var next = Start(server, rounds: 1);
+        Assert.Equal("", await next.EndAsync());
+        Assert.Empty(Journal());
+        Assert.True((await server.StatusAsync()).IsEmpty);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("127.0.0.2")]
+    public async Task A_machine_that_vanished_frees_its_connection_with_its_next_logon_from_whatever_address(string address)
+    {
+        await using var server = await SambaServer.StartAsync();
+        await using var relay = new DeafRelay(server.Port);
+        await using (var lost = Worker.Start(relay.Port, Account, SambaServer.PasswordOf(Account), Worker.Holding, _machine.Path))
+        {
+            await lost.SaidAsync(Worker.Held);
+            await lost.KillAsync();
+        }
+        var ghost = Assert.Single(Journal());
+        Assert.Equal("ghost", ghost.State);
+        Assert.Contains("ended by the next logon of capa", ghost.NextStep, StringComparison.Ordinal);
+        Assert.Single((await server.StatusAsync()).Sessions);
+
+        relay.Source = IPAddress.Parse(address);
+        await using var next = Worker.Start(relay.Port, Account, SambaServer.PasswordOf(Account), rounds: 1, _machine.Path);
+        Assert.Equal("", await next.EndAsync());
+        Assert.Empty((await server.StatusAsync(status => status.IsEmpty)).Sessions);
+        Assert.Empty(Journal());
+    }
+
+    private Worker Start(SambaServer server, int rounds) => Worker.Start(server.Port, Account, SambaServer.PasswordOf(Account), rounds, _machine.Path);
+
+    private ConnectionArbiter New(SambaServer server)
+    {
+        var arbiter = new ConnectionArbiter(StorageProviders.All(TimeProvider.System), new ArbiterOptions { Machine = NalMachine.At(_machine.Path) }, TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
+        arbiter.SetAccounts($"127.0.0.1:{server.Port}", [new ConnectionAccount(Account, new Secret(SambaServer.PasswordOf(Account)))]);
+        return arbiter;
+    }
+
+    private IReadOnlyList<MachineConnection> Journal() => NalMachine.At(_machine.Path).Connections(DateTimeOffset.UtcNow);
+}
