@@ -13,6 +13,8 @@ using Capstan.Bench.Figures;
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
+// dotnet run -c Release --project bench/Capstan.Bench -- core              the arbiter's core alone
+// dotnet run -c Release --project bench/Capstan.Bench -- fleet-sim         fleets over licences, simulated
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
 {
@@ -25,6 +27,10 @@ switch (args)
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
     case ["idle"]:
         return await FigureTable.PrintAsync([() => IdleConnections.RunAsync(CancellationToken.None)]);
+    case ["core"]:
+        return await FigureTable.PrintAsync([CoreFigures.RunAsync]);
+    case ["fleet-sim"]:
+        return await FigureTable.PrintAsync([FleetFigures.RunAsync]);
     case ["micro", .. var rest]:
         // In process: the projects' central settings need no copy, and the ratios are what we read.
         var config = ManualConfig.CreateEmpty()

@@ -178,16 +178,10 @@ internal sealed class ServerCore(ServerRules rules)
         if (_retryAt <= now)
             _retryAt = null;
         _isWanted = isWanted;
-        // The bodies may change the table: a copy is looped over.
-        foreach (var entry in _entries.Values.ToArray())
+        foreach (var entry in _entries.Values)
         {
             Expire(entry.Attempting, entry.State == ConnectionState.Connecting ? RefusalKind.WaitedForAnswer : RefusalKind.WaitedForSlot, now, actions);
-            foreach (var (lease, holder) in entry.Leases.Where(pair => now - pair.Value.Since >= Rules.LongestLease).ToArray())
-            {
-                entry.Leases.Remove(lease);
-                _leases.Remove(lease);
-                actions.Add(new ArbiterAction.Lose(lease, entry.Key, LossKind.HeldTooLong));
-            }
+            EndLongLeases(entry, now, actions);
             if (entry.State == ConnectionState.Open && IsOld(entry, now))
                 entry.State = ConnectionState.Draining;
             Settle(entry, now, actions);
@@ -373,6 +367,19 @@ internal sealed class ServerCore(ServerRules rules)
         : request.MayQueue ? null
         : RefusalKind.Busy;
 
+    private void EndLongLeases(Entry entry, TimeSpan now, List<ArbiterAction> actions)
+    {
+        // What is removed while it is looped over does not disturb the loop.
+        foreach (var (lease, holder) in entry.Leases)
+        {
+            if (now - holder.Since < Rules.LongestLease)
+                continue;
+            entry.Leases.Remove(lease);
+            _leases.Remove(lease);
+            actions.Add(new ArbiterAction.Lose(lease, entry.Key, LossKind.HeldTooLong));
+        }
+    }
+
     private void Expire(List<ConnectionRequest> waiters, RefusalKind kind, TimeSpan now, List<ArbiterAction> actions)
     {
         foreach (var waiter in waiters)
@@ -380,7 +387,8 @@ internal sealed class ServerCore(ServerRules rules)
             if (waiter.Deadline <= now)
                 actions.Add(Refusal(waiter, kind, now));
         }
-        waiters.RemoveAll(waiter => waiter.Deadline <= now);
+        if (waiters.Count > 0)
+            waiters.RemoveAll(waiter => waiter.Deadline <= now);
     }
 
     private ArbiterAction.Refuse Refusal(ConnectionRequest request, RefusalKind kind, TimeSpan now) => new(request.Number, kind,
