@@ -20,6 +20,9 @@ internal static class Installation
         var enrolment = Decode(token);
         var own = cap is null ? null : OwnCap(cap);
         var present = await PresentAsync(directory, enrolment, own, cancellationToken);
+        // A person is at work: what the servers refused before may be tried again at once.
+        foreach (var server in enrolment.Caps.Select(path => NalPath.TryParse(path, out var parsed, out _) ? parsed.Server : null).OfType<string>())
+            options.Machine?.ResumeAccounts(server);
         if (present == Present.Settled)
         {
             // Beside a client that runs: it reads the file before each contact, and needs it most when no account of its own works any more.

@@ -118,20 +118,6 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets every account of a server be tried again, although the server refused it: a person asked for it.</summary>
-    /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: what this machine remembers cannot be changed.</exception>
-    public void ResumeAccounts(string server)
-    {
-        try
-        {
-            _stops?.Resume(server);
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new NalException(NalError.WriteLocal, $"the stopped accounts of {server} cannot be forgotten: {cause.Message}", _options.Machine!.Journal, Completion.NotSent, inner: cause);
-        }
-    }
-
     /// <summary>Replaces the connection accounts of one server, in the order in which they are tried. Empty removes them. Open connections stay.</summary>
     /// <param name="server">Canonical, as <see cref="NalPath.Server"/> gives it.</param>
     public void SetAccounts(string server, IReadOnlyList<ConnectionAccount> accounts)

@@ -141,6 +141,42 @@ public sealed class ProcessTests : IDisposable
         Assert.Empty(Journal());
     }
 
+    [Fact]
+    public async Task The_journal_shows_who_holds_a_connection_and_what_a_dead_process_left()
+    {
+        await using var server = await SambaServer.StartAsync();
+        await using (var holder = Start(server, Worker.Holding))
+        {
+            await holder.SaidAsync(Worker.Held);
+            Assert.Contains("worker", await CapstanAsync("nal", "connections"), StringComparison.Ordinal);
+            var busy = await CapstanProcess.RunAsync(_machine.Path, "nal", "ls", $"smb://127.0.0.1:{server.Port}/cap/", "--account", Account, "--password-file", PasswordFile(),
+                "--timeout", "1s", "--nal-dir", _machine.Path);
+            Assert.Equal(3, busy.ExitCode);
+            Assert.Contains("of process", busy.Errors, StringComparison.Ordinal);
+            await holder.KillAsync();
+        }
+        Assert.Contains("ghost", await CapstanAsync("nal", "connections", "-o", "csv"), StringComparison.Ordinal);
+        Assert.Contains("is abandoned", await CapstanAsync("nal", "drop", "capa/Resource0"), StringComparison.Ordinal);
+        var ended = await CapstanProcess.RunAsync(_machine.Path, "nal", "ls", $"smb://127.0.0.1:{server.Port}/cap/", "--account", Account, "--password-file", PasswordFile(), "--nal-dir", _machine.Path);
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Errors));
+        Assert.Contains("No connection is open", await CapstanAsync("nal", "connections"), StringComparison.Ordinal);
+    }
+
+    private async Task<string> CapstanAsync(params string[] arguments)
+    {
+        var (code, output, errors) = await CapstanProcess.RunAsync(_machine.Path, [.. arguments, "--nal-dir", _machine.Path]);
+        Assert.True(code == 0, errors);
+        return output;
+    }
+
+    private string PasswordFile()
+    {
+        var path = Path.Combine(_machine.Path, "password");
+        File.WriteAllText(path, SambaServer.PasswordOf(Account));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return path;
+    }
+
     private Worker Start(SambaServer server, int rounds) => Worker.Start(server.Port, Account, SambaServer.PasswordOf(Account), rounds, _machine.Path);
 
     private ConnectionArbiter New(SambaServer server)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Nal.Arbiter.Accounts;
 using Capstan.Nal.Arbiter.Journal;
 
 namespace Capstan.Nal.Arbiter.Machine;
@@ -55,6 +56,20 @@ public sealed partial class NalMachine
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
             throw new NalException(NalError.WriteLocal, $"{record} cannot be changed: {cause.Message}", record, Completion.NotSent, inner: cause);
+        }
+    }
+
+    /// <summary>Lets every account of a server be tried again, although the server refused it: a person asked for it.</summary>
+    /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: what this machine remembers cannot be changed.</exception>
+    public void ResumeAccounts(string server)
+    {
+        try
+        {
+            new StoppedAccounts(this).Resume(server);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(NalError.WriteLocal, $"the stopped accounts of {server} cannot be forgotten: {cause.Message}", Journal, Completion.NotSent, inner: cause);
         }
     }
 

@@ -196,8 +196,8 @@ public sealed class MachineTests : IAsyncDisposable
         Assert.Equal(2, _server.Logons.Count);
 
         _server.Passwords = null;
+        _machine.ResumeAccounts("fs1:445");
         var arbiter = New();
-        arbiter.ResumeAccounts("fs1:445");
         await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
         await (await LeaseAsync(New(), "CCIM")).DisposeAsync();
     }

@@ -1,0 +1,102 @@
+using Capstan.Nal;
+using Capstan.Nal.Arbiter.Journal;
+using Capstan.Nal.Arbiter.Machine;
+
+namespace Capstan.Tests.Nal.Arbiter.Machine;
+
+/// <summary>What people see of the journal, and the one thing that they may do to it.</summary>
+public sealed class JournalViewTests : IDisposable
+{
+    private static readonly DateTimeOffset Noon = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("capstan-journal-");
+    private readonly NalMachine _machine;
+
+    public JournalViewTests()
+    {
+        _machine = NalMachine.At(_directory.FullName);
+        _machine.Prepare();
+    }
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void A_machine_that_used_no_server_has_an_empty_journal() => Assert.Empty(_machine.Connections(Noon));
+
+    [Fact]
+    public void A_connection_in_use_shows_its_holders_and_cannot_be_dropped()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(Record(journal) with { Holders = ["CCIM"], ReferenceCount = 1 });
+        var shown = Assert.Single(_machine.Connections(Noon));
+        Assert.Equal(("DOM%5Ccapa/Resource0", "open", 1, "CCIM", "00000000000000ff"), (shown.Record, shown.State, shown.ReferenceCount, shown.Holders[0], shown.SessionId));
+        var thrown = Assert.Throws<NalException>(() => _machine.Drop(shown.Record, Noon));
+        Assert.Equal(NalError.Conflict, thrown.Error);
+        Assert.Contains("in use by process 4711 (CCIM)", thrown.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_its_owner_left_is_a_ghost_and_can_be_dropped_which_is_written_down()
+    {
+        using (var journal = new ConnectionJournal(_machine))
+            journal.Create(Record(journal));
+        var ghost = Assert.Single(_machine.Connections(Noon));
+        Assert.Equal(("ghost", "ended by the next logon of DOM\\capa at this server"), (ghost.State, ghost.NextStep));
+        _machine.Drop(ghost.Record, Noon);
+        Assert.Equal("abandoned", Assert.Single(_machine.Connections(Noon)).State);
+        var line = File.ReadAllText(Path.Combine(_machine.Journal, "dropped.log"));
+        Assert.StartsWith("2026-11-22T12:00:00.0000000+00:00 ", line, StringComparison.Ordinal);
+        Assert.Contains("dropped DOM%5Ccapa/Resource0: fs1:445, session ff", line, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData("nobody/Resource0"), InlineData("../../etc/passwd"), InlineData("")]
+    public void A_record_that_is_not_there_is_not_found(string name) =>
+        Assert.Equal(NalError.NotFound, Assert.Throws<NalException>(() => _machine.Drop(name, Noon)).Error);
+
+    [Fact]
+    public void Records_of_one_account_have_numbers_and_a_free_one_is_taken_again()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var first = journal.Create(Record(journal));
+        journal.Create(Record(journal));
+        first.Delete();
+        journal.Create(Record(journal));
+        Assert.Equal(["DOM%5Ccapa/Resource0", "DOM%5Ccapa/Resource1"], _machine.Connections(Noon).Select(shown => shown.Record));
+    }
+
+    [Fact]
+    public void A_record_that_became_shorter_shows_nothing_of_what_it_was()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var file = journal.Create(Record(journal) with { Holders = [.. Enumerable.Range(0, 300).Select(number => $"component{number}")] });
+        file.Write(file.Record with { Holders = ["one"] }, isDurable: true);
+        Assert.Equal("one", Assert.Single(Assert.Single(_machine.Connections(Noon)).Holders));
+    }
+
+    [Fact]
+    public void A_record_of_another_version_is_not_guessed_at()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(Record(journal) with { Format = 2 });
+        var shown = Assert.Single(_machine.Connections(Noon));
+        Assert.Equal("unreadable", shown.State);
+        Assert.Contains("another version of Capstan", shown.NextStep, StringComparison.Ordinal);
+    }
+
+    private static ConnectionRecord Record(ConnectionJournal journal) => new()
+    {
+        Path = @"MSWNET:\\fs1\cap\",
+        Server = "fs1:445",
+        Account = @"DOM\capa",
+        Session = 255,
+        Slot = 0,
+        Owner = journal.Owner,
+        Process = 4711,
+        ProcessStart = Noon,
+        Boot = "a start",
+        Opened = Noon,
+        LastUsed = Noon,
+        State = "open",
+        NextStep = "closes after its last lease",
+    };
+}
