@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Nal.Arbiter;
 using Capstan.Nal.Providers.Mswnet;
 using Capstan.Site.Console;
 
@@ -8,7 +9,7 @@ namespace Capstan.Cli.Verbs;
 internal static class SessionMarks
 {
     /// <summary>No lease is longer, so a session of ours that was not used for this long is one that nobody gives back any more.</summary>
-    public static readonly TimeSpan LongestLease = TimeSpan.FromHours(1);
+    public static readonly TimeSpan LongestLease = new ArbiterOptions().LongestLease;
 
     /// <summary>Words of the column and of the JSON; stable.</summary>
     public const string Capstan = "capstan";
