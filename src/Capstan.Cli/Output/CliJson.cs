@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Capstan.Cli.Doctor;
+using Capstan.Cli.Doctor.Logs;
 using Capstan.Cli.Verbs;
 using Capstan.Nal.Arbiter.Machine;
 
@@ -14,4 +15,5 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(IReadOnlyList<CapSession>))]
 [JsonSerializable(typeof(IReadOnlyList<CapReap>))]
 [JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]
+[JsonSerializable(typeof(LogReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

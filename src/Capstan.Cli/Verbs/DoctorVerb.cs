@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Capstan.Cli.Doctor;
+using Capstan.Cli.Doctor.Logs;
 using Capstan.Cli.Output;
 using Capstan.Cli.Sites;
 using Capstan.Nal.Providers.Mswnet;
@@ -23,14 +24,40 @@ internal static class DoctorVerb
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        return new Verb("doctor", "Check everything; name each cause and what to do", "capstan doctor", "capstan doctor --data /var/lib/capstan -o json")
-            .With(output).With([.. site.Options])
+        var log = new Option<string?>("--log") { Description = "Explain a log instead: SMS-style, plain text or JSON lines; - reads standard input", HelpName = "FILE|-" };
+        var verb = new Verb("doctor", "Check everything, or explain a log; name each cause and what to do", "capstan doctor", "capstan doctor --data /var/lib/capstan -o json",
+            "capstan doctor --log Ccim32.log", "journalctl -u smbd | capstan doctor --log -");
+        verb.Validators.Add(result =>
+        {
+            if (result.GetValue(log) is not null && site.Options.Any(option => result.GetResult(option) is { Implicit: false }))
+                result.AddError("--log reads a log and asks no site: leave --data, --url and --api-token-file away.");
+        });
+        return verb.With(output, log).With([.. site.Options])
             .Does(host, async (parse, cancellationToken) =>
             {
+                if (parse.GetValue(log) is { } file)
+                {
+                    await LogReportText.WriteAsync(host, parse.GetValue(output), await ExplainAsync(host, file, cancellationToken));
+                    return ExitCode.Done;
+                }
                 var lines = await host.WithProgressAsync("checking", () => ExamineAsync(parse, host, site, cancellationToken));
                 await Lines.WriteAsync(host, parse.GetValue(output), lines);
                 return lines.Any(line => line.State is DoctorLine.StateFailed) ? ExitCode.Failed : ExitCode.Done;
             });
+    }
+
+    private static async Task<LogReport> ExplainAsync(CliHost host, string file, CancellationToken cancellationToken)
+    {
+        var (name, diagnosis) = (file == "-" ? "standard input" : file, new LogDiagnosis(KnownConditions.Load()));
+        if (Directory.Exists(host.FullPath(file)))
+            throw new CliException($"{file} is a directory. Name one log in it, or pipe them: cat {file}/*.log | {host.Command} doctor --log -", ExitCode.Usage);
+        await using var stream = file == "-" ? host.OpenInput() : File.OpenRead(host.FullPath(file));
+        return await host.WithProgressAsync($"reading {name}", async () =>
+        {
+            await foreach (var line in LogLines.ReadAsync(stream, name, cancellationToken))
+                diagnosis.Add(line);
+            return diagnosis.Finish(name);
+        });
     }
 
     private static async Task<IReadOnlyList<DoctorLine>> ExamineAsync(ParseResult parse, CliHost host, SiteLocation site, CancellationToken cancellationToken)
