@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
+using Capstan.Nal.Providers.Mswnet;
 using Spectre.Console;
 
 namespace Capstan.Cli;
@@ -47,6 +49,9 @@ internal sealed class CliHost
 
     /// <summary>The kinds of storage that <c>nal</c> verbs speak.</summary>
     public Func<TimeProvider, IReadOnlyList<IStorageProvider>> Storage { get; init; } = StorageProviders.All;
+
+    /// <summary>How a server of shares is asked for what it says before a logon.</summary>
+    public Func<NalPath, TimeProvider, CancellationToken, Task<ServerGreeting>> Greet { get; init; } = ServerGreeting.AskAsync;
 
     /// <summary>Parent of <c>capstan</c> and <c>capstan-client</c> where a service keeps its data; <c>/var/lib</c>.</summary>
     public string ServiceData { get; init; } = "/var/lib";

@@ -39,6 +39,14 @@ internal static class Judgement
         _ => DoctorLine.Ok("signatures", $"{what}: timestamp.json is good for {Display.Duration(expires - now)}"),
     };
 
+    /// <summary>Whether clients have a CAP to go to; null without any CAP, which has a line of its own.</summary>
+    public static DoctorLine? Selection(int usable, int listed) => listed == 0 ? null : usable switch
+    {
+        0 => DoctorLine.Failed("selection", $"none of {Display.Plural(listed, "CAP")} can be used: clients keep what they have and wait", "The lines about each CAP name the causes."),
+        _ when usable < listed => DoctorLine.Warning("selection", $"{usable} of {listed} CAPs can be used; clients that prefer another go to these, whose servers must take them", "The lines about each CAP name the causes."),
+        _ => DoctorLine.Ok("selection", $"{Display.Plural(listed, "CAP")}, each can be used"),
+    };
+
     public static DoctorLine Quarantine(int count, string command) => count == 0
         ? DoctorLine.Ok("quarantine", "empty")
         : DoctorLine.Warning("quarantine", $"{Display.Plural(count, "upload")} could not be accepted", $"{command} quarantine list names each reason.");

@@ -26,26 +26,33 @@ internal static class SiteChecks
         }
         if (overview.Caps.Count == 0)
             yield return DoctorLine.Warning("client access points", "none", $"{host.Command} cap add PATH");
+        await foreach (var line in ServerChecks.RunAsync(host, overview.Caps, cancellationToken))
+            yield return line;
+        var usable = 0;
         foreach (var cap in overview.Caps)
         {
-            await foreach (var line in CapAsync(host, api, cap, cancellationToken))
+            var check = await api.CheckCapAsync(cap.Path, cancellationToken);
+            usable += check.Ok ? 1 : 0;
+            await foreach (var line in CapAsync(host, cap, check, cancellationToken))
                 yield return line;
+            if (ServerChecks.Licensing(cap, host.Command) is { } licensing)
+                yield return licensing;
         }
+        if (Judgement.Selection(usable, overview.Caps.Count) is { } selection)
+            yield return selection;
         yield return Judgement.Quarantine(overview.Quarantined, host.Command);
     }
 
-    private static async IAsyncEnumerable<DoctorLine> CapAsync(CliHost host, ApiClient api, CapRow cap,
+    private static async IAsyncEnumerable<DoctorLine> CapAsync(CliHost host, CapRow cap, CapCheck check,
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (cap.LastError is { } error)
             yield return DoctorLine.Failed("cap", $"{cap.Path}: {error}", "The message names the step; the site tries again by itself.");
-        var check = await api.CheckCapAsync(cap.Path, cancellationToken);
         var wrong = check.Lines.Where(line => line.State is DoctorLine.StateWarning or DoctorLine.StateFailed).ToList();
         if (check.Ok && wrong.Count == 0)
             yield return DoctorLine.Ok("cap", $"{cap.Path}: {check.Lines.Count} checks passed");
-        // One line per state: the names say what, "cap check" says the rest.
-        foreach (var group in wrong.GroupBy(line => line.State, StringComparer.Ordinal))
-            yield return new DoctorLine("cap", group.Key, $"{cap.Path}: {string.Join(", ", group.Select(line => line.Name))}", $"{host.Command} cap check '{cap.Path}' tells each with its remedy.");
+        foreach (var line in wrong)
+            yield return new DoctorLine("cap", line.State, $"{cap.Path}: {line.Name}: {line.Detail}", $"{host.Command} cap check '{cap.Path}' tries it again.");
         // On a share only the site has an account; it has verified the signatures in its check, and says there what is wrong with them.
         if (NalPath.Parse(cap.Path).Server is null)
             yield return await TimestampAsync(host, cap.Path, cancellationToken);

@@ -82,6 +82,7 @@ internal static class DoctorVerb
         }
         if (await LocalChecks.ClientAsync(host, directory, cancellationToken) is { } client)
             lines.Add(client);
+        lines.AddRange(MachineChecks.Run(host));
         TicketAccount.IsAvailable(out var missing);
         if (Judgement.Kerberos(missing) is { } kerberos)
             lines.Add(kerberos);

@@ -15,6 +15,9 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
     /// <summary>Beginning of the names of test files: the loader leaves them alone for a day.</summary>
     public const string Prefix = "capstan-check-";
 
+    private const long FewBytes = 1L << 30;
+    private const long TooFewBytes = 100L << 20;
+
     public async Task<CapCheck> CheckAsync(NalPath path, CancellationToken cancellationToken)
     {
         try
@@ -39,6 +42,8 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
                 $"The site and its clients share one account: {subject.Used!.Name}. Each client can delete and change what lies there (not unseen: everything is signed). Recipe: {subject.Recipe}"));
         }
         lines.Add(await MetadataAsync(store, cancellationToken));
+        if (await SpaceAsync(store, cancellationToken) is { } little)
+            lines.Add(little);
 
         foreach (var directory in (IEnumerable<string>)[Layout.InboxDirectory("00"), Layout.Metadata])
             if (await IsMissingAsync(store, StorePath.Parse(directory), cancellationToken))
@@ -125,6 +130,22 @@ internal sealed class CapChecker(SiteContext site, Publisher publisher, CapStore
         catch (ProtocolException cause)
         {
             return new CapCheckLine("metadata", "failed", $"{cause.Message} Publish again with `capstan cap publish`.");
+        }
+    }
+
+    /// <summary>Null when there is enough, or the storage does not tell.</summary>
+    private static async Task<CapCheckLine?> SpaceAsync(IStore store, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.GetSpaceAsync(cancellationToken) is { FreeBytes: < FewBytes } space
+                ? new CapCheckLine("free space", space.FreeBytes < TooFewBytes ? "failed" : "warning", string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                    $"{space.FreeBytes / (1 << 20)} MiB of {space.TotalBytes / (1 << 20)} MiB are free; below {FewBytes >> 20} MiB is little, and below {TooFewBytes >> 20} MiB uploads will soon fail. Free some space there."))
+                : null;
+        }
+        catch (NalException cause)
+        {
+            return new CapCheckLine("free space", "warning", $"The storage does not tell its space: {cause.Message}");
         }
     }
 

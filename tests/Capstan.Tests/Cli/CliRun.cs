@@ -1,6 +1,8 @@
 using Capstan.Cli;
 using Capstan.Nal;
+using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
+using Capstan.Nal.Providers.Mswnet;
 using Capstan.Testing;
 
 namespace Capstan.Tests.Cli;
@@ -31,6 +33,10 @@ internal sealed class CliRun : IDisposable
 
     public Func<TimeProvider, IReadOnlyList<IStorageProvider>> Storage { get; init; } = StorageProviders.All;
 
+    /// <summary>Every server is there and well, so that no test asks the network.</summary>
+    public Func<NalPath, TimeProvider, CancellationToken, Task<ServerGreeting>> Greet { get; init; } =
+        (_, _, _) => Task.FromResult(new ServerGreeting(System.Net.IPAddress.Loopback, "3.1.1", "AES-GMAC", "AES-128-GCM", TimeSpan.Zero, TimeSpan.FromMilliseconds(3)));
+
     public async Task<int> RunAsync(params string[] arguments)
     {
         var host = new CliHost
@@ -42,6 +48,7 @@ internal sealed class CliRun : IDisposable
             Time = Time,
             Random = Random,
             Storage = Storage,
+            Greet = Greet,
             Environment = _ => null,
             WorkingDirectory = Directory,
             Width = Width,
