@@ -18,7 +18,7 @@ internal static class ServerChecks
         [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var server in caps.Select(cap => NalPath.TryParse(cap.Path, out var path, out _) ? path : null).OfType<NalPath>()
-            .Where(path => path.Provider == "MSWNET" && path.Server is not null).DistinctBy(path => path.Server))
+            .Where(path => path.Provider == "MSWNET" && path.Server is not null).DistinctBy(path => path.Server, StringComparer.Ordinal))
         {
             foreach (var line in await AskAsync(host, server, cancellationToken))
                 yield return line;

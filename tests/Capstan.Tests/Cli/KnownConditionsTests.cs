@@ -1,5 +1,8 @@
 using System.Text.RegularExpressions;
 using Capstan.Cli.Doctor.Logs;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers.Mswnet;
+using Capstan.Smb;
 
 namespace Capstan.Tests.Cli;
 
@@ -29,7 +32,7 @@ public sealed class KnownConditionsTests
     {
         Assert.All(Known.All, condition =>
         {
-            Assert.Matches(new Regex("^[a-z0-9]+(_[a-z0-9]+)*$", RegexOptions.NonBacktracking), condition.Id);
+            Assert.Matches(new Regex("^[a-z0-9]+(?:_[a-z0-9]+)*$", RegexOptions.NonBacktracking), condition.Id);
             Assert.Contains(condition.Product, (string[])["sms", "capstan", "samba", "windows"]);
             Assert.NotEmpty(condition.Symptoms);
             Assert.NotEmpty(condition.Sources);
@@ -60,6 +63,28 @@ public sealed class KnownConditionsTests
     {
         Assert.Equal(id, Assert.Single(Known.Recognize($"System error {code} has occurred.")).Condition.Id);
         Assert.Equal(id, Assert.Single(Known.Recognize($"it failed with 0x{0x80070000 + code:X8}")).Condition.Id);
+    }
+
+    /// <summary>The texts come from the provider itself, so that a change of its words shows here.</summary>
+    [Theory]
+    [InlineData(SmbFailure.ClosedAtOnce, 0u, "server_likely_full")]
+    [InlineData(SmbFailure.Silent, 0u, "server_maybe_full")]
+    [InlineData(SmbFailure.Unreachable, 0u, "server_unreachable")]
+    [InlineData(SmbFailure.Tampered, 0u, "traffic_changed")]
+    [InlineData(SmbFailure.Status, 0xC00000D0u, "server_full")]
+    [InlineData(SmbFailure.Status, 0xC000009Au, "server_full")]
+    [InlineData(SmbFailure.Status, 0xC0000205u, "server_full")]
+    [InlineData(SmbFailure.Status, 0xC00000CEu, "server_full")]
+    [InlineData(SmbFailure.Logon, 0xC000006Du, "account_refused")]
+    [InlineData(SmbFailure.Logon, 0xC0000234u, "account_refused")]
+    [InlineData(SmbFailure.Logon, 0xC0000133u, "account_refused clock_wrong")]
+    public void What_the_provider_says_of_a_connection_that_fails_is_known(SmbFailure failure, uint status, string ids)
+    {
+        var cause = new SmbException(failure, "it said so", SmbCompletion.Refused, SmbCommand.SessionSetup, new NtStatus(status));
+        var message = SmbErrors.Connecting(cause, "fs1:44501", "capclient", NalPath.Parse("smb://fs1:44501/cap/")).Exception.Message;
+        var found = Known.Recognize($"ABEXPRT - WaitForCAPAccess - abstract export ABEXPRT:\\\\CAP List for site ABC not accessible: {message}; next try 14:32:10");
+        Assert.Equal(ids, string.Join(' ', found.Select(one => one.Condition.Id)));
+        Assert.All(found.Where(one => one.About is not null), one => Assert.Equal("fs1:44501", one.About));
     }
 
     [Theory]

@@ -6,6 +6,10 @@ namespace Capstan.Cli.Doctor.Logs;
 [JsonConverter(typeof(JsonStringEnumConverter<EvidenceRank>))]
 internal enum EvidenceRank
 {
+    /// <summary>Nothing is known of the line; no condition has it.</summary>
+    [JsonStringEnumMemberName("none")]
+    None = 0,
+
     /// <summary>Looks like a failure, and is none.</summary>
     [JsonStringEnumMemberName("normal")]
     Normal = 1,

@@ -77,7 +77,7 @@ internal sealed class LogDiagnosis(KnownConditions conditions)
             Judge(entry, found, Lines);
     }
 
-    private static EvidenceRank RankOf(IReadOnlyList<Recognition> found) => found.Count == 0 ? 0 : found[0].Condition.Rank;
+    private static EvidenceRank RankOf(IReadOnlyList<Recognition> found) => found.Count == 0 ? EvidenceRank.None : found[0].Condition.Rank;
 
     /// <summary>A plain line waits for the next one, with which it may make more sense.</summary>
     private void Settle()
