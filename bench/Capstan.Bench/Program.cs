@@ -13,7 +13,7 @@ using Capstan.Bench.Figures;
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
-// dotnet run -c Release --project bench/Capstan.Bench -- core              the arbiter's core alone
+// dotnet run -c Release --project bench/Capstan.Bench -- core [directory]  the arbiter's core, its slots and its journal, on the disk of a directory
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet-sim         fleets over licences, simulated
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
@@ -27,8 +27,8 @@ switch (args)
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
     case ["idle"]:
         return await FigureTable.PrintAsync([() => IdleConnections.RunAsync(CancellationToken.None)]);
-    case ["core"]:
-        return await FigureTable.PrintAsync([CoreFigures.RunAsync]);
+    case ["core", .. var disk]:
+        return await FigureTable.PrintAsync([CoreFigures.RunAsync, new MachineFigures(disk.FirstOrDefault() ?? Path.GetTempPath()).RunAsync]);
     case ["fleet-sim"]:
         return await FigureTable.PrintAsync([FleetFigures.RunAsync]);
     case ["micro", .. var rest]:
@@ -42,6 +42,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | micro [filter]");
         return 2;
 }

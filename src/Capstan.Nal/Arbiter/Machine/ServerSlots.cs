@@ -118,12 +118,13 @@ internal sealed class ServerSlots
             {
                 if (!Enter(out var ticket))
                     return;
-                while (slots._files.HighestTicketBelow(ticket) is { } before)
+                // New tickets are higher: those below become fewer, and one that is over never counts again.
+                for (var limit = ticket; slots._files.HighestTicketBelow(limit) is { } before; limit = before)
                 {
                     var path = slots._files.Ticket(before);
                     FileLock.WaitForEnd(path);
-                    // Its owner is served, or dead. The number never comes again.
-                    File.Delete(path);
+                    // Its owner is served, or dead.
+                    Forget(path);
                     if (_isOver)
                         return;
                 }
@@ -208,11 +209,24 @@ internal sealed class ServerSlots
                     slots._first = null;
             }
             if (_ticket is not null)
-                File.Delete(_ticketPath!);
+                Forget(_ticketPath!);
             _ticket?.Dispose();
             _ticket = null;
             _waiting?.Dispose();
             _waiting = null;
+        }
+
+        /// <summary>A ticket that cannot be deleted is in nobody's way: whoever stands behind it finds it without an owner.</summary>
+        private static void Forget(string ticket)
+        {
+            try
+            {
+                File.Delete(ticket);
+            }
+            catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+            {
+                // Deleting only keeps the directory small.
+            }
         }
     }
 }
