@@ -30,7 +30,7 @@ public sealed partial class World
         CrashChance = Chance(0.5) ? Draw() * 0.01 : 0;
         LossChance = Chance(0.5) ? Draw() * 0.1 : 0;
         for (var number = 0; number <= _random.Next(2); number++)
-            _servers.Add(new WorldServer(this, $"fs{number}:445", 1 + _random.Next(machines + 2), Between(30, 120), lockAfter: 5, countsFirst: Chance(0.3)) { Accounts = { OldAccount } });
+            _servers.Add(new WorldServer(this, $"fs{number}:445", 1 + _random.Next(machines + 2), Between(30, 120), lockAfter: 10, countsFirst: Chance(0.3)) { Accounts = { OldAccount } });
         for (var number = 0; number < machines; number++)
             AddMachine(number);
         MayKeepWarm = _servers.TrueForAll(server => server.Limit >= _machines.Sum(machine => machine.Budget));

@@ -29,6 +29,7 @@ internal sealed class WorldMachine(World world, int number, int budget)
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 0, 0, 0, TimeSpan.Zero);
     private readonly Dictionary<string, Slots> _slots = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Server, string Account), StoppedAccount> _stopped = [];
+    private readonly Dictionary<(string Server, string Account), TimeSpan> _stoppedAt = [];
     private TimeSpan _booted;
     private TimeSpan _wallOffset;
     private int _boot;
@@ -99,13 +100,21 @@ internal sealed class WorldMachine(World world, int number, int budget)
 
     public IReadOnlyList<string> MayTry(string server) => StopRules.MayTry(Accounts, _stopped.Values.Where(stop => stop.Server == server), Wall, draw: 0.5, out _);
 
-    public void Stop(string server, string account) => _stopped[(server, account)] = new StoppedAccount(server, account, "", Wall);
+    public void Stop(string server, string account)
+    {
+        _stopped[(server, account)] = new StoppedAccount(server, account, "", Wall);
+        _stoppedAt[(server, account)] = world.Clock.Now;
+    }
 
-    public void Resume(string server, string account) => _stopped.Remove((server, account));
+    public void Resume(string server, string account)
+    {
+        _stopped.Remove((server, account));
+        _stoppedAt.Remove((server, account));
+    }
 
-    /// <summary>Called by a server that refuses a logon: this machine must not know already that it would.</summary>
-    public void CheckMayTry(string server, string account) =>
-        world.Require(HasJumped || !_stopped.TryGetValue((server, account), out var stop) || Wall - stop.Tried > TimeSpan.FromDays(6),
+    /// <summary>Called by a server that refuses a logon: this machine must not have known that it would when it looked. (With a budget of two, another may be under way.)</summary>
+    public void CheckMayTry(string server, string account, TimeSpan looked) =>
+        world.Require(HasJumped || !_stoppedAt.TryGetValue((server, account), out var stopped) || stopped >= looked || looked - stopped > TimeSpan.FromDays(6),
             Rules.NoLock, $"machine {number} tried {account} at {server} again, although it was refused");
 
     /// <summary>A slot at once; null when all are held, or somebody waits.</summary>

@@ -8,6 +8,7 @@ internal sealed partial class WorldProcess
     private void Prepare(Attempt attempt)
     {
         var (server, account) = (attempt.Server, attempt.Key.Account);
+        attempt.Looked = world.Clock.Now;
         var known = machine.MayTry(server.Name);
         if (!known.Contains(account))
         {
@@ -50,7 +51,7 @@ internal sealed partial class WorldProcess
         }
         world.Clock.After(world.Delay(), () =>
         {
-            var answer = attempt.Server.Logon(machine, attempt.Key.Account, plan.Carry?.Record.Session, out var session);
+            var answer = attempt.Server.Logon(machine, attempt.Key.Account, plan.Carry?.Record.Session, attempt.Looked, out var session);
             Counted(session, attempt.Record!, attempt.Server);
             if (session is not null && !IsAlive)
                 Hang(session, isHeard: world.Chance(0.5));
@@ -62,15 +63,16 @@ internal sealed partial class WorldProcess
     }
 
     /// <summary>A session begins to exist: the moment at which a budget can be exceeded.</summary>
-    private void Counted(WorldSession? session, WorldRecord? record, WorldServer server)
+    private void Counted(WorldSession? session, WorldRecord record, WorldServer server)
     {
         if (session is null)
             return;
+        // A logon that was under way when its process died: nobody will learn its id.
+        session.IsLive = IsAlive;
         session.Record = record;
-        if (record is not null)
-            record.Session = session;
+        record.Session = session;
         _sockets.Add(session);
-        world.Require(server.Bounded(machine) <= machine.Budget, Rules.Budget, $"{server.Name} counts {server.Bounded(machine)} sessions of machine {machine.Number}, whose budget is {machine.Budget}");
+        world.Require(server.Bounded(machine) <= machine.Budget, Rules.Budget, $"{server.Name} counts {server.Bounded(machine)} sessions of machine {machine.Number}, whose budget is {machine.Budget}: {server.Show(machine)}");
     }
 
     private void Silent(Attempt attempt, WorldSession? session)
@@ -118,73 +120,67 @@ internal sealed partial class WorldProcess
 
     private void Broken(Desk desk, long claim) => Do(desk, actions => desk.Core.Broken(claim, actions));
 
-    /// <summary>Ends a ghost by a logon of its own account. Its record follows the session that this makes, and goes when that is closed.</summary>
+    /// <summary>Ends a ghost by a logon of its own account, which has a record of its own.</summary>
     private void Settle(Attempt attempt, Ghost ghost)
     {
-        var server = attempt.Server;
-        var record = machine.Journal[ghost.Name];
-        if (!IsReachable(server))
+        var (server, account) = (attempt.Server, ghost.Record.Account);
+        var record = attempt.Record = machine.Write(this, server.Name, account, attempt.Slot);
+        Step(world.Between(0.001, 0.005), () =>
         {
-            Step(world.Between(1, 2), () => Failed(attempt, WorldFailure.Other));
-            return;
-        }
-        world.Clock.After(world.Delay(), () =>
-        {
-            var answer = server.Logon(machine, ghost.Record.Account, ghost.Record.Session, out var session);
-            Counted(session, record: null, server);
-            if (session is not null && !IsAlive)
-                Hang(session, isHeard: world.Chance(0.5));
-            else if (world.IsFault(world.LossChance))
-                Step(world.Between(1, 2), () => Unsettled(attempt, session));
-            else
-                Step(world.Delay(), () => Settled(attempt, ghost.Record.Account, record, answer, session));
+            if (!IsReachable(server))
+            {
+                Step(world.Between(1, 2), () => GiveUp(attempt, mayBeOpen: false, WorldFailure.Other));
+                return;
+            }
+            world.Clock.After(world.Delay(), () =>
+            {
+                var answer = server.Logon(machine, account, ghost.Record.Session, attempt.Looked, out var session);
+                Counted(session, record, server);
+                if (session is not null && !IsAlive)
+                    Hang(session, isHeard: world.Chance(0.5));
+                else if (world.IsFault(world.LossChance))
+                    Step(world.Between(1, 2), () => Silent(attempt, session));
+                else
+                    Step(world.Delay(), () => Settled(attempt, ghost, answer, session));
+            });
         });
     }
 
-    private void Unsettled(Attempt attempt, WorldSession? session)
+    private void Settled(Attempt attempt, Ghost ghost, LogonAnswer answer, WorldSession? session)
     {
-        if (session is not null)
-        {
-            _sockets.Remove(session);
-            Hang(session, isHeard: world.Chance(0.7));
-        }
-        Failed(attempt, WorldFailure.Other);
-    }
-
-    private void Settled(Attempt attempt, string account, WorldRecord record, LogonAnswer answer, WorldSession? session)
-    {
+        var (server, record) = (attempt.Server, attempt.Record!);
         switch (answer)
         {
             case LogonAnswer.WrongPassword:
-                machine.Stop(attempt.Server.Name, account);
+                machine.Stop(server.Name, ghost.Record.Account);
+                Delete(server, record);
                 Prepare(attempt);
                 break;
             case LogonAnswer.Full:
-                Full(attempt);
+                GiveUp(attempt, mayBeOpen: false, WorldFailure.Refused);
                 break;
             default:
-                (record.Session, session!.Record) = (session, record);
-                record.Text = record.Text with { Session = session.Id, LastUsed = machine.Wall };
-                var isConfirmed = IsReachable(attempt.Server);
-                if (isConfirmed)
-                    world.Clock.After(world.Delay(), () => attempt.Server.End(session));
-                Step(isConfirmed ? world.Delay() + world.Delay() : world.Between(1, 2), () => AfterSettling(attempt, record, session, isConfirmed));
+                record.Text = record.Text with { Session = session!.Id, State = ConnectionStates.Open, LastUsed = machine.Wall };
+                Forget(server, ghost, isReleased: false);
+                var isAnswered = IsReachable(server);
+                if (isAnswered)
+                    world.Clock.After(world.Delay(), () => server.End(session));
+                Step(isAnswered ? world.Between(0.5, 1) : world.Between(1, 2), () => AfterSettling(attempt, session));
                 break;
         }
     }
 
-    private void AfterSettling(Attempt attempt, WorldRecord record, WorldSession session, bool isConfirmed)
+    private void AfterSettling(Attempt attempt, WorldSession session)
     {
-        isConfirmed = isConfirmed && !attempt.Server.Counts(session);
         _sockets.Remove(session);
-        if (!isConfirmed)
+        if (attempt.Server.Counts(session))
         {
             Hang(session, isHeard: world.Chance(0.7));
-            Failed(attempt, WorldFailure.Other);
+            GiveUp(attempt, mayBeOpen: true, WorldFailure.Other);
             return;
         }
         session.IsLive = false;
-        Delete(attempt.Server, record);
+        Delete(attempt.Server, attempt.Record!);
         Prepare(attempt);
     }
 
@@ -194,7 +190,7 @@ internal sealed partial class WorldProcess
     {
         var record = attempt.Record!;
         // One without an id says as much as many.
-        var isKnown = mayBeOpen && machine.Journal.Values.Any(other => other.IsGhost && other.Text.Server == record.Text.Server && other.Text.Session is null
+        var isKnown = mayBeOpen && record.Text.Session is null && machine.Journal.Values.Any(other => other.IsGhost && other.Text.Server == record.Text.Server && other.Text.Session is null
             && other.Text.Boot == machine.Boot && other.Text.Slot == record.Text.Slot);
         if (!mayBeOpen || isKnown)
             Delete(attempt.Server, record);

@@ -253,6 +253,9 @@ internal sealed partial class WorldProcess(World world, WorldMachine machine)
         public ConnectionKey Key => key;
         public int Slot => slot;
         public WorldRecord? Record { get; set; }
+
+        /// <summary>When the stopped accounts were looked at.</summary>
+        public TimeSpan Looked { get; set; }
         public GhostPlan? Plan { get; set; }
     }
 }

@@ -50,7 +50,8 @@ internal sealed class WorldServer(World world, string name, int limit, TimeSpan 
 
     public override string ToString() => $"{name} ({_sessions.Count} of {limit} sessions, accounts {string.Join(", ", Accounts)})";
 
-    public LogonAnswer Logon(WorldMachine machine, string account, ulong? previous, out WorldSession? session)
+    /// <param name="since">When the machine looked whether the account may be tried.</param>
+    public LogonAnswer Logon(WorldMachine machine, string account, ulong? previous, TimeSpan since, out WorldSession? session)
     {
         session = null;
         var mine = previous is { } id && _sessions.TryGetValue(id, out var before) ? before : null;
@@ -58,7 +59,7 @@ internal sealed class WorldServer(World world, string name, int limit, TimeSpan 
             return LogonAnswer.Full;
         if (!Accounts.Contains(account))
         {
-            machine.CheckMayTry(name, account);
+            machine.CheckMayTry(name, account, since);
             // One that the site withdrew is disabled, and cannot be locked.
             var wrong = _wrong[account] = _wrong.GetValueOrDefault(account) + 1;
             world.Require(wrong < lockAfter || account == World.OldAccount, Rules.NoLock, $"{account} is locked at {name} after {wrong} wrong logons");
@@ -94,6 +95,9 @@ internal sealed class WorldServer(World world, string name, int limit, TimeSpan 
         foreach (var session in _sessions.Values.ToArray())
             End(session);
     }
+
+    public string Show(WorldMachine machine) => string.Join("; ", _sessions.Values.Where(session => session.Machine == machine)
+        .Select(session => $"session {session.Id} of {session.Account}, {(session.IsLive ? "live" : "dead")}, {session.Record?.Name} says {session.Record?.Text.Session} since {session.Record?.Text.Opened:HH:mm:ss.fff}"));
 
     /// <summary>Sessions of a machine whose number its budget bounds: all but those that a rule for connections without an id let go.</summary>
     public int Bounded(WorldMachine machine)

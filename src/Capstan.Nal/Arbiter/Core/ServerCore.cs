@@ -222,7 +222,7 @@ internal sealed class ServerCore(ServerRules rules)
     public bool IsOpen(ConnectionKey key) => _entries.TryGetValue(key, out var entry) && entry.State is ConnectionState.Open or ConnectionState.Idle;
 
     public IEnumerable<ConnectionReading> Read() => _entries.Values.Select(entry => new ConnectionReading(entry.Claim, entry.Key, entry.State, entry.Leases.Count, entry.Warm.Count,
-        [.. entry.Leases.Values.Select(holder => holder.Component).Order(StringComparer.Ordinal)], entry.Opened, entry.LastUsed));
+        entry.Leases.Count == 0 ? [] : [.. entry.Leases.Values.Select(holder => holder.Component).Order(StringComparer.Ordinal)], entry.Opened, entry.LastUsed));
 
     private void Pump(TimeSpan now, List<ArbiterAction> actions)
     {
