@@ -219,6 +219,7 @@ public sealed partial class ConnectionArbiter
         NalException cause;
         try
         {
+            ThrowIfStopped(key, first);
             var provider = _providers[key.Provider];
             var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, () => KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
                 (account, refusal) => Stop(key.Server!, account, refusal));
@@ -274,6 +275,14 @@ public sealed partial class ConnectionArbiter
         var text = string.Create(CultureInfo.InvariantCulture, $"{cause.Message}; next try {_time.GetUtcNow() + (retryAt - Now):HH:mm:ss}");
         foreach (var waiting in _pending.Values.Where(waiting => waiting.Server == desk.Name))
             waiting.Purpose.Waiting?.Invoke(text);
+    }
+
+    /// <summary>Another process of this machine may have been refused with this account while this one stood in line: each would else try one wrong password.</summary>
+    private void ThrowIfStopped(ConnectionKey key, Pending first)
+    {
+        if (first.Account is not { } account || key.Server is not { } server || KnownAccounts(key, first).Any(known => string.Equals(known.Name, account.Name, StringComparison.OrdinalIgnoreCase)))
+            return;
+        throw new NalException(NalError.Authenticate, $"{account.Name} is not tried at server {server} any more: while this request waited, another process of this machine was refused with it, or it was replaced", first.Path.ToString(), Completion.NotSent, server: server);
     }
 
     /// <summary>An event whose cause those who waited for it are told. Called under the lock.</summary>

@@ -76,7 +76,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         // Each pass ends a ghost, or an account that could end some.
         while (plan.First is { } first)
         {
-            if (await EndAsync(first, opening, cancellationToken) is { } refused)
+            if (await EndAsync(first, opening, server, slot, cancellationToken) is { } refused)
             {
                 var before = opening.Known;
                 opening = opening with { Known = () => [.. before().Where(account => account != refused)] };
@@ -166,24 +166,40 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
 
     /// <summary>Ends a ghost of another account, or a second one of the same, by a logon of its own.</summary>
     /// <returns>The account, when the server refuses it: it ends nothing any more. Null when the ghost is over.</returns>
-    private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, CancellationToken cancellationToken)
+    private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, string server, Slot slot, CancellationToken cancellationToken)
     {
         var own = opening.Account is { } same && IsNamed(same, ghost);
         var account = own ? opening.Account! : opening.Known().First(known => IsNamed(known, ghost));
+        // It has a record as any other: this process may die before it is closed.
+        var record = OnMachine(server, () => Journal().Create(NewRecord(opening with { Account = account }, server, slot)));
         IStorageConnection connection;
         try
         {
             connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, account, PreviousOf(ghost)), cancellationToken);
         }
-        catch (NalException refusal) when (refusal.Error == NalError.Authenticate && !own)
+        catch (Exception failure)
         {
+            GiveUp(record, failure);
+            if (failure is not NalException { Error: NalError.Authenticate } refusal || own)
+                throw;
             opening.Refused(account, refusal);
             return account;
         }
-        if (!await connection.CloseAsync(CancellationToken.None))
-            CloseNotConfirmed(ghost.Record.Server, cause: null);
-        Forget(ghost, "a logon of its own told the server its session id");
-        return null;
+        var isClosed = false;
+        try
+        {
+            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Guid, Address = connection.Identity?.Address, State = ConnectionStates.Closing }, isDurable: true));
+            Forget(ghost, "a logon of its own told the server its session id");
+        }
+        finally
+        {
+            isClosed = await CloseAsync(new KeptConnection(connection, record));
+        }
+        if (isClosed)
+            return null;
+        CloseNotConfirmed(server, cause: null);
+        throw new NalException(NalError.Connect, $"server {server} did not confirm the end of a connection of {account.Name} that this machine had lost; it may count it still, so none is opened beside it",
+            opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
     }
 
     private GhostPlan PlanFor(OpeningOf opening, string server, Slot slot) => OnMachine(server, () =>
