@@ -1,5 +1,6 @@
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
+using Capstan.Nal.Arbiter.Accounts;
 using Capstan.Nal.Arbiter.Journal;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Paths;
@@ -131,6 +132,42 @@ public sealed class MachineTests : IAsyncDisposable
         await using var lease = await LeaseAsync(arbiter, "CCIM");
         Assert.Equal(["old", "SMSClient_ABC"], _server.Logons);
         Assert.Equal((1, 1), (_server.OpenConnections, _server.PeakConnections));
+    }
+
+    /// <summary>A process that dies in between leaves a record of what the server counts then.</summary>
+    [Fact]
+    public async Task The_logon_that_ends_another_accounts_ghost_is_written_down_until_its_close_is_confirmed()
+    {
+        var ghost = _server.AddGhost("old");
+        Crashed("old", ghost);
+        IReadOnlyList<JournalEntry>? seen = null;
+        _server.OnClose = () =>
+        {
+            seen ??= Records();
+            return Task.CompletedTask;
+        };
+        var arbiter = New();
+        arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC"), Account("old")]);
+        await using var lease = await LeaseAsync(arbiter, "CCIM");
+        var record = Assert.Single(seen!).Record!;
+        Assert.Equal(("old", "closing", ghost + 1), (record.Account, record.State, record.Session!.Value));
+        Assert.Equal("SMSClient_ABC", Assert.Single(Records()).Record!.Account);
+    }
+
+    [Fact]
+    public async Task Whoever_stood_in_line_does_not_try_an_account_that_was_refused_meanwhile()
+    {
+        var (one, two) = (New(), New());
+        var lease = await LeaseAsync(one, "CCIM");
+        two.SetAccounts("fs1:445", [Account("wrong")]);
+        var waiting = two.AcquireAsync(Share, new LeasePurpose("APM"), None).AsTask();
+        await WaitingAsync();
+        new StoppedAccounts(_machine).Stop(new StoppedAccount("fs1:445", "wrong", "wrong password", Start));
+        await lease.DisposeAsync();
+        var thrown = await Assert.ThrowsAsync<NalException>(() => waiting);
+        Assert.Equal((NalError.Authenticate, Completion.NotSent), (thrown.Error, thrown.Completion));
+        Assert.Equal(["SMSClient_ABC"], _server.Logons);
+        Assert.Empty(Records());
     }
 
     [Fact]
