@@ -17,6 +17,7 @@ public sealed partial class ConnectionArbiter
         private readonly TimeSpan _started = arbiter.Now;
         private readonly TimeSpan _deadline = arbiter.Now + (wait > TimeSpan.Zero ? wait : DefaultWait);
         private readonly List<Trial> _trials = [];
+        private readonly Dictionary<string, (IReadOnlyList<ConnectionAccount?> Accounts, NalException? Stopped)> _accounts = new(StringComparer.Ordinal);
         /// <summary>Logons that a server refused in this request: not tried again on its other paths, since that could lock the account.</summary>
         private readonly Dictionary<(string? Server, string Account), NalException> _refusedLogons = [];
 
@@ -75,7 +76,7 @@ public sealed partial class ConnectionArbiter
                 trial.Set(NalError.Resolve, $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
                 return null;
             }
-            var accounts = arbiter.Candidates(provider, path, purpose, out var stopped);
+            var (accounts, stopped) = Accounts(provider, path);
             if (stopped is not null)
                 trial.Set(stopped);
             foreach (var account in accounts)
@@ -91,6 +92,18 @@ public sealed partial class ConnectionArbiter
                     return null;
             }
             return null;
+        }
+
+        /// <summary>As they were when this request first came to the server: what is refused on one of its paths is told on the others, too.</summary>
+        private (IReadOnlyList<ConnectionAccount?> Accounts, NalException? Stopped) Accounts(IStorageProvider provider, NalPath path)
+        {
+            var server = arbiter.KeyOf(provider, path, account: null).Show;
+            if (!_accounts.TryGetValue(server, out var known))
+            {
+                known = (arbiter.Candidates(provider, path, purpose, out var stopped), stopped);
+                _accounts.Add(server, known);
+            }
+            return known;
         }
 
         private async Task<Lease?> TryAsync(Trial trial, ConnectionKey key, ConnectionAccount? account, bool mayQueue, TimeSpan deadline, CancellationToken cancellationToken)

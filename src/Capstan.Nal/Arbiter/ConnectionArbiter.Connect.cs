@@ -222,7 +222,12 @@ public sealed partial class ConnectionArbiter
             ThrowIfStopped(key, first);
             var provider = _providers[key.Provider];
             var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, () => KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
-                (account, refusal) => Stop(key.Server!, account, refusal));
+                (account, refusal) =>
+                {
+                    // An account that somebody typed stops nothing.
+                    if (first.Purpose.Accounts is null)
+                        Stop(key.Server!, account, refusal);
+                });
             var kept = await _keeper.OpenAsync(opening, desk.SlotOf(claim), _stopping.Token);
             ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);
             if (first.Account is { } account && key.Server is { } server)

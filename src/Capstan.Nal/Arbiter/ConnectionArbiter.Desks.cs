@@ -162,7 +162,24 @@ public sealed partial class ConnectionArbiter
     }
 
     /// <summary>Called under the lock; the line tells later, from a thread of its own.</summary>
-    private void StandInLine(Desk desk, long claim) => desk.Keep(claim, _keeper.StandInLine(desk.Name, _options.BudgetPerServer, (slot, failure) =>
+    private void StandInLine(Desk desk, long claim)
+    {
+        try
+        {
+            desk.Keep(claim, _keeper.StandInLine(desk.Name, _options.BudgetPerServer, (slot, failure) => Served(desk, claim, slot, failure)));
+        }
+        catch (IOException failure)
+        {
+            // Told as the line would: the core is in the middle of an event.
+            _ = Start(() =>
+            {
+                Served(desk, claim, slot: null, failure);
+                return Task.CompletedTask;
+            });
+        }
+    }
+
+    private void Served(Desk desk, long claim, Slot? slot, Exception? failure)
     {
         lock (_gate)
         {
@@ -177,7 +194,7 @@ public sealed partial class ConnectionArbiter
                 isTransient: true, desk.Name, inner: failure);
             FailWith(desk, cause, actions => desk.Core.SlotFailed(claim, Now, actions));
         }
-    }));
+    }
 
     /// <summary>Of the accounts that may be tried, all whose secrets are at hand for a server. Takes the lock.</summary>
     private IReadOnlyList<ConnectionAccount> KnownAccounts(ConnectionKey key, Pending pending)
@@ -194,7 +211,7 @@ public sealed partial class ConnectionArbiter
     private IEnumerable<ConnectionAccount> MayTry(string server, IReadOnlyList<ConnectionAccount> accounts, out DateTimeOffset? next)
     {
         next = null;
-        if (_stops is null || accounts.Count == 0)
+        if (accounts.Count == 0)
             return accounts;
         var now = _time.GetUtcNow();
         IReadOnlyList<StoppedAccount> stopped;
@@ -205,7 +222,7 @@ public sealed partial class ConnectionArbiter
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
             StopsUnreadable(server, cause);
-            return accounts;
+            stopped = _stops.Own(server);
         }
         if (stopped.Count == 0)
             return accounts;
@@ -220,7 +237,7 @@ public sealed partial class ConnectionArbiter
     private void Stop(string server, ConnectionAccount account, NalException cause)
     {
         // What is the server's own trouble stops nobody, and what it never saw neither.
-        if (cause.IsTransient || cause.Completion != Completion.Refused || _stops is null)
+        if (cause.IsTransient || cause.Completion != Completion.Refused)
             return;
         try
         {
@@ -237,7 +254,7 @@ public sealed partial class ConnectionArbiter
     {
         try
         {
-            _stops?.Resume(server, account.Name);
+            _stops.Resume(server, account.Name);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

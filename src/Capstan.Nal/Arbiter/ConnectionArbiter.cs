@@ -38,7 +38,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
 
     private readonly Lock _gate = new();
     private readonly ConnectionKeeper _keeper;
-    private readonly StoppedAccounts? _stops;
+    private readonly StoppedAccounts _stops;
     /// <summary>By server, or by place where nobody counts.</summary>
     private readonly Dictionary<string, Desk> _desks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ServerTerms> _terms = new(StringComparer.Ordinal);
@@ -85,7 +85,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         _logger = loggers.CreateLogger<ConnectionArbiter>();
         _origin = time.GetTimestamp();
         _keeper = new ConnectionKeeper(options.Machine, boot, time, loggers.CreateLogger<ConnectionKeeper>());
-        _stops = options.Machine is null ? null : new StoppedAccounts(options.Machine);
+        _stops = new StoppedAccounts(options.Machine);
     }
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
@@ -174,7 +174,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         }
         await _stopping.CancelAsync();
         while (Running() is { Count: > 0 } running)
-            await Task.WhenAll(running);
+            await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (_gate)
         {
             _beat?.Dispose();

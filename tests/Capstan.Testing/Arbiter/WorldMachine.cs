@@ -91,6 +91,7 @@ internal sealed class WorldMachine(World world, int number, int budget)
             Boot = Boot,
             Opened = now,
             LastUsed = now,
+            Uptime = Uptime,
             State = ConnectionStates.Connecting,
             NextStep = "",
         }, owner);

@@ -101,7 +101,7 @@ internal sealed partial class WorldProcess
         Step(world.Between(0.001, 0.005), () =>
         {
             var record = attempt.Record!;
-            record.Text = record.Text with { Session = session!.Id, State = ConnectionStates.Open, LastUsed = machine.Wall };
+            record.Text = record.Text with { Session = session!.Id, State = ConnectionStates.Open, LastUsed = machine.Wall, Uptime = machine.Uptime };
             foreach (var (ghost, _) in attempt.Plan!.WithLogon)
                 Forget(attempt.Server, ghost, isReleased: true);
             if (attempt.Plan.Carry is { } carried)
@@ -160,7 +160,7 @@ internal sealed partial class WorldProcess
                 GiveUp(attempt, mayBeOpen: false, WorldFailure.Refused);
                 break;
             default:
-                record.Text = record.Text with { Session = session!.Id, State = ConnectionStates.Open, LastUsed = machine.Wall };
+                record.Text = record.Text with { Session = session!.Id, State = ConnectionStates.Open, LastUsed = machine.Wall, Uptime = machine.Uptime };
                 Forget(server, ghost, isReleased: false);
                 var isAnswered = IsReachable(server);
                 if (isAnswered)

@@ -16,6 +16,9 @@ internal sealed class ServerCore(ServerRules rules)
     private readonly Dictionary<ConnectionKey, Entry> _entries = [];
     private readonly Dictionary<long, Entry> _leases = [];
     private readonly LinkedList<ConnectionRequest> _queue = [];
+    /// <summary>Shown of one connection.</summary>
+    private const int MostHolders = 16;
+
     private long _lastClaim;
     /// <summary>The server is full, and asked again at this time.</summary>
     private TimeSpan? _retryAt;
@@ -222,7 +225,7 @@ internal sealed class ServerCore(ServerRules rules)
     public bool IsOpen(ConnectionKey key) => _entries.TryGetValue(key, out var entry) && entry.State is ConnectionState.Open or ConnectionState.Idle;
 
     public IEnumerable<ConnectionReading> Read() => _entries.Values.Select(entry => new ConnectionReading(entry.Claim, entry.Key, entry.State, entry.Leases.Count, entry.Warm.Count,
-        entry.Leases.Count == 0 ? [] : [.. entry.Leases.Values.Select(holder => holder.Component).Order(StringComparer.Ordinal)], entry.Opened, entry.LastUsed));
+        entry.Leases.Count == 0 ? [] : [.. entry.Leases.Values.Select(holder => holder.Component).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Take(MostHolders)], entry.Opened, entry.LastUsed));
 
     private void Pump(TimeSpan now, List<ArbiterAction> actions)
     {

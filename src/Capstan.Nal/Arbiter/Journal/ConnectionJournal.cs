@@ -1,7 +1,5 @@
 using System.Globalization;
-using System.Runtime.Versioning;
 using Capstan.Nal.Arbiter.Machine;
-using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Nal.Arbiter.Journal;
 
@@ -20,12 +18,17 @@ internal sealed record JournalEntry(string Name, string File, ConnectionRecord? 
 internal sealed class ConnectionJournal : IDisposable
 {
     private const string Prefix = "Resource";
+
+    /// <summary>Begins the name of a record that is being made.</summary>
+    private const string Unfinished = "new-";
+
     private const int MostRecordsOfAnAccount = 10_000;
 
     private readonly string _root;
     private readonly string _owners;
     private readonly string _ownerPath;
     private readonly FileLock _owner;
+    private long _lastMade;
 
     /// <exception cref="IOException">The directories cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
@@ -66,26 +69,31 @@ internal sealed class ConnectionJournal : IDisposable
             Durable.Names(Path.GetDirectoryName(directory)!);
             Durable.Names(_root);
         }
-        for (var number = 0; number < MostRecordsOfAnAccount; number++)
+        var made = Path.Combine(directory, $"{Unfinished}{Owner}-{Interlocked.Increment(ref _lastMade)}");
+        var handle = File.OpenHandle(made, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        try
         {
-            var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{number}"));
-            if (File.Exists(path) || Open(path) is not { } handle)
-                continue;
-            try
+            // It appears under its name when it is whole: a process that dies here leaves nothing that looks like a connection.
+            var file = new RecordFile(handle, record);
+            file.Write(record, isDurable: true);
+            for (var number = 0; number < MostRecordsOfAnAccount; number++)
             {
-                var file = new RecordFile(path, handle, record);
-                file.Write(record, isDurable: true);
+                var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{number}"));
+                if (File.Exists(path) || !TryMove(made, path))
+                    continue;
+                file.Path = path;
                 Durable.Names(directory);
                 return file;
             }
-            catch
-            {
-                handle.Dispose();
-                // Nothing was opened on it.
-                File.Delete(path);
-                throw;
-            }
         }
+        catch
+        {
+            handle.Dispose();
+            File.Delete(made);
+            throw;
+        }
+        handle.Dispose();
+        File.Delete(made);
         throw new IOException($"{directory} holds {MostRecordsOfAnAccount} records: settle or drop them (capstan nal connections, capstan nal drop)");
     }
 
@@ -162,25 +170,30 @@ internal sealed class ConnectionJournal : IDisposable
     {
         foreach (var path in Directory.EnumerateFiles(_owners))
         {
-            using var dead = FileLock.TryTake(path);
-            if (dead is not null)
-                File.Delete(path);
+            try
+            {
+                using var dead = FileLock.TryTake(path);
+                if (dead is not null)
+                    File.Delete(path);
+            }
+            catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+            {
+                // Another user's: it is no hindrance here.
+            }
         }
     }
 
-    /// <summary>Null when somebody else made it first.</summary>
-    [UnsupportedOSPlatform("windows")]
-    private static SafeFileHandle? Open(string path)
+    /// <summary>False when somebody else took the name first.</summary>
+    private static bool TryMove(string from, string to)
     {
         try
         {
-            var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            return handle;
+            File.Move(from, to, overwrite: false);
+            return true;
         }
-        catch (IOException) when (File.Exists(path))
+        catch (IOException) when (File.Exists(to))
         {
-            return null;
+            return false;
         }
     }
 }

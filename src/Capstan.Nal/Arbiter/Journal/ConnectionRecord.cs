@@ -41,6 +41,9 @@ internal sealed record ConnectionRecord
     /// <summary>The start of the machine in which it was made.</summary>
     public required string Boot { get; init; }
 
+    /// <summary>How long the machine had been up when it was last written: an age that no clock changes.</summary>
+    public TimeSpan? Uptime { get; init; }
+
     /// <summary>As of the last second.</summary>
     public int ReferenceCount { get; init; }
 

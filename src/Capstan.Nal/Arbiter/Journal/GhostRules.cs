@@ -25,8 +25,8 @@ internal sealed record GhostPlan(Ghost? Carry, Ghost? First, IReadOnlyList<(Ghos
 /// <remarks>
 /// <para>The next working logon of the same account carries its session id, and the server ends it. An id counts for 7 days: after that the server may have
 /// given it to somebody else.</para>
-/// <para>Without such an id: one of this start of the machine ends with the next working logon, because the kernel answers for the dead process as soon as the link works;
-/// one of an earlier start is assumed gone when the machine has been up for as long as the server keeps what is idle.</para>
+/// <para>Without any id, one of this start of the machine ends with the next working logon: its session was never known to be made, and the kernel answers for the dead process as soon
+/// as the link works. Every other one (of an earlier start, too old, or of an account that nobody here knows) is assumed gone when it has been lost for as long as the server keeps what is idle.</para>
 /// </remarks>
 internal static class GhostRules
 {
@@ -44,38 +44,48 @@ internal static class GhostRules
             var (record, isHere) = (ghost.Record, ghost.Record.Slot == question.Slot);
             if (record.State == ConnectionStates.Abandoned)
                 gone.Add((ghost, "it was abandoned by hand"));
-            else if (HasId(record, question.Now) && IsAccount(record, question.Account))
+            else if (HasId(record, question) && IsAccount(record, question.Account))
             {
                 if (carry is null)
                     carry = ghost;
                 else if (isHere)
                     first ??= ghost;
             }
-            else if (HasId(record, question.Now) && question.KnownAccounts.Contains(record.Account.ToLowerInvariant()))
+            else if (HasId(record, question) && question.KnownAccounts.Contains(record.Account.ToLowerInvariant()))
             {
                 if (isHere)
                     first ??= ghost;
             }
-            else if (record.Boot == question.Boot)
+            else if (record.Session is null or 0 && record.Boot == question.Boot)
                 withLogon.Add((ghost, "the server answered again, and this machine ends what its dead process left"));
-            else if (question.Uptime >= question.IdleTime)
-                gone.Add((ghost, string.Create(CultureInfo.InvariantCulture, $"assumed gone: this machine was started again, and has been up for longer than the {question.IdleTime.TotalMinutes:F0} min for which the server keeps what is idle")));
-            else if (isHere && question.IdleTime - question.Uptime > blockedFor)
-                (blocked, blockedFor) = (ghost, question.IdleTime - question.Uptime);
+            else if (Lost(record, question.Boot, question.Uptime) is var lost && lost >= question.IdleTime)
+                gone.Add((ghost, string.Create(CultureInfo.InvariantCulture, $"assumed gone: it was lost for longer than the {question.IdleTime.TotalMinutes:F0} min for which the server keeps what is idle")));
+            else if (isHere && question.IdleTime - lost > blockedFor)
+                (blocked, blockedFor) = (ghost, question.IdleTime - lost);
         }
         return new GhostPlan(carry, first, gone, withLogon, blocked, blockedFor);
     }
 
     /// <summary>What will end it, for people.</summary>
-    public static string NextStep(ConnectionRecord record, string boot, DateTimeOffset now, TimeSpan idleTime) =>
+    public static string NextStep(ConnectionRecord record, GhostQuestion question) =>
         record.State == ConnectionStates.Abandoned ? "forgotten at the next connection to this server"
-        : HasId(record, now) ? $"ended by the next logon of {record.Account} at this server"
-        : record.Boot == boot ? "ends with the next working logon at this server"
-        : string.Create(CultureInfo.InvariantCulture, $"assumed gone when this machine has been up for {idleTime.TotalMinutes:F0} min");
+        : HasId(record, question) ? $"ended by the next logon of {record.Account} at this server"
+        : record.Session is null or 0 && record.Boot == question.Boot ? "ends with the next working logon at this server"
+        : string.Create(CultureInfo.InvariantCulture, $"assumed gone when it has been lost for {question.IdleTime.TotalMinutes:F0} min");
 
-    /// <summary>A record from the future is of a clock that was wrong: its age is not known.</summary>
-    private static bool HasId(ConnectionRecord record, DateTimeOffset now) =>
-        record.Session is not (null or 0) && now - record.LastUsed <= LongestId && now - record.LastUsed >= -TimeSpan.FromHours(1);
+    /// <summary>Within one start of the machine no clock matters. Across starts, a record from the future is of a clock that was wrong: its age is not known.</summary>
+    private static bool HasId(ConnectionRecord record, GhostQuestion question)
+    {
+        if (record.Session is null or 0)
+            return false;
+        if (record.Boot == question.Boot && record.Uptime is { } then)
+            return question.Uptime - then <= LongestId;
+        return question.Now - record.LastUsed <= LongestId && question.Now - record.LastUsed >= -TimeSpan.FromHours(1);
+    }
+
+    /// <summary>For how long nobody can have used it: since it was last written, or since the machine started.</summary>
+    private static TimeSpan Lost(ConnectionRecord record, string boot, TimeSpan uptime) =>
+        record.Boot == boot && record.Uptime is { } then ? uptime - then : uptime;
 
     private static bool IsAccount(ConnectionRecord record, string account) => string.Equals(record.Account, account, StringComparison.OrdinalIgnoreCase);
 }

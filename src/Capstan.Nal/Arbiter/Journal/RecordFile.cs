@@ -4,11 +4,14 @@ using Microsoft.Win32.SafeHandles;
 namespace Capstan.Nal.Arbiter.Journal;
 
 /// <summary>The record of one connection of this process. Its owner writes it in place; thread-safe.</summary>
-internal sealed class RecordFile(string path, SafeFileHandle handle, ConnectionRecord record)
+internal sealed class RecordFile(SafeFileHandle handle, ConnectionRecord record)
 {
     private readonly Lock _gate = new();
     private bool _isOver;
     private int _length;
+
+    /// <summary>Where it lies; empty while it is being made.</summary>
+    public string Path { get; set; } = "";
 
     /// <summary>As it was last written.</summary>
     public ConnectionRecord Record { get; private set; } = record;
@@ -26,7 +29,7 @@ internal sealed class RecordFile(string path, SafeFileHandle handle, ConnectionR
             _length = text.Length;
             Record = next;
             if (isDurable)
-                Durable.Content(handle, path);
+                Durable.Content(handle, Path);
         }
     }
 
@@ -38,8 +41,8 @@ internal sealed class RecordFile(string path, SafeFileHandle handle, ConnectionR
         {
             if (_isOver)
                 return;
-            File.Delete(path);
-            Durable.Names(Path.GetDirectoryName(path)!);
+            File.Delete(Path);
+            Durable.Names(System.IO.Path.GetDirectoryName(Path)!);
             _isOver = true;
             handle.Dispose();
         }

@@ -29,9 +29,16 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: slots cannot be used here.</exception>
     public Slot? TryClaim(string server, int budget, string account) => OnMachine(server, () =>
     {
-        var ghosts = Ghosts(server).ToLookup(ghost => ghost.Record.Slot, ghost => string.Equals(ghost.Record.Account, account, StringComparison.OrdinalIgnoreCase));
-        return SlotsOf(server).TryTake(Enumerable.Range(0, budget).OrderBy(number => !ghosts.Contains(number) ? 1 : ghosts[number].All(isOwn => isOwn) ? 0 : 2));
+        var ghosts = Ghosts(server);
+        return SlotsOf(server).TryTake(ghosts.Count == 0 ? Enumerable.Range(0, budget) : Enumerable.Range(0, budget).OrderBy(number =>
+            !ghosts.Exists(ghost => ghost.Record.Slot == number) ? 1
+            : GhostRules.Plan(ghosts, Question(account, Nobody, number, new ServerTerms().IdleTime)).Blocked is null ? 0 : 2));
     });
+
+    private static readonly IReadOnlySet<string> Nobody = new HashSet<string>(StringComparer.Ordinal);
+
+    private GhostQuestion Question(string account, IReadOnlySet<string> known, int slot, TimeSpan idleTime) =>
+        new(account, known, slot, boot.Id, boot.Uptime(), time.GetUtcNow(), idleTime);
 
     /// <summary>As <see cref="ServerSlots.StandInLine"/>.</summary>
     public IDisposable StandInLine(string server, int budget, Action<Slot?, Exception?> served) => SlotsOf(server).StandInLine(budget, served);
@@ -112,11 +119,13 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
                 State = ConnectionStates.Open,
                 NextStep = "closes after its last lease",
                 LastUsed = time.GetUtcNow(),
+                Uptime = boot.Uptime(),
             }, isDurable: true));
             foreach (var (ghost, why) in plan.WithLogon)
                 Forget(ghost, why);
-            if (plan.Carry is { } carried)
-                Forget(carried, carried.Record.ServerGuid == connection.Identity?.Guid ? "the server was told its session id" : "another server answers at that name now");
+            // To another server that answers at this name the id was not sent: the first one may still count it.
+            if (plan.Carry is { } carried && (carried.Record.ServerGuid is null || carried.Record.ServerGuid == connection.Identity?.Guid))
+                Forget(carried, "the server was told its session id");
             return kept;
         }
         catch
@@ -154,7 +163,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             return;
         try
         {
-            record.Write(before with { State = state, ReferenceCount = references, PersistenceCount = persistence, Holders = holders, LastUsed = lastUsed }, isDurable: false);
+            record.Write(before with { State = state, ReferenceCount = references, PersistenceCount = persistence, Holders = holders, LastUsed = lastUsed, Uptime = boot.Uptime() }, isDurable: false);
         }
         catch (IOException cause)
         {
@@ -180,7 +189,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         catch (Exception failure)
         {
             GiveUp(record, failure);
-            if (failure is not NalException { Error: NalError.Authenticate } refusal || own)
+            if (failure is not NalException { Error: NalError.Authenticate, IsTransient: false } refusal || own)
                 throw;
             opening.Refused(account, refusal);
             return account;
@@ -188,7 +197,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         var isClosed = false;
         try
         {
-            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Guid, Address = connection.Identity?.Address, State = ConnectionStates.Closing }, isDurable: true));
+            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Guid, Address = connection.Identity?.Address, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
             Forget(ghost, "a logon of its own told the server its session id");
         }
         finally
@@ -206,7 +215,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     {
         var ghosts = Ghosts(server);
         var known = ghosts.Count == 0 ? [] : opening.Known().Select(account => account.Name.ToLowerInvariant()).ToHashSet(StringComparer.Ordinal);
-        var plan = GhostRules.Plan(ghosts, new GhostQuestion(opening.Account?.Name ?? "", known, slot.Number, boot.Id, boot.Uptime(), time.GetUtcNow(), opening.Terms.IdleTime));
+        var plan = GhostRules.Plan(ghosts, Question(opening.Account?.Name ?? "", known, slot.Number, opening.Terms.IdleTime));
         foreach (var (ghost, why) in plan.Gone)
             Forget(ghost, why);
         return plan;
@@ -228,6 +237,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             Process = process.Id,
             ProcessStart = process.StartTime.ToUniversalTime(),
             Boot = boot.Id,
+            Uptime = boot.Uptime(),
             Holders = [opening.Component],
             Opened = now,
             LastUsed = now,
@@ -241,8 +251,21 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     {
         var mayBeOpen = failure is not NalException { Completion: Completion.NotSent or Completion.Refused };
         // One such ghost says as much as many: the next working logon ends them all.
-        var isKnown = mayBeOpen && Ghosts(record.Record.Server).Exists(ghost => ghost.Record.Session is null && ghost.Record.Boot == boot.Id && ghost.Record.Slot == record.Record.Slot);
-        End(record, isConfirmed: !mayBeOpen || isKnown);
+        End(record, isConfirmed: !mayBeOpen || IsKnown(record.Record));
+    }
+
+    private bool IsKnown(ConnectionRecord record)
+    {
+        try
+        {
+            return Ghosts(record.Server).Exists(ghost => ghost.Record.Session is null && ghost.Record.Boot == boot.Id && ghost.Record.Slot == record.Slot
+                && ghost.Record.State != ConnectionStates.Abandoned);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            JournalNotWritten(record.Server, cause);
+            return false;
+        }
     }
 
     private void End(RecordFile record, bool isConfirmed)
@@ -252,7 +275,8 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             if (isConfirmed)
                 record.Delete();
             else
-                record.Leave(record.Record with { State = ConnectionStates.Ghost, ReferenceCount = 0, PersistenceCount = 0, Holders = [], NextStep = GhostRules.NextStep(record.Record, boot.Id, time.GetUtcNow(), TimeSpan.FromMinutes(15)) });
+                record.Leave(record.Record with { State = ConnectionStates.Ghost, ReferenceCount = 0, PersistenceCount = 0, Holders = [], Uptime = boot.Uptime(),
+                    NextStep = GhostRules.NextStep(record.Record, Question(record.Record.Account, Nobody, record.Record.Slot, new ServerTerms().IdleTime)) });
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

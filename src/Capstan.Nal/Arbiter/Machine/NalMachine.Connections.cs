@@ -86,6 +86,6 @@ public sealed partial class NalMachine
         var isGhost = entry.IsGhost && record.State != ConnectionStates.Abandoned;
         return new MachineConnection(entry.Name, record.Path, record.Server, record.Account, isGhost ? ConnectionStates.Ghost : record.State,
             isGhost ? 0 : record.ReferenceCount, isGhost ? 0 : record.PersistenceCount, isGhost ? [] : record.Holders, record.Session?.ToString("x16", CultureInfo.InvariantCulture), record.Process, record.Opened, record.LastUsed,
-            entry.IsGhost ? GhostRules.NextStep(record, Boot.Current.Id, now, new ServerTerms().IdleTime) : record.NextStep);
+            entry.IsGhost ? GhostRules.NextStep(record, new GhostQuestion(record.Account, new HashSet<string>(StringComparer.Ordinal), record.Slot, Boot.Current.Id, Boot.Current.Uptime(), now, new ServerTerms().IdleTime)) : record.NextStep);
     }
 }

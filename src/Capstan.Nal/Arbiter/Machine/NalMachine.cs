@@ -70,6 +70,7 @@ public sealed partial class NalMachine
                 Make(Slots);
                 Make(Journal);
                 LockTest.Run(Slots);
+                LockTest.Run(Journal);
                 _isTested = true;
             }
             catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)

@@ -38,7 +38,8 @@ internal sealed class ServerSlots
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
     public Slot? TryTake(IEnumerable<int> order)
     {
-        // While this is held nobody enters the line.
+        // One asks at a time: whoever finds the lock taken has then found somebody who waits. While it is held nobody enters the line.
+        using var door = FileLock.Wait(_files.Door);
         using var nobodyWaits = FileLock.TryTake(_files.Waiting);
         return nobodyWaits is null ? null : TryEach(order);
     }
@@ -55,6 +56,7 @@ internal sealed class ServerSlots
     /// <summary>Whether somebody on this machine waits for a slot of this server.</summary>
     public bool IsWanted()
     {
+        using var door = FileLock.Wait(_files.Door);
         using var nobodyWaits = FileLock.TryTake(_files.Waiting);
         return nobodyWaits is null;
     }
@@ -77,31 +79,46 @@ internal sealed class ServerSlots
             if (!_watched.Add(number))
                 return;
         }
-        Begin("slot", () =>
-        {
-            FileLock? held = null;
-            Exception? failure = null;
-            try
-            {
-                held = FileLock.Wait(_files.Slot(number));
-            }
-            catch (IOException cause)
-            {
-                failure = cause;
-            }
-            Turn? first;
-            lock (_gate)
-            {
-                _watched.Remove(number);
-                first = _first;
-            }
-            if (first is null || !first.Offer(held is null ? null : new Slot(number, held), failure))
-                held?.Dispose();
-        });
+        Begin("slot", () => WaitFor(number), orElse: () => _watched.Remove(number));
     }
 
-    private static void Begin(string what, Action work) =>
-        new Thread(() => work(), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"capstan {what}" }.Start();
+    private void WaitFor(int number)
+    {
+        FileLock? held = null;
+        Exception? failure = null;
+        try
+        {
+            held = FileLock.Wait(_files.Slot(number));
+        }
+        catch (Exception cause)
+        {
+            // Whatever it is, the first in line is told; a thread that ended by it would end the process.
+            failure = cause;
+        }
+        Turn? first;
+        lock (_gate)
+        {
+            _watched.Remove(number);
+            first = _first;
+        }
+        if (first is null || !first.Offer(held is null ? null : new Slot(number, held), failure))
+        held?.Dispose();
+    }
+
+    /// <exception cref="IOException">The system gives no further thread.</exception>
+    private void Begin(string what, Action work, Action? orElse = null)
+    {
+        try
+        {
+            new Thread(() => work(), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"capstan {what}" }.Start();
+        }
+        catch (OutOfMemoryException cause)
+        {
+            lock (_gate)
+                orElse?.Invoke();
+            throw new IOException("the system gives no further thread to wait for a slot with (its limit of tasks is reached)", cause);
+        }
+    }
 
     /// <summary>One place in line, from the ticket to the slot.</summary>
     private sealed class Turn(ServerSlots slots, int budget, Action<Slot?, Exception?> served) : IDisposable
@@ -130,8 +147,9 @@ internal sealed class ServerSlots
                 }
                 BeFirst();
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception failure)
             {
+                // As above.
                 Offer(null, failure);
             }
         }
@@ -188,8 +206,13 @@ internal sealed class ServerSlots
 
         private void BeFirst()
         {
-            lock (slots._gate)
-                slots._first = this;
+            lock (_gate)
+            {
+                if (_isOver)
+                    return;
+                lock (slots._gate)
+                    slots._first = this;
+            }
             if (slots.TryEach(Enumerable.Range(0, budget)) is { } free)
             {
                 if (!Offer(free, null))

@@ -7,6 +7,7 @@ namespace Capstan.Nal.Arbiter.Machine;
 /// <remarks><code>
 /// slots/fs1~445/slot-0        locked by the process that has the slot
 ///               waiting       locked in common by all who wait
+///               door          locked for the moment of a question
 ///               line          the last ticket's number; locked while one is drawn
 ///               ticket-…17    locked by the process that drew it, until its turn is over
 /// </code></remarks>
@@ -17,6 +18,9 @@ internal sealed class SlotFiles(string slots, string server)
     public string Directory { get; } = Path.Combine(slots, Name(server));
 
     public string Waiting => Path.Combine(Directory, "waiting");
+
+    /// <summary>Locked by whoever asks whether somebody waits: two who ask do not see each other.</summary>
+    public string Door => Path.Combine(Directory, "door");
 
     public string Line => Path.Combine(Directory, "line");
 

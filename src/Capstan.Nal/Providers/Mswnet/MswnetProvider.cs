@@ -45,6 +45,10 @@ public sealed class MswnetProvider(SmbOptions options) : IStorageProvider
             await CloseAsync(connection);
             throw SmbErrors.NoAccount(cause, server, account.Name, request.Path);
         }
+        catch (OperationCanceledException cancelled) when (connection is null)
+        {
+            throw new NalException(NalError.Connect, $"server {server} was not reached before this was called off", request.Path.ToString(), Completion.NotSent, isTransient: true, server, inner: cancelled);
+        }
         catch
         {
             await CloseAsync(connection);

@@ -29,7 +29,7 @@ internal static class SmbErrors
             case SmbFailure.Status when IsFull(cause.Status):
                 return new(Give(NalError.ServerFull, Full(cause, server), isTransient: true));
             case SmbFailure.Status or SmbFailure.Logon when cause.Command == SmbCommand.SessionSetup:
-                return new(Give(NalError.Authenticate, Logon(cause, server, account), isTransient: cause.Status == NtStatus.NoLogonServers || cause.Status == NtStatus.NetlogonNotStarted));
+                return new(Give(NalError.Authenticate, Logon(cause, server, account), isTransient: cause.Failure == SmbFailure.Status && !IsOfTheAccount(cause.Status)));
             case SmbFailure.Tampered or SmbFailure.Protocol:
                 return new(Give(NalError.Connect, $"server {server} was left: {cause.Message}; look for something between this machine and the server that changes the traffic"));
             default:
@@ -106,6 +106,12 @@ internal static class SmbErrors
 
     public static bool IsDenied(NtStatus status) =>
         status == NtStatus.AccessDenied || status == NtStatus.NetworkAccessDenied || status == NtStatus.PrivilegeNotHeld || status == NtStatus.CannotDelete;
+
+    /// <summary>The server judged the account: trying it again could lock it. Everything else is the server's own trouble, or the hour's.</summary>
+    private static bool IsOfTheAccount(NtStatus status) =>
+        status == NtStatus.LogonFailure || status == NtStatus.WrongPassword || status == NtStatus.NoSuchUser || status == NtStatus.AccountLockedOut
+        || status == NtStatus.AccountDisabled || status == NtStatus.AccountExpired || status == NtStatus.PasswordExpired || status == NtStatus.PasswordMustChange
+        || status == NtStatus.AccountRestriction || status == NtStatus.LogonTypeNotGranted || status == NtStatus.InvalidWorkstation || status == NtStatus.AccessDenied;
 
     /// <summary>Refused for capacity, by the server's own word (design.md 5).</summary>
     public static bool IsFull(NtStatus status) =>

@@ -68,9 +68,13 @@ public sealed class GhostRulesTests
     }
 
     [Fact]
-    public void An_unknown_accounts_one_ends_as_if_it_had_no_id()
+    public void An_unknown_accounts_one_blocks_its_slot_until_the_idle_time_and_no_other_logon_ends_it()
     {
-        Assert.Single(GhostRules.Plan([Ghost("three", session: 7)], Logon).WithLogon);
+        var here = Ghost("three", session: 7);
+        here = here with { Record = here.Record with { Uptime = Logon.Uptime - TimeSpan.FromMinutes(1) } };
+        Assert.Equal(TimeSpan.FromMinutes(14), GhostRules.Plan([here], Logon).BlockedFor);
+        Assert.Single(GhostRules.Plan([here], Logon with { Uptime = Logon.Uptime + TimeSpan.FromMinutes(14) }).Gone);
+        Nothing(GhostRules.Plan([here with { Record = here.Record with { Slot = 1 } }], Logon));
         Assert.Single(GhostRules.Plan([Ghost("three", session: 7, boot: "boot-1")], Logon).Gone);
         Assert.NotNull(GhostRules.Plan([Ghost("three", session: 7, boot: "boot-1")], Logon with { Uptime = TimeSpan.Zero }).Blocked);
     }
@@ -112,7 +116,7 @@ public sealed class GhostRulesTests
         var ghost = Ghost("one", session: 7, used: -minutesAgo);
         var plan = GhostRules.Plan([ghost], Logon);
         Assert.Equal(counts, plan.Carry is not null);
-        Assert.Equal(!counts, plan.WithLogon.Count == 1);
+        Assert.Equal(!counts, plan.Gone.Count == 1);
     }
 
     [Fact]
@@ -127,16 +131,26 @@ public sealed class GhostRulesTests
     }
 
     [Fact]
+    public void Within_one_start_of_the_machine_no_clock_makes_an_id_old_or_unknown()
+    {
+        foreach (var used in new[] { -366 * 24 * 60, 366 * 24 * 60 })
+        {
+            var ghost = Ghost("one", session: 7, used: used);
+            Assert.NotNull(GhostRules.Plan([ghost with { Record = ghost.Record with { Uptime = Logon.Uptime - TimeSpan.FromMinutes(5) } }], Logon).Carry);
+        }
+    }
+
+    [Fact]
     public void What_people_read_as_its_next_step_is_what_will_be_done()
     {
         Assert.Equal("ended by the next logon of one at this server", Next(Ghost("one", session: 7)));
         Assert.Equal("ends with the next working logon at this server", Next(Ghost("one", session: null)));
-        Assert.Equal("ends with the next working logon at this server", Next(Ghost("one", session: 7, used: -8 * 24 * 60)));
-        Assert.Equal("assumed gone when this machine has been up for 15 min", Next(Ghost("one", session: null, boot: "boot-1")));
+        Assert.Equal("assumed gone when it has been lost for 15 min", Next(Ghost("one", session: 7, used: -8 * 24 * 60)));
+        Assert.Equal("assumed gone when it has been lost for 15 min", Next(Ghost("one", session: null, boot: "boot-1")));
         var abandoned = Ghost("one", session: 7);
         Assert.Equal("forgotten at the next connection to this server", Next(abandoned with { Record = abandoned.Record with { State = ConnectionStates.Abandoned } }));
 
-        static string Next(Ghost ghost) => GhostRules.NextStep(ghost.Record, Logon.Boot, Now, IdleTime);
+        static string Next(Ghost ghost) => GhostRules.NextStep(ghost.Record, Logon);
     }
 
     /// <summary>Invariants 2 and 9: after the logon no ghost is left on its slot, each has one fate, and only an id of the account that logs on is carried.</summary>
