@@ -167,10 +167,10 @@ public sealed partial class ConnectionArbiter
 
         private Refusal Refuse()
         {
-            TimeSpan wait;
+            TimeSpan pause;
             lock (arbiter._gate)
-                wait = _trials.Min(trial => trial.RetryAt) - arbiter.Now ?? arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble());
-            var nextTry = arbiter._time.GetUtcNow() + (wait > TimeSpan.Zero ? wait : TimeSpan.Zero);
+                pause = _trials.Min(trial => trial.RetryAt) - arbiter.Now ?? arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble());
+            var nextTry = arbiter._time.GetUtcNow() + (pause > TimeSpan.Zero ? pause : TimeSpan.Zero);
             var reason = string.Create(CultureInfo.InvariantCulture, $"{Subject} not accessible: {Causes()}; next try {nextTry:HH:mm:ss}");
             arbiter.Refused(purpose.Component, reason);
             return new Refusal(reason, nextTry, Trace(nextTry));

@@ -125,15 +125,22 @@ public sealed partial class ConnectionArbiter
         List<Task>? closings = null;
         foreach (var action in actions)
         {
-            if (Perform(desk, action) is { } closing)
-                (closings ??= []).Add(closing);
+            if (action is ArbiterAction.Close close)
+                (closings ??= []).Add(Close(desk, close));
+            else
+                Perform(desk, action);
         }
         Forget(desk);
         return closings is null ? Task.CompletedTask : Task.WhenAll(closings);
     }
 
-    /// <returns>The work of closing; null for everything else.</returns>
-    private Task? Perform(Desk desk, ArbiterAction action)
+    private Task Close(Desk desk, ArbiterAction.Close close)
+    {
+        desk.Open.Remove(close.Key, out var kept);
+        return Start(() => CloseAsync(desk, close.Claim, close.Key, kept!));
+    }
+
+    private void Perform(Desk desk, ArbiterAction action)
     {
         switch (action)
         {
@@ -155,9 +162,6 @@ public sealed partial class ConnectionArbiter
                 var first = _pending[connect.Request];
                 _ = Start(() => ConnectAsync(desk, connect.Claim, connect.Key, first));
                 break;
-            case ArbiterAction.Close close:
-                desk.Open.Remove(close.Key, out var kept);
-                return Start(() => CloseAsync(desk, close.Claim, close.Key, kept!));
             case ArbiterAction.Grant grant:
                 Take(grant.Request)?.SetResult(default);
                 break;
@@ -175,7 +179,6 @@ public sealed partial class ConnectionArbiter
                 Lose(desk, lose);
                 break;
         }
-        return null;
     }
 
     private void Lose(Desk desk, ArbiterAction.Lose lost)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Capstan.Nal.Arbiter.Accounts;
@@ -54,7 +55,7 @@ public sealed partial class ConnectionArbiter
         }
 
         /// <returns>The claims that stood in line.</returns>
-        public IReadOnlyList<long> LeaveLines()
+        public long[] LeaveLines()
         {
             long[] claims = [.. _turns.Keys];
             foreach (var turn in _turns.Values)
@@ -205,7 +206,7 @@ public sealed partial class ConnectionArbiter
             return pending.Purpose.Accounts ?? [.. MayTry(server, AccountsOf(server), out _)];
     }
 
-    private IReadOnlyList<ConnectionAccount> AccountsOf(string server) => _accounts.TryGetValue(server, out var set) ? set : [];
+    private ImmutableArray<ConnectionAccount> AccountsOf(string server) => _accounts.TryGetValue(server, out var set) ? set : [];
 
     /// <summary>Without those that the server refused.</summary>
     private IEnumerable<ConnectionAccount> MayTry(string server, IReadOnlyList<ConnectionAccount> accounts, out DateTimeOffset? next)

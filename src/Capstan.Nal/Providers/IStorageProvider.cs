@@ -27,9 +27,9 @@ public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, Pr
 public sealed record PreviousSession(ulong Id, Guid? Server);
 
 /// <summary>Who answered.</summary>
-/// <param name="Guid">The server's own identity; null where it tells none.</param>
+/// <param name="Id">The server's own identity; null where it tells none.</param>
 /// <param name="Address">The address that was reached; null where it is not known.</param>
-public sealed record ServerIdentity(Guid? Guid, string? Address);
+public sealed record ServerIdentity(Guid? Id, string? Address);
 
 /// <summary>Credentials for reaching a server. They open storage and give no other right.</summary>
 /// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>; under MSWNET also <c>kerberos:…</c>, a ticket of this process, with an

@@ -173,7 +173,6 @@ public sealed class ProcessTests : IDisposable
     {
         var path = Path.Combine(_machine.Path, "password");
         File.WriteAllText(path, SambaServer.PasswordOf(Account));
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         return path;
     }
 
@@ -186,5 +185,5 @@ public sealed class ProcessTests : IDisposable
         return arbiter;
     }
 
-    private IReadOnlyList<MachineConnection> Journal() => NalMachine.At(_machine.Path).Connections(DateTimeOffset.UtcNow);
+    private IReadOnlyList<MachineConnection> Journal() => NalMachine.At(_machine.Path).Connections(TimeProvider.System.GetUtcNow());
 }

@@ -39,7 +39,7 @@ internal sealed class Worker : IAsyncDisposable
     /// <param name="machine">The directory of its slots and journal.</param>
     public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap")
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (var argument in (string[])[Verb, $"smb://127.0.0.1:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
             start.ArgumentList.Add(argument);
         start.Environment[NalMachine.DirectoryVariable] = machine;
@@ -114,7 +114,7 @@ internal sealed class Worker : IAsyncDisposable
         _ = Task.Run(() =>
         {
             while (System.Console.In.Read() >= 0) { }
-            Environment.Exit(3);
+            Process.GetCurrentProcess().Kill();
         });
         var file = StorePath.Parse($"worker-{Environment.ProcessId}");
         await using var arbiter = new ConnectionArbiter(StorageProviders.All(TimeProvider.System), new ArbiterOptions { Machine = NalMachine.Of(directory: null) }, TimeProvider.System,
@@ -133,7 +133,7 @@ internal sealed class Worker : IAsyncDisposable
                 await System.Console.Out.WriteLineAsync(Held);
                 await lease.Store.ReplaceAsync(file, new byte[100], CancellationToken.None);
                 if (rounds == Holding)
-                    await Task.Delay(Timeout.Infinite, CancellationToken.None);
+                    await new TaskCompletionSource().Task;
             }
             await System.Console.Out.WriteLineAsync(Back);
         }

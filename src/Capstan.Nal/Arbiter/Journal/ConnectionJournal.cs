@@ -120,7 +120,7 @@ internal sealed class ConnectionJournal : IDisposable
         _owner.Dispose();
     }
 
-    private static IReadOnlyList<JournalEntry> Read(string root, string owners, string? server)
+    private static List<JournalEntry> Read(string root, string owners, string? server)
     {
         if (!Directory.Exists(root))
             return [];

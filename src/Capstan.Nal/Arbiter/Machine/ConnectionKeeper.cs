@@ -114,7 +114,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             OnMachine(server, () => record.Write(record.Record with
             {
                 Session = connection.SessionId,
-                ServerGuid = connection.Identity?.Guid,
+                ServerGuid = connection.Identity?.Id,
                 Address = connection.Identity?.Address,
                 State = ConnectionStates.Open,
                 NextStep = "closes after its last lease",
@@ -124,7 +124,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             foreach (var (ghost, why) in plan.WithLogon)
                 Forget(ghost, why);
             // To another server that answers at this name the id was not sent: the first one may still count it.
-            if (plan.Carry is { } carried && (carried.Record.ServerGuid is null || carried.Record.ServerGuid == connection.Identity?.Guid))
+            if (plan.Carry is { } carried && (carried.Record.ServerGuid is null || carried.Record.ServerGuid == connection.Identity?.Id))
                 Forget(carried, "the server was told its session id");
             return kept;
         }
@@ -197,7 +197,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         var isClosed = false;
         try
         {
-            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Guid, Address = connection.Identity?.Address, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
+            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Id, Address = connection.Identity?.Address, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
             Forget(ghost, "a logon of its own told the server its session id");
         }
         finally
@@ -235,7 +235,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             Slot = slot.Number,
             Owner = Journal().Owner,
             Process = process.Id,
-            ProcessStart = process.StartTime.ToUniversalTime(),
+            ProcessStart = new DateTimeOffset(process.StartTime.ToUniversalTime()),
             Boot = boot.Id,
             Uptime = boot.Uptime(),
             Holders = [opening.Component],
