@@ -275,8 +275,15 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             if (isConfirmed)
                 record.Delete();
             else
-                record.Leave(record.Record with { State = ConnectionStates.Ghost, ReferenceCount = 0, PersistenceCount = 0, Holders = [], Uptime = boot.Uptime(),
-                    NextStep = GhostRules.NextStep(record.Record, Question(record.Record.Account, Nobody, record.Record.Slot, new ServerTerms().IdleTime)) });
+                record.Leave(record.Record with
+                {
+                    State = ConnectionStates.Ghost,
+                    ReferenceCount = 0,
+                    PersistenceCount = 0,
+                    Holders = [],
+                    Uptime = boot.Uptime(),
+                    NextStep = GhostRules.NextStep(record.Record, Question(record.Record.Account, Nobody, record.Record.Slot, new ServerTerms().IdleTime))
+                });
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

@@ -102,7 +102,7 @@ internal sealed class ServerSlots
             first = _first;
         }
         if (first is null || !first.Offer(held is null ? null : new Slot(number, held), failure))
-        held?.Dispose();
+            held?.Dispose();
     }
 
     /// <exception cref="IOException">The system gives no further thread.</exception>
