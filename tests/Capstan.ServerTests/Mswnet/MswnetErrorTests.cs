@@ -116,10 +116,11 @@ public sealed class MswnetErrorTests
     {
         await using var samba = await SambaServer.StartAsync();
         await using var proxy = new FaultProxy(samba.Port, TimeProvider.System);
-        await using var arbiter = Arbiter();
         // A TREE_CONNECT of 3.1.1 is signed or encrypted, so that nobody on the way can refuse it in the server's name.
         foreach (var answer in (int[])[1, 2])
         {
+            // Each its own: one that was refused does not ask again before it is time.
+            await using var arbiter = Arbiter();
             proxy.Answers = Faults.Forge(SessionSetup, answer, 0xC00000D0);
             var result = await arbiter.AcquireAsync(Share(proxy.Port), Purpose(SharedSamba.Account("capa")), None);
             Assert.False(result.TryGetLease(out _, out var refusal));
@@ -133,13 +134,16 @@ public sealed class MswnetErrorTests
     {
         await using var samba = await SambaServer.StartAsync();
         await using var proxy = new FaultProxy(samba.Port, TimeProvider.System) { Answers = Faults.At(Negotiate, 1, LinkFate.Closes) };
-        await using var arbiter = Arbiter();
+        // It is the provider that counts; an arbiter that was refused does not ask again before it is time.
+        var providers = StorageProviders.All(TimeProvider.System);
         for (var i = 0; i < CapacityDoubt.MostTries; i++)
         {
-            var result = await arbiter.AcquireAsync(Share(proxy.Port), Purpose(SharedSamba.Account("capb")), None);
+            await using var patient = Arbiter(providers);
+            var result = await patient.AcquireAsync(Share(proxy.Port), Purpose(SharedSamba.Account("capb")), None);
             Assert.False(result.TryGetLease(out _, out var refusal));
             Assert.Contains("is likely full: it accepted the connection and closed it before its first answer", refusal.Reason, StringComparison.Ordinal);
         }
+        await using var arbiter = Arbiter(providers);
         var thrown = await FailureAsync(arbiter, Share(proxy.Port), SharedSamba.Account("capb"));
         Assert.Equal(NalError.Connect, thrown.Error);
         Assert.Contains("4 tries", thrown.Message, StringComparison.Ordinal);
@@ -181,8 +185,8 @@ public sealed class MswnetErrorTests
 
     private static NalPath Share(int port) => NalPath.Parse($"smb://127.0.0.1:{port}/cap/");
 
-    private static ConnectionArbiter Arbiter() =>
-        new(StorageProviders.All(TimeProvider.System), new ArbiterOptions(), TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
+    private static ConnectionArbiter Arbiter(IReadOnlyList<IStorageProvider>? providers = null) =>
+        new(providers ?? StorageProviders.All(TimeProvider.System), new ArbiterOptions(), TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
 
     private static LeasePurpose Purpose(params ConnectionAccount[] accounts) => new("test") { Accounts = accounts };
 

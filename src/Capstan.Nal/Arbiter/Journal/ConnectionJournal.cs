@@ -11,51 +11,33 @@ namespace Capstan.Nal.Arbiter.Journal;
 internal sealed record JournalEntry(string Name, string File, ConnectionRecord? Record, string Problem, bool IsOwned)
 {
     /// <summary>Nobody will end it, but the rules for ghosts.</summary>
-    public bool IsGhost => Record is not null && (!IsOwned || Record.State is ConnectionStates.Ghost or ConnectionStates.Abandoned);
+    public bool IsGhost => Record is not null && !IsOwned;
 }
 
 /// <summary>The connections of this machine, on disk: <c>Connections/ACCOUNT/Deviceless/Resource#</c>, as the registry of old had it. Thread-safe.</summary>
+/// <remarks>
+/// <para>The owner of a record has its file locked for as long as it lives. A record that is over is marked <c>closed</c> and its file used again: each step is then one flush in place,
+/// and no name ever passes from one connection to another without the lock.</para>
+/// </remarks>
 internal sealed class ConnectionJournal : IDisposable
 {
     private const string Prefix = "Resource";
-
-    /// <summary>Begins the name of a record that is being made.</summary>
-    private const string Unfinished = "new-";
-
     private const int MostRecordsOfAnAccount = 10_000;
 
     private readonly string _root;
-    private readonly string _owners;
-    private readonly string _ownerPath;
-    private readonly FileLock _owner;
-    private long _lastMade;
+    private readonly Lock _gate = new();
+    private readonly HashSet<RecordFile> _open = [];
 
-    /// <exception cref="IOException">The directories cannot be written.</exception>
+    /// <exception cref="IOException">The directory cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
     public ConnectionJournal(NalMachine machine)
     {
-        _root = Path.Combine(machine.Journal, "Connections");
-        _owners = Path.Combine(machine.Slots, "owners");
+        _root = RootOf(machine);
         Directory.CreateDirectory(_root);
-        Directory.CreateDirectory(_owners);
-        ForgetDeadOwners();
-        while (true)
-        {
-            Owner = Guid.NewGuid().ToString("N");
-            _ownerPath = Path.Combine(_owners, Owner);
-            var held = FileLock.TryTake(_ownerPath);
-            // Whoever clears dead owners away may come between the file and its lock.
-            if (held is not null && File.Exists(_ownerPath))
-            {
-                _owner = held;
-                return;
-            }
-            held?.Dispose();
-        }
     }
 
     /// <summary>What records of this process name as their owner.</summary>
-    public string Owner { get; }
+    public string Owner { get; } = Guid.NewGuid().ToString("N");
 
     /// <summary>Writes a new record. It is on the disk when this returns.</summary>
     /// <exception cref="IOException">The disk is full, read-only, or failed.</exception>
@@ -69,58 +51,104 @@ internal sealed class ConnectionJournal : IDisposable
             Durable.Names(Path.GetDirectoryName(directory)!);
             Durable.Names(_root);
         }
-        var made = Path.Combine(directory, $"{Unfinished}{Owner}-{Interlocked.Increment(ref _lastMade)}");
-        var handle = File.OpenHandle(made, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-        try
+        for (var number = 0; number < MostRecordsOfAnAccount; number++)
         {
-            // It appears under its name when it is whole: a process that dies here leaves nothing that looks like a connection.
-            var file = new RecordFile(handle, record);
-            file.Write(record, isDurable: true);
-            for (var number = 0; number < MostRecordsOfAnAccount; number++)
+            var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{number}"));
+            if (TryTakeFree(path, out var isNew) is not { } held)
+                continue;
+            var file = new RecordFile(path, held, record, Forget);
+            try
             {
-                var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{number}"));
-                if (File.Exists(path) || !TryMove(made, path))
-                    continue;
-                file.Path = path;
-                Durable.Names(directory);
-                return file;
+                file.Write(record, isDurable: true);
+                if (isNew)
+                    Durable.Names(directory);
             }
+            catch
+            {
+                held.Dispose();
+                throw;
+            }
+            lock (_gate)
+                _open.Add(file);
+            return file;
         }
-        catch
-        {
-            handle.Dispose();
-            File.Delete(made);
-            throw;
-        }
-        handle.Dispose();
-        File.Delete(made);
         throw new IOException($"{directory} holds {MostRecordsOfAnAccount} records: settle or drop them (capstan nal connections, capstan nal drop)");
     }
 
-    /// <summary>All records, or those of one server.</summary>
+    /// <summary>All records that are not closed, or those of one server.</summary>
     /// <exception cref="IOException">The journal cannot be listed.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
-    public IReadOnlyList<JournalEntry> Read(string? server = null) => Read(_root, _owners, server);
+    public IReadOnlyList<JournalEntry> Read(string? server = null) => Read(_root, server);
 
-    /// <summary>As the member, without being an owner: for those who only look.</summary>
-    public static IReadOnlyList<JournalEntry> Read(NalMachine machine) =>
-        Read(Path.Combine(machine.Journal, "Connections"), Path.Combine(machine.Slots, "owners"), server: null);
+    /// <summary>As the member, for those who only look.</summary>
+    public static IReadOnlyList<JournalEntry> Read(NalMachine machine) => Read(RootOf(machine), server: null);
 
-    /// <summary>Forgets a record whose connection is over.</summary>
-    /// <exception cref="IOException">It cannot be deleted.</exception>
-    public static void Remove(JournalEntry entry)
+    /// <summary>Changes a record that nobody owns, and that is still the one that was read. Durable.</summary>
+    /// <param name="next">Null marks it closed.</param>
+    /// <returns>False when it has an owner, or is another one meanwhile: then it is somebody else's to end.</returns>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public static bool Change(JournalEntry entry, ConnectionRecord? next)
     {
-        File.Delete(entry.File);
-        Durable.Names(Path.GetDirectoryName(entry.File)!);
+        using var held = FileLock.TryTakeExisting(entry.File);
+        if (held is null)
+            return false;
+        var text = ReadAll(held.File);
+        var isSame = RecordText.TryRead(text, out var now, out _)
+            ? entry.Record is { } before && (now.Owner, now.Session, now.Opened, now.State) == (before.Owner, before.Session, before.Opened, before.State)
+            : entry.Record is null;
+        if (!isSame)
+            return false;
+        next ??= now is null ? null : now with { State = ConnectionStates.Closed, NextStep = "its file is used again" };
+        // What cannot be read has nothing to be kept; an empty file is a free one.
+        if (next is null)
+            RandomAccess.SetLength(held.File, 0);
+        else
+            RandomAccess.Write(held.File, RecordText.Write(next, text.Length), fileOffset: 0);
+        Durable.Content(held.File, entry.File);
+        return true;
     }
 
+    /// <summary>Lets go of what is not closed, as the end of the process does: it is a ghost from now on.</summary>
     public void Dispose()
     {
-        File.Delete(_ownerPath);
-        _owner.Dispose();
+        RecordFile[] left;
+        lock (_gate)
+            left = [.. _open];
+        foreach (var file in left)
+            file.Dispose();
     }
 
-    private static List<JournalEntry> Read(string root, string owners, string? server)
+    private void Forget(RecordFile file)
+    {
+        lock (_gate)
+            _open.Remove(file);
+    }
+
+    private static string RootOf(NalMachine machine) => Path.Combine(machine.Journal, "Connections");
+
+    /// <summary>A file that holds no connection, locked; null when this one does, or somebody looks at it just now.</summary>
+    private static FileLock? TryTakeFree(string path, out bool isNew)
+    {
+        isNew = !File.Exists(path);
+        if (FileLock.TryTake(path) is not { } held)
+            return null;
+        try
+        {
+            var text = ReadAll(held.File);
+            isNew |= text.Length == 0;
+            if (text.Length == 0 || (RecordText.TryRead(text, out var record, out _) && record.State == ConnectionStates.Closed))
+                return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+        held.Dispose();
+        return null;
+    }
+
+    private static List<JournalEntry> Read(string root, string? server)
     {
         if (!Directory.Exists(root))
             return [];
@@ -133,28 +161,25 @@ internal sealed class ConnectionJournal : IDisposable
             foreach (var path in Directory.EnumerateFiles(directory, Prefix + "*").OrderBy(path => path.Length).ThenBy(path => path, StringComparer.Ordinal))
             {
                 var name = $"{Path.GetFileName(account)}/{Path.GetFileName(path)}";
-                if (ReadOne(name, path, owners) is { } entry && (server is null || entry.Record?.Server == server))
+                if (ReadOne(name, path) is { } entry && (server is null || entry.Record?.Server == server))
                     entries.Add(entry);
             }
         }
         return entries;
     }
 
-    /// <summary>Null when it was deleted meanwhile.</summary>
-    private static JournalEntry? ReadOne(string name, string path, string owners)
+    /// <summary>Null when it holds no connection.</summary>
+    private static JournalEntry? ReadOne(string name, string path)
     {
         try
         {
-            using var handle = File.OpenHandle(path);
-            var text = new byte[Math.Min(RandomAccess.GetLength(handle), RecordText.LongestBytes)];
-            var length = RandomAccess.Read(handle, text, fileOffset: 0);
-            return RecordText.TryRead(text.AsSpan(0, length), out var record, out var problem)
-                ? new JournalEntry(name, path, record, "", IsAlive(owners, record.Owner))
-                : new JournalEntry(name, path, null, problem, IsOwned: false);
-        }
-        catch (FileNotFoundException)
-        {
-            return null;
+            var isOwned = FileLock.IsTaken(path);
+            using var file = FileLock.OpenWithout(path);
+            if (file is null || ReadAll(file) is not { Length: > 0 } text)
+                return null;
+            return !RecordText.TryRead(text, out var record, out var problem) ? new JournalEntry(name, path, null, problem, isOwned)
+                : record.State == ConnectionStates.Closed ? null
+                : new JournalEntry(name, path, record, "", isOwned);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
@@ -162,38 +187,10 @@ internal sealed class ConnectionJournal : IDisposable
         }
     }
 
-    /// <summary>An owner's name is ours: anything else names nobody.</summary>
-    private static bool IsAlive(string owners, string owner) =>
-        Guid.TryParseExact(owner, "N", out _) && FileLock.IsTaken(Path.Combine(owners, owner));
-
-    private void ForgetDeadOwners()
+    private static byte[] ReadAll(Microsoft.Win32.SafeHandles.SafeFileHandle file)
     {
-        foreach (var path in Directory.EnumerateFiles(_owners))
-        {
-            try
-            {
-                using var dead = FileLock.TryTake(path);
-                if (dead is not null)
-                    File.Delete(path);
-            }
-            catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-            {
-                // Another user's: it is no hindrance here.
-            }
-        }
-    }
-
-    /// <summary>False when somebody else took the name first.</summary>
-    private static bool TryMove(string from, string to)
-    {
-        try
-        {
-            File.Move(from, to, overwrite: false);
-            return true;
-        }
-        catch (IOException) when (File.Exists(to))
-        {
-            return false;
-        }
+        var text = new byte[Math.Min(RandomAccess.GetLength(file), RecordText.LongestBytes)];
+        var length = RandomAccess.Read(file, text, fileOffset: 0);
+        return length == text.Length ? text : text[..length];
     }
 }

@@ -3,7 +3,11 @@ using System.Globalization;
 namespace Capstan.Nal.Arbiter.Journal;
 
 /// <summary>A record without an owner that could end its connection, under its name in the journal.</summary>
-internal readonly record struct Ghost(string Name, ConnectionRecord Record);
+internal readonly record struct Ghost(string Name, ConnectionRecord Record)
+{
+    /// <summary>As it was read; what the rules do not need.</summary>
+    public JournalEntry Entry { get; init; } = new(Name, "", Record, "", IsOwned: false);
+}
 
 /// <summary>What a logon has to know of the ghosts of its server.</summary>
 /// <param name="Account">Lower case.</param>
@@ -100,4 +104,7 @@ internal static class ConnectionStates
     public const string Closing = "closing";
     public const string Ghost = "ghost";
     public const string Abandoned = "abandoned";
+
+    /// <summary>Over; its file waits for the next connection.</summary>
+    public const string Closed = "closed";
 }

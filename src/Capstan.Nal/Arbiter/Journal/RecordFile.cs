@@ -1,17 +1,16 @@
 using Capstan.Nal.Arbiter.Machine;
-using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Nal.Arbiter.Journal;
 
-/// <summary>The record of one connection of this process. Its owner writes it in place; thread-safe.</summary>
-internal sealed class RecordFile(SafeFileHandle handle, ConnectionRecord record)
+/// <summary>The record of one connection of this process, which has its file locked. Thread-safe.</summary>
+/// <param name="held">The lock; disposed with this.</param>
+/// <param name="over">Told once, when the lock is given back.</param>
+internal sealed class RecordFile(string path, FileLock held, ConnectionRecord record, Action<RecordFile> over) : IDisposable
 {
     private readonly Lock _gate = new();
     private bool _isOver;
-    private int _length;
-
-    /// <summary>Where it lies; empty while it is being made.</summary>
-    public string Path { get; set; } = "";
+    /// <summary>What lies in the file may be longer than what is written: nothing of it must show behind.</summary>
+    private int _length = (int)Math.Min(RandomAccess.GetLength(held.File), RecordText.LongestBytes);
 
     /// <summary>As it was last written.</summary>
     public ConnectionRecord Record { get; private set; } = record;
@@ -22,40 +21,49 @@ internal sealed class RecordFile(SafeFileHandle handle, ConnectionRecord record)
     {
         lock (_gate)
         {
-            if (_isOver)
-                return;
-            var text = RecordText.Write(next, _length);
-            RandomAccess.Write(handle, text, fileOffset: 0);
-            _length = text.Length;
-            Record = next;
-            if (isDurable)
-                Durable.Content(handle, Path);
+            if (!_isOver)
+                WriteNow(next, isDurable);
         }
     }
 
-    /// <summary>The server confirmed the end.</summary>
-    /// <exception cref="IOException">It cannot be deleted; the record stays, and is a ghost when this process ends.</exception>
-    public void Delete()
-    {
-        lock (_gate)
-        {
-            if (_isOver)
-                return;
-            File.Delete(Path);
-            Durable.Names(System.IO.Path.GetDirectoryName(Path)!);
-            _isOver = true;
-            handle.Dispose();
-        }
-    }
+    /// <summary>The server confirmed the end: the record is over, and its file free for another.</summary>
+    /// <exception cref="IOException">It cannot be written; the record stays, and is a ghost when this process ends.</exception>
+    public void Delete() => End(Record with { State = ConnectionStates.Closed, ReferenceCount = 0, PersistenceCount = 0, Holders = [], NextStep = "its file is used again" });
 
     /// <summary>The server did not confirm the end: the record stays, for whoever logs on there next.</summary>
-    public void Leave(ConnectionRecord ghost)
+    /// <exception cref="IOException">As <see cref="Delete"/>.</exception>
+    public void Leave(ConnectionRecord ghost) => End(ghost);
+
+    /// <summary>Gives the lock back, and writes nothing: as the end of the process does.</summary>
+    public void Dispose()
     {
-        Write(ghost, isDurable: true);
         lock (_gate)
         {
+            if (_isOver)
+                return;
             _isOver = true;
-            handle.Dispose();
+            held.Dispose();
         }
+        over(this);
+    }
+
+    private void End(ConnectionRecord last)
+    {
+        lock (_gate)
+        {
+            if (_isOver)
+                return;
+            WriteNow(last, isDurable: true);
+        }
+        Dispose();
+    }
+
+    private void WriteNow(ConnectionRecord next, bool isDurable)
+    {
+        var text = RecordText.Write(next, _length);
+        RandomAccess.Write(held.File, text, fileOffset: 0);
+        (_length, Record) = (text.Length, next);
+        if (isDurable)
+            Durable.Content(held.File, path);
     }
 }

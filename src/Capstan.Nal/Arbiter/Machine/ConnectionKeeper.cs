@@ -221,7 +221,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         return plan;
     });
 
-    private List<Ghost> Ghosts(string server) => [.. Journal().Read(server).Where(entry => entry.IsGhost).Select(entry => new Ghost(entry.Name, entry.Record!))];
+    private List<Ghost> Ghosts(string server) => [.. Journal().Read(server).Where(entry => entry.IsGhost).Select(entry => new Ghost(entry.Name, entry.Record!) { Entry = entry })];
 
     private ConnectionRecord NewRecord(OpeningOf opening, string server, Slot slot)
     {
@@ -296,9 +296,9 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     {
         try
         {
-            if (Journal().Read(ghost.Record.Server).FirstOrDefault(entry => entry.Name == ghost.Name && entry.IsGhost) is { } entry)
-                ConnectionJournal.Remove(entry);
-            GhostEnded(ghost.Name, ghost.Record.Server, why);
+            // Whoever else settles it at the same time has done it then.
+            if (ConnectionJournal.Change(ghost.Entry, next: null))
+                GhostEnded(ghost.Name, ghost.Record.Server, why);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

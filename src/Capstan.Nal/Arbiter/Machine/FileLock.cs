@@ -28,6 +28,14 @@ internal sealed partial class FileLock : IDisposable
     /// <exception cref="IOException">The file cannot be made or opened, or its file system has no locks.</exception>
     public static FileLock? TryTake(string path, bool isShared = false) => Take(path, ExistingOrNew, (isShared ? Shared : Exclusive) | WithoutWaiting);
 
+    /// <summary>As <see cref="TryTake"/>; null also when there is no such file.</summary>
+    /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
+    public static FileLock? TryTakeExisting(string path) => Take(path, Existing, Exclusive | WithoutWaiting);
+
+    /// <summary>Opens a file without any lock, whoever has it; null when it is not there.</summary>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    public static SafeFileHandle? OpenWithout(string path) => Open(path, Existing, out _);
+
     /// <summary>Waits for the lock, in the kernel, with the calling thread; nothing but the end of the other's lock ends the wait. The file is made when it is not there.</summary>
     /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
     public static FileLock Wait(string path, bool isShared = false) => Take(path, ExistingOrNew, isShared ? Shared : Exclusive)!;
@@ -48,17 +56,22 @@ internal sealed partial class FileLock : IDisposable
 
     private static FileLock? Take(string path, int flags, int operation) => Take(path, flags, operation, out _);
 
-    /// <returns>Null when the file is not there, or somebody else has it.</returns>
     /// <remarks>A plain <c>open</c>: that of the base library takes a lock of its own, which an exclusive one refuses.</remarks>
-    private static FileLock? Take(string path, int flags, int operation, out bool isThere)
+    private static SafeFileHandle? Open(string path, int flags, out bool isThere)
     {
         var file = new SafeFileHandle(Open(path, flags, OwnerOnly), ownsHandle: true);
         isThere = !file.IsInvalid;
-        if (!isThere)
-        {
-            var error = Marshal.GetLastPInvokeError();
-            return error == NoEntry && flags == Existing ? null : throw Failure(path, "opened", error);
-        }
+        if (isThere)
+            return file;
+        var error = Marshal.GetLastPInvokeError();
+        return error == NoEntry && flags == Existing ? null : throw Failure(path, "opened", error);
+    }
+
+    /// <returns>Null when the file is not there, or somebody else has it.</returns>
+    private static FileLock? Take(string path, int flags, int operation, out bool isThere)
+    {
+        if (Open(path, flags, out isThere) is not { } file)
+            return null;
         while (Flock(file, operation) != 0)
         {
             var error = Marshal.GetLastPInvokeError();

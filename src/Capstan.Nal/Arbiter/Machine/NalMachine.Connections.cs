@@ -42,16 +42,14 @@ public sealed partial class NalMachine
         {
             var entry = ConnectionJournal.Read(this).FirstOrDefault(entry => entry.Name == record)
                 ?? throw new NalException(NalError.NotFound, $"the journal has no record {record}: capstan nal connections shows those that it has", record, Completion.NotSent);
-            if (entry.Record is { } held && !entry.IsGhost)
+            if (entry is { IsOwned: true, Record: var held })
             {
-                throw new NalException(NalError.Conflict, $"{record} is in use by process {held.Process} ({string.Join(", ", held.Holders)}), which closes it; only what its owner left behind can be dropped",
+                throw new NalException(NalError.Conflict, $"{record} is in use{(held is null ? "" : $" by process {held.Process} ({string.Join(", ", held.Holders)})")}, and its owner closes it; only what its owner left behind can be dropped",
                     record, Completion.NotSent);
             }
             Audit(string.Create(CultureInfo.InvariantCulture, $"{now:O} {Environment.UserName} dropped {record}: {(entry.Record is { } lost ? $"{lost.Server}, session {lost.Session:x}" : entry.Problem)}"));
-            if (entry.Record is { } ghost)
-                File.WriteAllBytes(entry.File, RecordText.Write(ghost with { State = ConnectionStates.Abandoned, NextStep = "dropped by hand" }));
-            else
-                ConnectionJournal.Remove(entry);
+            if (!ConnectionJournal.Change(entry, entry.Record is { } ghost ? ghost with { State = ConnectionStates.Abandoned, NextStep = "dropped by hand" } : null))
+                throw new NalException(NalError.Conflict, $"{record} changed while it was looked at: capstan nal connections shows what it is now", record, Completion.NotSent, isTransient: true);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {

@@ -65,6 +65,31 @@ public sealed class JournalViewTests : IDisposable
     }
 
     [Fact]
+    public void What_another_settled_meanwhile_or_uses_again_is_not_touched()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var lost = journal.Create(Record(journal));
+        lost.Dispose();
+        var read = Assert.Single(ConnectionJournal.Read(_machine));
+        Assert.True(ConnectionJournal.Change(read, next: null));
+        Assert.False(ConnectionJournal.Change(read, next: null));
+        journal.Create(Record(journal) with { Session = 4711 });
+        Assert.False(ConnectionJournal.Change(read, next: null));
+        Assert.Equal("open", Assert.Single(_machine.Connections(Noon)).State);
+    }
+
+    [Fact]
+    public void A_file_that_was_made_and_not_written_holds_no_connection()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(Record(journal)).Delete();
+        File.WriteAllText(Path.Combine(_machine.Journal, "Connections", "DOM%5Ccapa", "Deviceless", "Resource0"), "");
+        Assert.Empty(_machine.Connections(Noon));
+        journal.Create(Record(journal));
+        Assert.Equal("DOM%5Ccapa/Resource0", Assert.Single(_machine.Connections(Noon)).Record);
+    }
+
+    [Fact]
     public void A_record_that_became_shorter_shows_nothing_of_what_it_was()
     {
         using var journal = new ConnectionJournal(_machine);
