@@ -28,16 +28,7 @@ public sealed class ProcessTests : IDisposable
         server.Rules.Licences.Sessions = 1;
         server.Listen();
         var workers = Enumerable.Range(0, 8).Select(_ => Worker.Start(server.Port, Account, server.Rules.Accounts[Account], rounds: 30, _machine.Path, "data")).ToArray();
-        try
-        {
-            foreach (var worker in workers)
-                Assert.Empty(await worker.EndAsync());
-        }
-        finally
-        {
-            foreach (var worker in workers)
-                await worker.DisposeAsync();
-        }
+        await AllDoneAsync(workers);
         Assert.Equal(SmbHoldings.Nothing, server.Holdings);
         Assert.Empty(server.Complaints);
         Assert.Empty(Journal());
@@ -51,16 +42,7 @@ public sealed class ProcessTests : IDisposable
         server.Listen();
         var workers = server.Rules.Accounts.SelectMany(account => Enumerable.Repeat(account, 3))
             .Select(account => Worker.Start(server.Port, account.Key, account.Value, rounds: 5, _machine.Path, "data")).ToArray();
-        try
-        {
-            foreach (var worker in workers)
-                Assert.Empty(await worker.EndAsync());
-        }
-        finally
-        {
-            foreach (var worker in workers)
-                await worker.DisposeAsync();
-        }
+        await AllDoneAsync(workers);
         Assert.Equal(SmbHoldings.Nothing, server.Holdings);
     }
 
@@ -160,6 +142,20 @@ public sealed class ProcessTests : IDisposable
         var ended = await CapstanProcess.RunAsync(_machine.Path, "nal", "ls", $"smb://127.0.0.1:{server.Port}/cap/", "--account", Account, "--password-file", PasswordFile(), "--nal-dir", _machine.Path);
         Assert.Equal((0, ""), (ended.ExitCode, ended.Errors));
         Assert.Contains("No connection is open", await CapstanAsync("nal", "connections"), StringComparison.Ordinal);
+    }
+
+    private static async Task AllDoneAsync(IReadOnlyList<Worker> workers)
+    {
+        try
+        {
+            foreach (var worker in workers)
+                Assert.Empty(await worker.EndAsync());
+        }
+        finally
+        {
+            foreach (var worker in workers)
+                await worker.DisposeAsync();
+        }
     }
 
     private async Task<string> CapstanAsync(params string[] arguments)

@@ -24,6 +24,9 @@ internal sealed class ConnectionJournal : IDisposable
     private const string Prefix = "Resource";
     private const int MostRecordsOfAnAccount = 10_000;
 
+    /// <summary>Beyond the first few, each is a millisecond.</summary>
+    private const int MostTries = 100;
+
     private readonly string _root;
     private readonly Lock _gate = new();
     private readonly HashSet<RecordFile> _open = [];
@@ -89,7 +92,7 @@ internal sealed class ConnectionJournal : IDisposable
     /// <exception cref="IOException">It cannot be written.</exception>
     public static bool Change(JournalEntry entry, ConnectionRecord? next)
     {
-        using var held = FileLock.TryTakeExisting(entry.File);
+        using var held = TryTakeSoon(entry.File);
         if (held is null)
             return false;
         var text = ReadAll(held.File);
@@ -116,6 +119,16 @@ internal sealed class ConnectionJournal : IDisposable
             left = [.. _open];
         foreach (var file in left)
             file.Dispose();
+    }
+
+    /// <summary>Whoever only looks has the lock for an instant: an owner has it for longer than these tries.</summary>
+    private static FileLock? TryTakeSoon(string path)
+    {
+        var spin = new SpinWait();
+        FileLock? held;
+        while ((held = FileLock.TryTakeExisting(path)) is null && spin.Count < MostTries)
+            spin.SpinOnce();
+        return held;
     }
 
     private void Forget(RecordFile file)

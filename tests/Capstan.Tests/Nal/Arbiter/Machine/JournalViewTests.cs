@@ -79,6 +79,18 @@ public sealed class JournalViewTests : IDisposable
     }
 
     [Fact]
+    public async Task Whoever_looks_at_a_ghost_is_not_in_the_way_of_its_end()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(Record(journal)).Dispose();
+        var ghost = Assert.Single(ConnectionJournal.Read(_machine));
+        var looks = FileLock.TryTake(ghost.File, isShared: true)!;
+        var ending = Task.Run(() => ConnectionJournal.Change(ghost, next: null), CancellationToken.None);
+        looks.Dispose();
+        Assert.True(await ending);
+    }
+
+    [Fact]
     public void A_file_that_was_made_and_not_written_holds_no_connection()
     {
         using var journal = new ConnectionJournal(_machine);
