@@ -232,20 +232,8 @@ public sealed partial class ConnectionArbiter
                         Stop(key.Server!, account, refusal);
                 });
             var kept = await _keeper.OpenAsync(opening, desk.SlotOf(claim), _stopping.Token);
+            await UseAsync(desk, claim, key, first, kept);
             ConnectionOpened(key.Show, (Now - started).TotalMilliseconds);
-            if (first.Account is { } account && key.Server is { } server)
-                Resume(server, account);
-            lock (_gate)
-            {
-                desk.Open.Add(key, kept);
-                desk.LastWait = TimeSpan.Zero;
-                desk.Refusals = 0;
-                desk.FullCause = null;
-                _ = Do(desk, actions => desk.Core.Connected(claim, Now, actions));
-            }
-            // Not under the lock: one that is broken already says so here.
-            if (kept.Connection.Broken is { } broken)
-                _ = WatchAsync(desk, key, kept, broken);
             return;
         }
         catch (NalException failure)
@@ -276,6 +264,34 @@ public sealed partial class ConnectionArbiter
             if (retryAt is { } later)
                 TellWaiting(desk, cause, later);
         }
+    }
+
+    /// <summary>A connection begins to serve. Whatever fails before that closes it: its slot is never given back under an open one.</summary>
+    private async Task UseAsync(Desk desk, long claim, ConnectionKey key, Pending first, KeptConnection kept)
+    {
+        Task<NalException>? broken;
+        try
+        {
+            broken = kept.Connection.Broken;
+            if (first.Account is { } account && key.Server is { } server)
+                Resume(server, account);
+        }
+        catch
+        {
+            await _keeper.CloseAsync(kept);
+            throw;
+        }
+        lock (_gate)
+        {
+            desk.Open.Add(key, kept);
+            desk.LastWait = TimeSpan.Zero;
+            desk.Refusals = 0;
+            desk.FullCause = null;
+            _ = Do(desk, actions => desk.Core.Connected(claim, Now, actions));
+        }
+        // Not under the lock: one that is broken already says so here.
+        if (broken is not null)
+            _ = WatchAsync(desk, key, kept, broken);
     }
 
     private void TellWaiting(Desk desk, NalException cause, TimeSpan retryAt)

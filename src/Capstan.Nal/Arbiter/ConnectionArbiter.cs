@@ -82,9 +82,9 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         _options = options;
         _time = time;
         _random = random;
-        _logger = loggers.CreateLogger<ConnectionArbiter>();
+        _logger = new QuietLogger(loggers.CreateLogger<ConnectionArbiter>());
         _origin = time.GetTimestamp();
-        _keeper = new ConnectionKeeper(options.Machine, boot, time, loggers.CreateLogger<ConnectionKeeper>());
+        _keeper = new ConnectionKeeper(options.Machine, boot, time, new QuietLogger(loggers.CreateLogger<ConnectionKeeper>()));
         _stops = new StoppedAccounts(options.Machine);
     }
 

@@ -88,7 +88,7 @@ public sealed partial class SmbConnection
             var setup = SessionSetupResponse.Read(answer.Message);
             if (answer.Status == NtStatus.Success)
             {
-                context.Finish(setup.Token);
+                Finish(context, setup.Token);
                 return await EstablishAsync(credentials, id, setup.Flags, context.SessionKey, hash, answer, cancellationToken);
             }
             if (Dialect == SmbDialect.Smb311)
@@ -105,10 +105,8 @@ public sealed partial class SmbConnection
         var isGuest = (flags & (SessionFlags.Guest | SessionFlags.Anonymous)) != SessionFlags.None || key.IsEmpty;
         if (isGuest && !credentials.AllowsGuest)
         {
-            using var refused = await CallAsync(new Route(id), new EmptyRequest(SmbCommand.Logoff), orphaned: null, cancellationToken);
-            throw new SmbException(SmbFailure.Logon,
-                $"{Endpoint} does not know {credentials.Account} and would only let a guest in, which was not asked for: check the account's name, or 'map to guest' at the server",
-                SmbCompletion.Refused, SmbCommand.SessionSetup);
+            throw await LeaveAsync(new Route(id), SmbFailure.Logon,
+                $"{Endpoint} does not know {credentials.Account} and would only let a guest in, which was not asked for: check the account's name, or 'map to guest' at the server", cancellationToken);
         }
         var mustSign = !isGuest && (_options.RequireSigning || _negotiated.Mode.HasFlag(SecurityMode.SigningRequired));
         using var keys = isGuest ? null : SessionKeys.Derive(Dialect, key.Span, hash, Cipher);
@@ -119,13 +117,14 @@ public sealed partial class SmbConnection
             var encrypts = security.CanEncrypt && (_options.Encryption != SmbEncryption.OnDemand || flags.HasFlag(SessionFlags.Encrypt));
             if (!encrypts && (flags.HasFlag(SessionFlags.Encrypt) || _options.Encryption == SmbEncryption.Required))
             {
-                throw EndWith(new SmbException(SmbFailure.Unsupported, $"the session of {credentials.Account} at {Endpoint} must be encrypted and cannot be",
-                    SmbCompletion.Refused, SmbCommand.SessionSetup));
+                throw await LeaveAsync(new Route(id, 0, security, Encrypt: false), SmbFailure.Unsupported, $"the session of {credentials.Account} at {Endpoint} must be encrypted and cannot be", cancellationToken);
             }
             var session = new SmbSession(this, id, credentials.Account, security, encrypts, isGuest);
             lock (_gate)
             {
-                ThrowIfEnded();
+                // The session was made before the link ended.
+                if (_end is { } lost)
+                    throw Ending(lost, SmbCompletion.Unknown, SmbCommand.SessionSetup);
                 if (!_sessions.Exists(other => other.Id == id))
                 {
                     // Of a session that was left: what is still under way in it verifies with the keys that it holds itself.
@@ -142,6 +141,36 @@ public sealed partial class SmbConnection
         {
             security.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The server has made the session by now: whatever fails here, it counts one.</summary>
+    private void Finish(ISecurityContext context, byte[] token)
+    {
+        try
+        {
+            context.Finish(token);
+        }
+        catch (SmbException cause) when (cause.Completion != SmbCompletion.Unknown)
+        {
+            throw EndWith(new SmbException(cause.Failure, cause.Message, SmbCompletion.Unknown, SmbCommand.SessionSetup, cause.Status, cause));
+        }
+    }
+
+    /// <summary>Leaves a session that the server made and this side does not want.</summary>
+    /// <returns>What to throw: <see cref="SmbCompletion.Refused"/> when the server confirmed the end; else <see cref="SmbCompletion.Unknown"/>, with the link ended: the server may count the session.</returns>
+    private async Task<SmbException> LeaveAsync(Route route, SmbFailure failure, string message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var answer = await CallAsync(route, new EmptyRequest(SmbCommand.Logoff), orphaned: null, cancellationToken);
+            if (!answer.Status.IsError || answer.Status == NtStatus.UserSessionDeleted)
+                return new SmbException(failure, message, SmbCompletion.Refused, SmbCommand.SessionSetup);
+            return EndWith(new SmbException(failure, $"{message} (and it did not end that session: {answer.Status})", SmbCompletion.Unknown, SmbCommand.SessionSetup));
+        }
+        catch (SmbException cause)
+        {
+            return EndWith(new SmbException(failure, $"{message} (and it did not end that session: {cause.Message})", SmbCompletion.Unknown, SmbCommand.SessionSetup, inner: cause));
         }
     }
 

@@ -30,6 +30,8 @@ internal sealed class ConnectionJournal : IDisposable
     private readonly string _root;
     private readonly Lock _gate = new();
     private readonly HashSet<RecordFile> _open = [];
+    /// <summary>Directories whose names this process has seen on the disk.</summary>
+    private readonly HashSet<string> _made = new(StringComparer.Ordinal);
 
     /// <exception cref="IOException">The directory cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
@@ -48,29 +50,25 @@ internal sealed class ConnectionJournal : IDisposable
     public RecordFile Create(ConnectionRecord record)
     {
         var directory = Path.Combine(_root, SlotFiles.Name(record.Account.Length > 0 ? record.Account : "anonymous"), "Deviceless");
-        if (!Directory.Exists(directory))
-        {
-            Directory.CreateDirectory(directory);
-            Durable.Names(Path.GetDirectoryName(directory)!);
-            Durable.Names(_root);
-        }
+        Make(directory);
         for (var number = 0; number < MostRecordsOfAnAccount; number++)
         {
             var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{number}"));
-            if (TryTakeFree(path, out var isNew) is not { } held)
+            if (TryTakeFree(path) is not { } free)
                 continue;
-            var file = new RecordFile(path, held, record, Forget);
             try
             {
-                file.Write(record, isDurable: true);
+                var isNew = free.Blocks.IsNew;
+                free.Blocks.Write(record, isDurable: true);
                 if (isNew)
                     Durable.Names(directory);
             }
             catch
             {
-                held.Dispose();
+                free.Held.Dispose();
                 throw;
             }
+            var file = new RecordFile(free.Held, free.Blocks, Forget);
             lock (_gate)
                 _open.Add(file);
             return file;
@@ -95,19 +93,19 @@ internal sealed class ConnectionJournal : IDisposable
         using var held = TryTakeSoon(entry.File);
         if (held is null)
             return false;
-        var text = ReadAll(held.File);
-        var isSame = RecordText.TryRead(text, out var now, out _)
-            ? entry.Record is { } before && (now.Owner, now.Session, now.Opened, now.State) == (before.Owner, before.Session, before.Opened, before.State)
-            : entry.Record is null;
+        var blocks = RecordBlocks.Read(held.File, entry.File);
+        var isSame = (blocks.Record, entry.Record) is ({ } now, { } before)
+            ? (now.Owner, now.Session, now.Opened, now.State) == (before.Owner, before.Session, before.Opened, before.State)
+            : blocks.Record is null && entry.Record is null && !blocks.IsNew;
         if (!isSame)
             return false;
-        next ??= now is null ? null : now with { State = ConnectionStates.Closed, NextStep = "its file is used again" };
-        // What cannot be read has nothing to be kept; an empty file is a free one.
+        if (next is null && blocks.Record is { } over)
+            next = over with { State = ConnectionStates.Closed, NextStep = "its file is used again" };
+        // What cannot be read has nothing to be kept.
         if (next is null)
-            RandomAccess.SetLength(held.File, 0);
+            blocks.Clear();
         else
-            RandomAccess.Write(held.File, RecordText.Write(next, text.Length), fileOffset: 0);
-        Durable.Content(held.File, entry.File);
+            blocks.Write(next, isDurable: true);
         return true;
     }
 
@@ -139,18 +137,36 @@ internal sealed class ConnectionJournal : IDisposable
 
     private static string RootOf(NalMachine machine) => Path.Combine(machine.Journal, "Connections");
 
-    /// <summary>A file that holds no connection, locked; null when this one does, or somebody looks at it just now.</summary>
-    private static FileLock? TryTakeFree(string path, out bool isNew)
+    /// <summary>Makes an account's directory, and brings the names on the way to it to the disk: whoever made them may have died before it did.</summary>
+    private void Make(string directory)
     {
-        isNew = !File.Exists(path);
+        lock (_gate)
+        {
+            if (_made.Contains(directory) && Directory.Exists(directory))
+                return;
+            Directory.CreateDirectory(directory);
+            foreach (var parent in (string[])[directory, Path.GetDirectoryName(directory)!, _root, Path.GetDirectoryName(_root)!])
+                Durable.Names(parent);
+            _made.Add(directory);
+        }
+    }
+
+    /// <summary>A file that holds no connection, locked; null when this one does, or somebody looks at it just now.</summary>
+    /// <remarks>Looked at before it is locked: a ghost that somebody has locked for a moment would have an owner for that long, and be overlooked.</remarks>
+    private static (FileLock Held, RecordBlocks Blocks)? TryTakeFree(string path)
+    {
+        using (var look = FileLock.OpenWithout(path))
+        {
+            if (look is not null && !IsFree(RecordBlocks.Read(look, path)))
+                return null;
+        }
         if (FileLock.TryTake(path) is not { } held)
             return null;
         try
         {
-            var text = ReadAll(held.File);
-            isNew |= text.Length == 0;
-            if (text.Length == 0 || (RecordText.TryRead(text, out var record, out _) && record.State == ConnectionStates.Closed))
-                return held;
+            var blocks = RecordBlocks.Read(held.File, path);
+            if (IsFree(blocks))
+                return (held, blocks);
         }
         catch
         {
@@ -160,6 +176,8 @@ internal sealed class ConnectionJournal : IDisposable
         held.Dispose();
         return null;
     }
+
+    private static bool IsFree(RecordBlocks blocks) => blocks.IsNew || blocks.Record?.State == ConnectionStates.Closed;
 
     private static List<JournalEntry> Read(string root, string? server)
     {
@@ -182,28 +200,24 @@ internal sealed class ConnectionJournal : IDisposable
     }
 
     /// <summary>Null when it holds no connection.</summary>
+    /// <remarks>What has no owner is read under a lock that keeps owners out: else a file that is used again between the two looks would be taken for a ghost with a living session's id.</remarks>
     private static JournalEntry? ReadOne(string name, string path)
     {
         try
         {
-            var isOwned = FileLock.IsTaken(path);
-            using var file = FileLock.OpenWithout(path);
-            if (file is null || ReadAll(file) is not { Length: > 0 } text)
+            using var unowned = FileLock.TryTakeExisting(path, isShared: true);
+            using var file = unowned is null ? FileLock.OpenWithout(path) : null;
+            if ((unowned?.File ?? file) is not { } open)
                 return null;
-            return !RecordText.TryRead(text, out var record, out var problem) ? new JournalEntry(name, path, null, problem, isOwned)
-                : record.State == ConnectionStates.Closed ? null
-                : new JournalEntry(name, path, record, "", isOwned);
+            var blocks = RecordBlocks.Read(open, path);
+            // Its owner may write the one block while the other is read.
+            for (var tries = 0; tries < MostTries && unowned is null && blocks is { Record: null, IsNew: false }; tries++)
+                blocks = RecordBlocks.Read(open, path);
+            return blocks.IsNew || blocks.Record?.State == ConnectionStates.Closed ? null : new JournalEntry(name, path, blocks.Record, blocks.Problem, IsOwned: unowned is null);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
             return new JournalEntry(name, path, null, $"it cannot be read: {cause.Message}", IsOwned: false);
         }
-    }
-
-    private static byte[] ReadAll(Microsoft.Win32.SafeHandles.SafeFileHandle file)
-    {
-        var text = new byte[Math.Min(RandomAccess.GetLength(file), RecordText.LongestBytes)];
-        var length = RandomAccess.Read(file, text, fileOffset: 0);
-        return length == text.Length ? text : text[..length];
     }
 }

@@ -2,12 +2,16 @@ using System.Text.Json.Serialization;
 
 namespace Capstan.Nal.Arbiter.Journal;
 
-/// <summary>What the journal says of one connection: written before it is used, deleted after the server confirmed its end.</summary>
+/// <summary>What the journal says of one connection: written before it is used, <c>closed</c> after the server confirmed its end.</summary>
 internal sealed record ConnectionRecord
 {
-    public const int CurrentFormat = 1;
+    /// <summary>1: one block, written over. 2: two blocks, of which the higher sequence counts.</summary>
+    public const int CurrentFormat = 2;
 
     public int Format { get; init; } = CurrentFormat;
+
+    /// <summary>Of all that were written to its file; 0 in format 1.</summary>
+    public long Sequence { get; init; }
 
     /// <summary>The path that the connection was opened for.</summary>
     public required string Path { get; init; }

@@ -4,16 +4,15 @@ namespace Capstan.Nal.Arbiter.Journal;
 
 /// <summary>The record of one connection of this process, which has its file locked. Thread-safe.</summary>
 /// <param name="held">The lock; disposed with this.</param>
+/// <param name="blocks">With a record in it.</param>
 /// <param name="over">Told once, when the lock is given back.</param>
-internal sealed class RecordFile(string path, FileLock held, ConnectionRecord record, Action<RecordFile> over) : IDisposable
+internal sealed class RecordFile(FileLock held, RecordBlocks blocks, Action<RecordFile> over) : IDisposable
 {
     private readonly Lock _gate = new();
     private bool _isOver;
-    /// <summary>What lies in the file may be longer than what is written: nothing of it must show behind.</summary>
-    private int _length = (int)Math.Min(RandomAccess.GetLength(held.File), RecordText.LongestBytes);
 
     /// <summary>As it was last written.</summary>
-    public ConnectionRecord Record { get; private set; } = record;
+    public ConnectionRecord Record { get { lock (_gate) return blocks.Record!; } }
 
     /// <param name="isDurable">Whether it is on the disk when this returns.</param>
     /// <exception cref="IOException">The disk failed.</exception>
@@ -22,12 +21,12 @@ internal sealed class RecordFile(string path, FileLock held, ConnectionRecord re
         lock (_gate)
         {
             if (!_isOver)
-                WriteNow(next, isDurable);
+                blocks.Write(next, isDurable);
         }
     }
 
     /// <summary>The server confirmed the end: the record is over, and its file free for another.</summary>
-    /// <exception cref="IOException">It cannot be written; the record stays, and is a ghost when this process ends.</exception>
+    /// <exception cref="IOException">It cannot be written; the record stays, as a ghost.</exception>
     public void Delete() => End(Record with { State = ConnectionStates.Closed, ReferenceCount = 0, PersistenceCount = 0, Holders = [], NextStep = "its file is used again" });
 
     /// <summary>The server did not confirm the end: the record stays, for whoever logs on there next.</summary>
@@ -49,21 +48,14 @@ internal sealed class RecordFile(string path, FileLock held, ConnectionRecord re
 
     private void End(ConnectionRecord last)
     {
-        lock (_gate)
+        try
         {
-            if (_isOver)
-                return;
-            WriteNow(last, isDurable: true);
+            Write(last, isDurable: true);
         }
-        Dispose();
-    }
-
-    private void WriteNow(ConnectionRecord next, bool isDurable)
-    {
-        var text = RecordText.Write(next, _length);
-        RandomAccess.Write(held.File, text, fileOffset: 0);
-        (_length, Record) = (text.Length, next);
-        if (isDurable)
-            Durable.Content(held.File, path);
+        finally
+        {
+            // Nobody uses its slot any more: a record with an owner would say the contrary.
+            Dispose();
+        }
     }
 }

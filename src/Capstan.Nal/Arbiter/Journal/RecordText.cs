@@ -5,25 +5,37 @@ using System.Text.Json;
 
 namespace Capstan.Nal.Arbiter.Journal;
 
-/// <summary>A record as people read it, in a file that is written in place: JSON, a line with its check sum, and blanks up to a full block.</summary>
-/// <remarks>In place, because a durable write is then one flush; a torn one shows by its check sum.</remarks>
+/// <summary>Where a record lies in its file.</summary>
+/// <param name="Sequence">Of all that were ever written to the file: the highest one counts.</param>
+internal readonly record struct RecordPlace(long Sequence, int Offset, int Length);
+
+/// <summary>A record as people read it: JSON, a line with its check sum, and blanks up to a full block. A file holds the last one, and one before it or one that is just being written.</summary>
+/// <remarks>The blocks lie on pages of their own, so that a write that a power cut tears takes nothing of the other one with it.</remarks>
 internal static class RecordText
 {
-    public const int BlockBytes = 2_048;
+    public const int BlockBytes = 4_096;
 
-    /// <summary>A record that is longer was not written by Capstan.</summary>
+    /// <summary>A file that is longer was not written by Capstan.</summary>
     public const int LongestBytes = 64 * 1_024;
+
+    /// <summary>So that two of them fit into a file.</summary>
+    public const int LongestRecordBytes = 24 * 1_024;
 
     private const string CheckLine = "\ncheck ";
     private const int SumDigits = 16;
 
-    /// <param name="least">Bytes of the text before, so that nothing of it shows behind this one.</param>
-    public static byte[] Write(ConnectionRecord record, int least = 0)
+    private static readonly byte[] Check = Encoding.ASCII.GetBytes(CheckLine);
+
+    /// <summary>One or more whole blocks.</summary>
+    /// <exception cref="IOException">The record is longer than <see cref="LongestRecordBytes"/>.</exception>
+    public static byte[] Write(ConnectionRecord record)
     {
         var json = JsonSerializer.SerializeToUtf8Bytes(record, JournalJson.Default.ConnectionRecord);
         var check = Encoding.ASCII.GetBytes($"{CheckLine}{Sum(json)}\n");
         var length = json.Length + check.Length;
-        var text = new byte[Math.Max(least, (length + BlockBytes) / BlockBytes * BlockBytes)];
+        if (length >= LongestRecordBytes)
+            throw new IOException($"a record of {length} bytes is longer than the {LongestRecordBytes} that the journal holds");
+        var text = new byte[Pages(length + 1)];
         text.AsSpan(length).Fill((byte)' ');
         text[^1] = (byte)'\n';
         json.CopyTo(text, 0);
@@ -31,26 +43,60 @@ internal static class RecordText
         return text;
     }
 
-    /// <param name="problem">Why it is none; empty when it is one.</param>
-    public static bool TryRead(ReadOnlySpan<byte> text, [NotNullWhen(true)] out ConnectionRecord? record, out string problem)
+    /// <summary>Where the next record goes: never over the one that <paramref name="kept"/> names.</summary>
+    public static int OffsetBeside(RecordPlace kept, int length) => length <= kept.Offset ? 0 : kept.Offset + kept.Length;
+
+    /// <summary>The last record of a file.</summary>
+    /// <param name="problem">Why there is none; empty when there is one.</param>
+    public static bool TryRead(ReadOnlySpan<byte> file, [NotNullWhen(true)] out ConnectionRecord? record, out RecordPlace place, out string problem)
     {
-        record = null;
-        var check = text.LastIndexOf(Encoding.ASCII.GetBytes(CheckLine));
-        if (check < 0 || text.Length < check + CheckLine.Length + SumDigits)
+        (record, place, problem) = (null, default, "it is cut short");
+        for (var offset = 0; offset < file.Length; offset += BlockBytes)
+        {
+            if (file[offset] != (byte)'{')
+                continue;
+            if (TryReadBlock(file[offset..], out var block, out var length, out var why))
+            {
+                if (record is null || block.Sequence > record.Sequence)
+                    (record, place) = (block, new RecordPlace(block.Sequence, offset, Pages(length)));
+            }
+            else if (length > 0)
+            {
+                // It is whole, and of somebody who knows more: what lies beside it is older.
+                (record, place, problem) = (null, default, why);
+                return false;
+            }
+            else
+            {
+                problem = why;
+            }
+        }
+        if (record is not null)
+            problem = "";
+        return record is not null;
+    }
+
+    /// <param name="length">Of the text with its check line; 0 for what is torn.</param>
+    private static bool TryReadBlock(ReadOnlySpan<byte> text, [NotNullWhen(true)] out ConnectionRecord? record, out int length, out string problem)
+    {
+        (record, length) = (null, 0);
+        var check = text.IndexOf(Check);
+        if (check < 0 || text.Length < check + Check.Length + SumDigits)
         {
             problem = "it is cut short";
             return false;
         }
         var json = text[..check];
+        if (Encoding.ASCII.GetString(text.Slice(check + Check.Length, SumDigits)) != Sum(json))
+        {
+            problem = "its check sum does not fit: it was torn, or changed by hand";
+            return false;
+        }
+        length = check + Check.Length + SumDigits + 1;
         try
         {
-            if (Encoding.ASCII.GetString(text.Slice(check + CheckLine.Length, SumDigits)) != Sum(json))
-            {
-                problem = "its check sum does not fit: it was torn, or changed by hand";
-                return false;
-            }
             using var document = JsonDocument.Parse(json.ToArray());
-            if (!document.RootElement.TryGetProperty("format", out var format) || !format.TryGetInt32(out var number) || number != ConnectionRecord.CurrentFormat)
+            if (!document.RootElement.TryGetProperty("format", out var format) || !format.TryGetInt32(out var number) || number is < 1 or > ConnectionRecord.CurrentFormat)
             {
                 problem = "it is of another version of Capstan";
                 return false;
@@ -65,6 +111,8 @@ internal static class RecordText
             return false;
         }
     }
+
+    private static int Pages(int length) => (length + BlockBytes - 1) / BlockBytes * BlockBytes;
 
     private static string Sum(ReadOnlySpan<byte> json) => Convert.ToHexStringLower(SHA256.HashData(json).AsSpan(0, SumDigits / 2));
 }

@@ -97,11 +97,13 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
                 + $"it is assumed gone in {Math.Ceiling(plan.BlockedFor.TotalMinutes):F0} min, or at once with: capstan nal drop {blocked.Name}"),
                 opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
         }
+        var carry = plan.Carry;
+        using var itsSlot = OnMachine(server, () => ClaimFor(ref carry, server, slot));
         var record = OnMachine(server, () => Journal().Create(NewRecord(opening, server, slot)));
         IStorageConnection connection;
         try
         {
-            connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, opening.Account, PreviousOf(plan.Carry)), cancellationToken);
+            connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, opening.Account, PreviousOf(carry)), cancellationToken);
         }
         catch (Exception failure)
         {
@@ -124,7 +126,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             foreach (var (ghost, why) in plan.WithLogon)
                 Forget(ghost, why);
             // To another server that answers at this name the id was not sent: the first one may still count it.
-            if (plan.Carry is { } carried && (carried.Record.ServerGuid is null || carried.Record.ServerGuid == connection.Identity?.Id))
+            if (carry is { } carried && (carried.Record.ServerGuid is null || carried.Record.ServerGuid == connection.Identity?.Id))
                 Forget(carried, "the server was told its session id");
             return kept;
         }
@@ -178,7 +180,9 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, string server, Slot slot, CancellationToken cancellationToken)
     {
         var own = opening.Account is { } same && IsNamed(same, ghost);
-        var account = own ? opening.Account! : opening.Known().First(known => IsNamed(known, ghost));
+        // Taken away since the plan was made: the next plan knows.
+        if ((own ? opening.Account : opening.Known().FirstOrDefault(known => IsNamed(known, ghost))) is not { } account)
+            return null;
         // It has a record as any other: this process may die before it is closed.
         var record = OnMachine(server, () => Journal().Create(NewRecord(opening with { Account = account }, server, slot)));
         IStorageConnection connection;
@@ -220,6 +224,20 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             Forget(ghost, why);
         return plan;
     });
+
+    /// <summary>A ghost's id goes with one logon only, or the second one could name a session that the server has begun since: with the slot that the ghost uses. That of this logon
+    /// is held already; another's is taken until the logon is over, and the ghost left to whoever has it or waits for it.</summary>
+    private Slot? ClaimFor(ref Ghost? carry, string server, Slot slot)
+    {
+        if (carry is not { } ghost || ghost.Record.Slot == slot.Number)
+            return null;
+        var its = SlotsOf(server).TryTake([ghost.Record.Slot]);
+        if (its is not null && Ghosts(server).Exists(now => now.Name == ghost.Name && (now.Record.Owner, now.Record.Sequence) == (ghost.Record.Owner, ghost.Record.Sequence)))
+            return its;
+        its?.Dispose();
+        carry = null;
+        return null;
+    }
 
     private List<Ghost> Ghosts(string server) => [.. Journal().Read(server).Where(entry => entry.IsGhost).Select(entry => new Ghost(entry.Name, entry.Record!) { Entry = entry })];
 

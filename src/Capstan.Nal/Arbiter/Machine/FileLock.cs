@@ -30,7 +30,7 @@ internal sealed partial class FileLock : IDisposable
 
     /// <summary>As <see cref="TryTake"/>; null also when there is no such file.</summary>
     /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
-    public static FileLock? TryTakeExisting(string path) => Take(path, Existing, Exclusive | WithoutWaiting);
+    public static FileLock? TryTakeExisting(string path, bool isShared = false) => Take(path, Existing, (isShared ? Shared : Exclusive) | WithoutWaiting);
 
     /// <summary>Opens a file without any lock, whoever has it; null when it is not there.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
@@ -43,14 +43,6 @@ internal sealed partial class FileLock : IDisposable
     /// <summary>Waits until nobody has the file locked exclusively; at once when there is no such file.</summary>
     /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
     public static void WaitForEnd(string path) => Take(path, Existing, Shared)?.Dispose();
-
-    /// <summary>Whether somebody has the file locked exclusively. False when it is not there.</summary>
-    /// <exception cref="IOException">As <see cref="TryTake"/>.</exception>
-    public static bool IsTaken(string path)
-    {
-        using var shared = Take(path, Existing, Shared | WithoutWaiting, out var isThere);
-        return isThere && shared is null;
-    }
 
     public void Dispose() => _file.Dispose();
 

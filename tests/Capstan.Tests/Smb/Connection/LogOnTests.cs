@@ -31,6 +31,36 @@ public sealed class LogOnTests
         Assert.NotNull(await guest.ConnectTreeAsync("data", CancellationToken.None));
     }
 
+    [Theory]
+    [InlineData(false, SmbCompletion.Refused)]
+    [InlineData(true, SmbCompletion.Unknown)]
+    public async Task A_session_that_was_made_and_is_not_wanted_counts_as_refused_only_when_its_end_is_confirmed(bool staysSilent, SmbCompletion completion)
+    {
+        await using var world = await SmbWorld.ConnectAsync(rules => rules.MapsUnknownToGuest = true);
+        if (staysSilent)
+            world.Server.Play(SmbCommand.Logoff, SmbTrickKind.CloseBefore);
+        var thrown = await Assert.ThrowsAsync<SmbException>(async () => await world.Connection.LogOnAsync(new NtlmCredentials("nobody", "x"), 0, CancellationToken.None));
+        Assert.Equal((SmbFailure.Logon, completion), (thrown.Failure, thrown.Completion));
+    }
+
+    [Theory]
+    [InlineData(false, SmbCompletion.Refused)]
+    [InlineData(true, SmbCompletion.Unknown)]
+    public async Task A_session_that_must_be_encrypted_and_cannot_be_is_left_or_its_end_is_not_known(bool isRefused, SmbCompletion completion)
+    {
+        await using var world = await SmbWorld.ConnectAsync(rules => rules.Most = SmbDialect.Smb210);
+        // The second answer makes the session: MustEncrypt (4) among its flags.
+        world.Server.Play(new SmbTrick(SmbCommand.SessionSetup, SmbTrickKind.AlterBefore, Nth: 2, Alter: answer => answer[64 + 2] |= 4));
+        if (isRefused)
+            world.Server.Play(new SmbTrick(SmbCommand.Logoff, SmbTrickKind.Refuse, Status: NtStatus.AccessDenied));
+        var thrown = await Assert.ThrowsAsync<SmbException>(async () => await world.Connection.LogOnAsync(SmbWorld.Capa, 0, CancellationToken.None));
+        Assert.Equal((SmbFailure.Unsupported, completion), (thrown.Failure, thrown.Completion));
+        if (isRefused)
+            Assert.NotNull(world.Connection.EndCause);
+        else
+            Assert.Equal(0, world.Server.Holdings.Sessions);
+    }
+
     [Fact]
     public async Task Anonymous_is_let_in_where_it_is_asked_for_and_allowed()
     {

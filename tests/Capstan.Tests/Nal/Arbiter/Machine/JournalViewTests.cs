@@ -114,10 +114,115 @@ public sealed class JournalViewTests : IDisposable
     public void A_record_of_another_version_is_not_guessed_at()
     {
         using var journal = new ConnectionJournal(_machine);
-        journal.Create(Record(journal) with { Format = 2 });
+        var left = journal.Create(Record(journal));
+        var path = FileOf(left);
+        left.Dispose();
+        File.WriteAllBytes(path, RecordText.Write(Record(journal) with { Format = ConnectionRecord.CurrentFormat + 1 }));
         var shown = Assert.Single(_machine.Connections(Noon));
         Assert.Equal("unreadable", shown.State);
         Assert.Contains("another version of Capstan", shown.NextStep, StringComparison.Ordinal);
+    }
+
+    /// <summary>One block, padded to 2,048 bytes.</summary>
+    [Fact]
+    public void A_record_of_the_first_format_is_read_and_its_file_used_again()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var left = journal.Create(Record(journal));
+        var path = FileOf(left);
+        left.Dispose();
+        var text = RecordText.Write(Record(journal) with { Format = 1 });
+        File.WriteAllBytes(path, text[..2_048]);
+        var ghost = Assert.Single(ConnectionJournal.Read(_machine));
+        Assert.Equal((1, 255ul, true), (ghost.Record!.Format, ghost.Record.Session!.Value, ghost.IsGhost));
+        Assert.True(ConnectionJournal.Change(ghost, next: null));
+        journal.Create(Record(journal) with { Session = 4711 });
+        var next = Assert.Single(ConnectionJournal.Read(_machine));
+        Assert.Equal(("DOM%5Ccapa/Resource0", 2, 4711ul), (next.Name, next.Record!.Format, next.Record.Session!.Value));
+    }
+
+    /// <summary>A power cut may leave any part of the last write, and of those that were not flushed, and nothing of others.</summary>
+    [Fact]
+    public void Whatever_a_power_cut_leaves_of_the_last_write_the_session_that_was_flushed_is_read()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var file = journal.Create(Record(journal) with { Session = null, State = "connecting" });
+        var path = FileOf(file);
+        file.Write(file.Record with { Session = 4711, State = "open" }, isDurable: true);
+        var flushed = Content(path);
+        for (var count = 1; count <= 3; count++)
+        {
+            file.Write(file.Record with { ReferenceCount = count, Holders = [.. Enumerable.Range(0, count * 100).Select(number => $"component{number}")] }, isDurable: false);
+            var written = Content(path);
+            Assert.True(written.Length <= RecordText.LongestBytes);
+            // 512 bytes are what a disk writes in one go.
+            for (var sectors = 0; sectors * 512 < written.Length; sectors++)
+            {
+                var torn = Enumerable.Range(0, written.Length).Select(at => at / 512 < sectors ? written[at] : at < flushed.Length ? flushed[at] : (byte)0).ToArray();
+                Assert.True(RecordText.TryRead(torn, out var record, out _, out var problem), problem);
+                Assert.Equal(4711ul, record.Session);
+                var backwards = Enumerable.Range(0, written.Length).Select(at => at / 512 >= sectors ? written[at] : at < flushed.Length ? flushed[at] : (byte)0).ToArray();
+                Assert.True(RecordText.TryRead(backwards, out record, out _, out problem), problem);
+                Assert.Equal(4711ul, record.Session);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Whoever_reads_while_its_owner_writes_finds_a_whole_record()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var file = journal.Create(Record(journal));
+        using var enough = new CancellationTokenSource();
+        var writing = Task.Run(() =>
+        {
+            for (var count = 0; !enough.IsCancellationRequested; count++)
+                file.Write(file.Record with { ReferenceCount = count, Holders = [.. Enumerable.Range(0, count % 20).Select(number => $"component{number}")] }, isDurable: count % 50 == 0);
+        }, CancellationToken.None);
+        for (var look = 0; look < 300; look++)
+        {
+            var entry = Assert.Single(ConnectionJournal.Read(_machine));
+            Assert.Equal(("", true), (entry.Problem, entry.IsOwned));
+        }
+        await enough.CancelAsync();
+        await writing;
+    }
+
+    /// <summary>Else the next connection to that server would be opened beside what the ghost left there.</summary>
+    [Fact]
+    public async Task A_ghost_is_one_also_while_others_look_for_a_free_file()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        journal.Create(Record(journal)).Dispose();
+        using var other = new ConnectionJournal(_machine);
+        using var enough = new CancellationTokenSource();
+        var creating = Task.Run(() =>
+        {
+            while (!enough.IsCancellationRequested)
+                other.Create(Record(other) with { Server = "fs2:445" }).Delete();
+        }, CancellationToken.None);
+        for (var look = 0; look < 300; look++)
+            Assert.True(Assert.Single(journal.Read("fs1:445")).IsGhost);
+        await enough.CancelAsync();
+        await creating;
+    }
+
+    [Fact]
+    public void A_record_on_a_full_disk_is_not_written_and_said_to_be()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        var path = FileOf(journal.Create(Record(journal)));
+        File.CreateSymbolicLink(path.Replace("Resource0", "Resource1", StringComparison.Ordinal), "/dev/full");
+        Assert.Contains("No space left", Assert.ThrowsAny<IOException>(() => journal.Create(Record(journal))).Message, StringComparison.Ordinal);
+    }
+
+    private string FileOf(RecordFile file) => ConnectionJournal.Read(_machine).Single(entry => entry.Record!.Opened == file.Record.Opened).File;
+
+    /// <summary>Without the lock that the base library would take.</summary>
+    private static byte[] Content(string path)
+    {
+        using var file = FileLock.OpenWithout(path)!;
+        return RecordBlocks.ReadAll(file);
     }
 
     private static ConnectionRecord Record(ConnectionJournal journal) => new()

@@ -7,6 +7,7 @@ using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Testing;
 using Capstan.Testing.Stores;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Nal.Arbiter.Machine;
@@ -268,9 +269,89 @@ public sealed class MachineTests : IAsyncDisposable
         Assert.Empty(Records());
     }
 
-    private ConnectionArbiter New()
+    /// <summary>With two slots the same account may log on twice at one time; a session that the server began in between could have the id of the ghost by then.</summary>
+    [Fact]
+    public async Task The_id_of_a_ghost_goes_with_one_logon_only()
     {
-        var arbiter = new ConnectionArbiter([_server], new ArbiterOptions { Machine = _machine, OrderSeed = "device" }, new Boot("this start", () => _uptime), _time, new Random(1), NullLoggerFactory.Instance);
+        Crashed("SMSClient_ABC", _server.AddGhost("SMSClient_ABC"));
+        var carried = new List<PreviousSession?>();
+        var first = new TaskCompletionSource();
+        var goOn = new TaskCompletionSource();
+        _server.OnConnect = (request, _) =>
+        {
+            lock (carried)
+                carried.Add(request.Previous);
+            return carried.Count == 1 ? Hold() : Task.CompletedTask;
+        };
+        async Task Hold()
+        {
+            first.SetResult();
+            await goOn.Task;
+        }
+        // The second slot's: it meets the ghost of the first one while that is free.
+        using (var slots = new ServerSlots(_machine.Slots, "fs1:445").TryTake([0]))
+        {
+            var one = New(budget: 2);
+            var early = LeaseAsync(one, "CCIM");
+            await first.Task;
+            Assert.Null(carried[0]);
+            goOn.SetResult();
+            await (await early).DisposeAsync();
+        }
+        (first, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        carried.Clear();
+        var (a, b) = (New(budget: 2), New(budget: 2));
+        var holds = LeaseAsync(a, "CCIM");
+        await first.Task;
+        await using var second = await LeaseAsync(b, "APM");
+        goOn.SetResult();
+        await using var lease = await holds;
+        Assert.Single(carried, previous => previous is not null);
+        Assert.Equal(2, Records().Count);
+    }
+
+    [Fact]
+    public async Task A_connection_that_cannot_begin_to_serve_is_closed_before_its_slot_is_given_back()
+    {
+        var arbiter = New(new DefectiveProvider(_server));
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        Assert.Contains("a defect", thrown.Message, StringComparison.Ordinal);
+        Assert.Equal(0, _server.OpenConnections);
+        Assert.Empty(Records());
+        await (await LeaseAsync(New(), "CCIM")).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_log_that_fails_changes_nothing()
+    {
+        using var loggers = new FailingLoggers();
+        var arbiter = New(loggers: loggers);
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Equal(0, _server.OpenConnections);
+        _server.OnConnect = (_, _) => throw new NalException(NalError.Connect, "not now");
+        await Assert.ThrowsAsync<NalException>(async () => await arbiter.AcquireAsync(Share, new LeasePurpose("CCIM"), None));
+        _server.OnConnect = null;
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Empty(Records());
+        Assert.Empty(arbiter.Connections());
+    }
+
+    [Fact]
+    public async Task A_line_that_cannot_be_written_because_the_disk_is_full_refuses_with_its_cause()
+    {
+        var (one, two) = (New(), New());
+        await using var lease = await LeaseAsync(one, "CCIM");
+        var line = Path.Combine(_machine.Slots, "fs1%3A445", "line");
+        File.Delete(line);
+        File.CreateSymbolicLink(line, "/dev/full");
+        var thrown = await Assert.ThrowsAsync<NalException>(async () => await two.AcquireAsync(Share, new LeasePurpose("APM"), None));
+        Assert.Equal(NalError.WriteLocal, thrown.Error);
+        Assert.Contains("No space left", thrown.Message, StringComparison.Ordinal);
+    }
+
+    private ConnectionArbiter New(IStorageProvider? provider = null, int budget = 1, ILoggerFactory? loggers = null)
+    {
+        var arbiter = new ConnectionArbiter([provider ?? _server], new ArbiterOptions { Machine = _machine, OrderSeed = "device", BudgetPerServer = budget }, new Boot("this start", () => _uptime), _time, new Random(1), loggers ?? NullLoggerFactory.Instance);
         arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC")]);
         _arbiters.Add(arbiter);
         return arbiter;
@@ -313,5 +394,45 @@ public sealed class MachineTests : IAsyncDisposable
     {
         while (!Directory.Exists(Path.Combine(_machine.Slots, "fs1%3A445")) || Directory.GetFiles(Path.Combine(_machine.Slots, "fs1%3A445"), "ticket-*").Length == 0)
             await Task.Yield();
+    }
+
+    /// <summary>Its connections work, but for one question.</summary>
+    private sealed class DefectiveProvider(MemoryProvider inner) : IStorageProvider
+    {
+        public string Name => inner.Name;
+
+        public string? ServerOf(NalPath path) => inner.ServerOf(path);
+
+        public async ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken) => new Defective(await inner.ConnectAsync(request, cancellationToken));
+
+        private sealed class Defective(IStorageConnection connection) : IStorageConnection
+        {
+            public ulong? SessionId => connection.SessionId;
+
+            public Task<NalException>? Broken => throw new InvalidOperationException("a defect");
+
+            public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken) => connection.OpenAsync(path, cancellationToken);
+
+            public ValueTask<bool> CloseAsync(CancellationToken cancellationToken) => connection.CloseAsync(cancellationToken);
+        }
+    }
+
+    private sealed class FailingLoggers : ILoggerFactory, ILogger
+    {
+        public void AddProvider(ILoggerProvider provider) => throw new InvalidOperationException("the log is broken");
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => throw new InvalidOperationException("the log is broken");
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            throw new InvalidOperationException("the log is broken");
+
+        public void Dispose()
+        {
+            // Nothing is held.
+        }
     }
 }
