@@ -20,10 +20,12 @@ internal static class CapAccountVerbs
             new("ACCOUNT", account => account.Name),
             new("STATE", account => account.State, NoWrap: true),
             new("ADDED", account => Display.Relative(account.AddedAt, host.Time.GetUtcNow()), NoWrap: true),
+            new("CONFIRMED", account => account is { Confirmed: { } confirmed, Clients: { } clients } ? $"{Display.Count(confirmed)} of {Display.Count(clients)}" : null, NoWrap: true),
         ],
         [
             new("cap", account => account.Cap), new("role", account => account.Role), new("name", account => account.Name),
             new("state", account => account.State), new("addedAt", account => account.AddedAt),
+            new("confirmed", account => account.Confirmed), new("clients", account => account.Clients),
         ],
         ApiJson.Default, "No connection account: local folders need none.");
 

@@ -55,6 +55,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
                 PolicyVersion = core.State.Document(DocumentName.Policy)?.Version ?? 0,
                 Addresses = [.. host.Addresses.Take(MaxAddresses)],
                 Components = core.State.Components(),
+                AccountsRevision = core.State.GetNumber(StateKey.AccountsRevision) is > 0 and var revision ? revision : null,
             }));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

@@ -49,11 +49,17 @@ internal sealed class CycleMemory
         LastInventory = _core.State.Moment(MomentName.Inventory) is null ? null : _lastInventory,
         NextApprovalPoll = _nextApprovalPoll,
         RetryAt = _retryAt,
+        AccountsUnconfirmed = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed),
         UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(),
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };
 
-    public void HeartbeatDone(bool failed) => _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);
+    public void HeartbeatDone(bool failed)
+    {
+        _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);
+        if (!failed)
+            _core.State.Set((StateKey.AccountsConfirmed, _core.State.Get(StateKey.AccountsRevision)));
+    }
 
     public void InventoryDone(bool failed) => _lastInventory = Done(MomentName.Inventory, Intervals().Inventory, failed);
 

@@ -38,6 +38,9 @@ internal sealed record CycleFacts
     /// <summary>Nothing touches a CAP before this moment; null when the last contact succeeded.</summary>
     public TimeSpan? RetryAt { get; init; }
 
+    /// <summary>The site has brought other connection accounts, and no heartbeat has said yet that they are here.</summary>
+    public bool AccountsUnconfirmed { get; init; }
+
     /// <summary>Something in the spool must not wait for the next poll.</summary>
     public bool UploadWaits { get; init; }
 
@@ -82,7 +85,8 @@ internal static class CyclePlanner
 
         // Work that would be due before the next poll is not brought forward: it has a phase of its own.
         var verifies = complete <= now;
-        return new CyclePlan(Contact: true, verifies, heartbeat <= now, inventory <= now,
+        // A confirmation goes with the next contact, and makes none: a rotation must not bring the whole fleet twice.
+        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.AccountsUnconfirmed, inventory <= now,
             ReadReceipts: facts.Unacknowledged || verifies, now);
     }
 

@@ -115,14 +115,14 @@ internal sealed class Orders(ClientCore core)
             return fault;
         if (Unchanged(DocumentName.Policy, target))
             return null;
-        var secrets = OpenSecrets(policy, target);
+        var secrets = OpenSecrets(policy, target, out var revision);
         var before = core.Lifecycle;
         var returns = before == ClientLifecycle.Retired && policy.State == "approved";
         // A request that still waits has been answered; left in the spool it would be urgent for ever.
         if (secrets is not null)
         {
             // Before the policy: after a crash between the two, both are taken again.
-            core.State.Adopt(DocumentName.Secrets, secrets);
+            core.State.Adopt(DocumentName.Secrets, secrets, (StateKey.AccountsRevision, revision?.ToString(CultureInfo.InvariantCulture)));
             AccountFile.Remove(core.Directory);
         }
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
@@ -137,13 +137,15 @@ internal sealed class Orders(ClientCore core)
     }
 
     /// <summary>The secrets of a policy when this device can open them. Without, and when it cannot, the accounts that work stay.</summary>
-    private StoredDocument? OpenSecrets(Policy policy, TufTarget target)
+    private StoredDocument? OpenSecrets(Policy policy, TufTarget target, out long? revision)
     {
+        revision = null;
         if (policy.Secrets is not { } secrets)
             return null;
         try
         {
             var opened = CapAccounts.Open(secrets, core);
+            revision = opened.Revision;
             ClientLog.AccountsAdopted(core.Log, opened.Accounts.Count, target.RoleVersion);
             core.Spool.Over(ClientCore.Component, StatusCode.SecretsInvalid);
             return new StoredDocument(target.RoleVersion, target.Sha256, Encoding.ASCII.GetBytes(secrets));

@@ -32,6 +32,10 @@ internal static class StateKey
     public const string NextContact = "next-contact";
     public const string Waiting = "waiting";
     public const string PollSeconds = "poll-seconds";
+    /// <summary>Revision of the connection accounts in <see cref="DocumentName.Secrets"/>; absent where they tell none.</summary>
+    public const string AccountsRevision = "accounts-revision";
+    /// <summary>The revision that a heartbeat told last.</summary>
+    public const string AccountsConfirmed = "accounts-confirmed";
 
     public static string Fingerprint(string kind) => "fingerprint:" + kind;
 

@@ -143,6 +143,9 @@ public sealed record PolicySecrets
     /// <summary>Connection accounts in the order in which they are tried; at most 64, each name once for one server.</summary>
     public IReadOnlyList<AccountSecret> Accounts { get; init; } = [];
 
+    /// <summary>Rises with each change of the site's accounts; the device says in <see cref="Heartbeat.AccountsRevision"/> which it has. Null: not told.</summary>
+    public long? Revision { get; init; }
+
     /// <summary>Names only.</summary>
     public override string ToString() => $"{nameof(PolicySecrets)} {{ Accounts = {string.Join(", ", Accounts.Select(account => account.Name))} }}";
 
@@ -150,6 +153,7 @@ public sealed record PolicySecrets
     {
         problems.Version(Version);
         AccountSecret.Check(Accounts, problems);
+        problems.Require(Revision is null or >= 1, "revision", "must be at least 1");
     }
 }
 

@@ -104,6 +104,8 @@ public sealed record Heartbeat
     public required long PolicyVersion { get; init; }
     public required IReadOnlyList<string> Addresses { get; init; }
     public required IReadOnlyList<ComponentState> Components { get; init; }
+    /// <summary>Revision of the connection accounts that this device has opened and stored: the site may take older ones away. Null: none with a revision.</summary>
+    public long? AccountsRevision { get; init; }
 
     internal void Check(Problems problems)
     {
@@ -114,6 +116,7 @@ public sealed record Heartbeat
         problems.Range("policyVersion", PolicyVersion, 0, long.MaxValue);
         problems.Each("addresses", Addresses, static (problems, address) => problems.Text("", address), 1_000);
         problems.Each("components", Components, static (problems, component) => component.Check(problems), 1_000);
+        problems.Require(AccountsRevision is null or >= 1, "accountsRevision", "must be at least 1");
     }
 }
 

@@ -74,7 +74,9 @@ public sealed record CapAdded(CapRow Cap, IReadOnlyList<string> Recipe, IReadOnl
 /// <summary>GET /api/v1/caps/accounts: the connection accounts, of each CAP and role in the order in which they are tried; never a password.</summary>
 /// <param name="Role"><c>site</c> or <c>clients</c>.</param>
 /// <param name="State"><c>ok</c>, <c>unreadable</c> (the site cannot open its password and does not use it) or <c>left_out</c> (more than clients can be given).</param>
-public sealed record CapAccountRow(string Cap, string Role, string Name, string State, DateTimeOffset AddedAt)
+/// <param name="Confirmed">Of <paramref name="Clients"/>, how many have said that they know it; null where clients do not use it, and for one from before clients said so.</param>
+/// <param name="Clients">Approved ones; null with <paramref name="Confirmed"/>.</param>
+public sealed record CapAccountRow(string Cap, string Role, string Name, string State, DateTimeOffset AddedAt, int? Confirmed = null, int? Clients = null)
 {
     public const string Ok = "ok";
     public const string Unreadable = "unreadable";

@@ -8,15 +8,24 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Publish;
 
 /// <summary>Adds connection accounts to CAPs and takes them away. Every change is written down as a status message of the site.</summary>
-internal sealed class AccountAdministration(SiteContext site, SiteAccounts accounts, Publisher publisher)
+internal sealed class AccountAdministration(SiteContext site, SiteAccounts accounts, DeviceStore devices, Publisher publisher)
 {
     /// <summary>All of them, of each CAP and role in the order in which they are tried.</summary>
     public async Task<IReadOnlyList<CapAccountRow>> ListAsync(CancellationToken cancellationToken)
     {
         var all = await accounts.ListAsync(cancellationToken);
         var leftOut = AccountHandout.Of(all).LeftOut;
-        return [.. all.Select(account => new CapAccountRow(account.Row.Cap, account.Row.Role, account.Row.Name,
-            account.Account is null ? CapAccountRow.Unreadable : leftOut.Contains(account.Row) ? CapAccountRow.LeftOut : CapAccountRow.Ok, Times.At(account.Row.AddedAt)))];
+        var known = await devices.AccountRevisionsAsync(cancellationToken);
+        var ownOfClients = all.Where(account => account.Row.Role == AccountRole.Clients).Select(account => account.Row.Cap).ToHashSet(StringComparer.Ordinal);
+        return [.. all.Select(account => Row(account, leftOut.Contains(account.Row), account.Row.Role == AccountRole.Clients || !ownOfClients.Contains(account.Row.Cap), known))];
+    }
+
+    private static CapAccountRow Row(OpenedAccount account, bool isLeftOut, bool isUsedByClients, IReadOnlyList<(long Revision, int Devices)> known)
+    {
+        var (row, state) = (account.Row, account.Account is null ? CapAccountRow.Unreadable : isLeftOut ? CapAccountRow.LeftOut : CapAccountRow.Ok);
+        var told = new CapAccountRow(row.Cap, row.Role, row.Name, state, Times.At(row.AddedAt));
+        return !isUsedByClients || row.Revision == 0 || state != CapAccountRow.Ok ? told
+            : told with { Confirmed = known.Where(group => group.Revision >= row.Revision).Sum(group => group.Devices), Clients = known.Sum(group => group.Devices) };
     }
 
     /// <summary>Refuses an account whose name the server of the CAP has with another password, or the CAP has already. One that cannot be opened is in nobody's way.</summary>
@@ -45,22 +54,23 @@ internal sealed class AccountAdministration(SiteContext site, SiteAccounts accou
     }
 
     /// <summary>One of the same name that cannot be opened gives way.</summary>
-    public async Task AddAsync(DbTransaction transaction, string cap, string role, ConnectionAccount account)
+    /// <param name="revision">Of <see cref="ChangedAsync"/>, in the same transaction.</param>
+    public async Task AddAsync(DbTransaction transaction, string cap, string role, ConnectionAccount account, long revision)
     {
         foreach (var row in await AccountStore.ListAsync(transaction))
         {
             if (IsOf(row, cap, role) && IsNamed(row, account.Name))
                 await AccountStore.RemoveAsync(transaction, row);
         }
-        await AccountStore.AddAsync(transaction, accounts.Seal(cap, role, account));
+        await AccountStore.AddAsync(transaction, accounts.Seal(cap, role, account) with { Revision = revision });
         await WriteDownAsync(transaction, "account_added", $"Account {account.Name} of {Whose(role)} was added to {cap}.");
     }
 
     /// <summary>As <see cref="RemoveAsync"/> for all accounts of a CAP that goes off the list.</summary>
-    public static async Task RemoveAllAsync(DbTransaction transaction, string cap)
+    public static async Task RemoveAllAsync(DbTransaction transaction, string cap, DateTimeOffset now)
     {
         if (await AccountStore.RemoveAllAsync(transaction, cap) > 0)
-            await ChangedAsync(transaction);
+            await ChangedAsync(transaction, now);
     }
 
     /// <summary>Takes an account away from what the site uses, or gives to clients. At the server nothing changes.</summary>
@@ -78,21 +88,23 @@ internal sealed class AccountAdministration(SiteContext site, SiteAccounts accou
             if (remaining.Length == 0 || (readable.Contains(row) && !remaining.Any(readable.Contains)))
                 throw Last(row);
             await AccountStore.RemoveAsync(transaction, row);
-            await ChangedAsync(transaction);
+            await ChangedAsync(transaction, site.Time.GetUtcNow());
             await WriteDownAsync(transaction, "account_removed", $"Account {row.Name} of {Whose(row.Role)} was removed from {cap}.");
             var removal = new AccountRemoval(row, remaining, [.. rows.Where(other => other != row && IsNamed(other, row.Name) && SameServer(other.Cap, path))],
                 IsUsedByClients: row.Role == AccountRole.Clients || !rows.Any(other => IsOf(other, cap, AccountRole.Clients)));
-            return removal.Tell(removal.IsUsedByClients ? await DeviceStore.CountUnheardAsync(transaction, removal.KnownSince) : (0, 0));
+            return removal.Tell(removal.IsUsedByClients ? await DeviceStore.UnconfirmedAsync(transaction, removal.KnownRevision, removal.KnownSince, AccountRemoval.MostNames) : null);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Now);
         return removed;
     }
 
     /// <summary>Clients get other accounts with their next policy.</summary>
-    public static async Task ChangedAsync(DbTransaction transaction)
+    /// <returns>The revision that those policies will have: like all versions not below the Unix time, so that a site that was restored from a backup takes no confirmation
+    /// of what it has forgotten for one of what came since.</returns>
+    public static async Task<long> ChangedAsync(DbTransaction transaction, DateTimeOffset now)
     {
-        await SettingStore.AddAsync(transaction, SettingStore.AccountsRevision, 1);
         await DeviceStore.PoliciesChangedAsync(transaction);
+        return await SettingStore.RaiseAsync(transaction, SettingStore.AccountsRevision, Math.Max(1, now.ToUnixTimeSeconds()));
     }
 
     private static AccountRow Find(IReadOnlyList<AccountRow> rows, string cap, string name, string? role) =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Protocol;
 using Capstan.Site.Api;
 using Capstan.Site.Store;
 
@@ -10,15 +11,21 @@ namespace Capstan.Site.Publish;
 /// <param name="IsUsedByClients">It is theirs, or the site's where they have none of their own.</param>
 internal sealed record AccountRemoval(AccountRow Row, IReadOnlyList<AccountRow> Remaining, IReadOnlyList<AccountRow> Elsewhere, bool IsUsedByClients)
 {
-    /// <summary>Whoever was heard from since then can know an account that remains.</summary>
+    /// <summary>How many clients are named that may know the removed account alone.</summary>
+    public const int MostNames = 5;
+
+    /// <summary>Whoever has confirmed this revision, or a later one, knows an account that remains.</summary>
+    public long KnownRevision => Remaining.Min(row => row.Revision);
+
+    /// <summary>Nobody who was silent since then can know one.</summary>
     public DateTimeOffset KnownSince => Times.At(Remaining.Min(row => row.AddedAt));
 
-    /// <param name="clients">Approved ones, and how many of them were not heard from since <see cref="KnownSince"/>.</param>
-    public CapAccountRemoved Tell((long All, long Unheard) clients)
+    /// <param name="clients">Null when no client used the account.</param>
+    public CapAccountRemoved Tell(UnconfirmedDevices? clients)
     {
         var names = string.Join(", ", Remaining.Select(row => row.Name));
         var notes = new List<string>();
-        if (IsUsedByClients)
+        if (clients is not null)
         {
             notes.Add($"Clients get {names} alone with their next policy. Until then they go on with what they have, as long as the server accepts it.");
             notes.Add(Of(clients, names));
@@ -29,18 +36,18 @@ internal sealed record AccountRemoval(AccountRow Row, IReadOnlyList<AccountRow> 
         foreach (var other in Elsewhere)
             notes.Add($"The same account stays for {other.Cap} (of the {other.Role}), on the same server: there it is still used.");
         notes.Add("At the server the account is as it was: disable it there when nobody needs it any more.");
-        return new CapAccountRemoved(Row.Cap, Row.Role, Row.Name, [.. Remaining.Select(row => row.Name)], IsUsedByClients ? (int)clients.Unheard : null, notes);
+        return new CapAccountRemoved(Row.Cap, Row.Role, Row.Name, [.. Remaining.Select(row => row.Name)], clients?.Unconfirmed, notes);
     }
 
-    private string Of((long All, long Unheard) clients, string names)
+    private string Of(UnconfirmedDevices clients, string names)
     {
         var since = KnownSince.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
-        return clients switch
-        {
-            (0, _) => "There are no clients yet.",
-            (var all, 0) => $"All {all} clients were heard from since {since}, when there was another account than {Row.Name}.",
-            var (all, unheard) => $"{unheard} of {all} clients were not heard from since {since}, so they may know {Row.Name} alone. They come back by it and then get {names}; "
-                + $"once the server refuses {Row.Name}, each of them needs `capstan-client install --token-file FILE` with a new token. `capstan client list --sort seen` shows them first.",
-        };
+        if (clients.All == 0)
+            return "There are no clients yet.";
+        if (clients.Unconfirmed == 0)
+            return $"All {clients.All} clients have confirmed that they have another account than {Row.Name}.";
+        var who = string.Join(", ", clients.Named.Select(device => $"{device.HostName} ({(DeviceId.TryParse(device.DeviceId, out var id) ? id.Fingerprint : device.DeviceId)})"));
+        return $"{clients.Unconfirmed} of {clients.All} clients have not confirmed {names}, which came {since}, so they may know {Row.Name} alone: {who}{(clients.Unconfirmed > clients.Named.Count ? ", …" : "")}. "
+            + $"They come back by {Row.Name} and then get {names}; once the server refuses {Row.Name}, each of them needs `capstan-client install --token-file FILE` with a new token.";
     }
 }

@@ -32,10 +32,12 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
             else if (!await CapStore.AddAsync(transaction, text, terms.After.Licensing, terms.After.Headroom, site.Time.GetUtcNow()))
                 throw Listed(text);
             await CapStore.SetAliasesAsync(transaction, text, aliases);
-            foreach (var (role, account) in added)
-                await accounts.AddAsync(transaction, text, role, account);
             if (added.Count > 0)
-                await AccountAdministration.ChangedAsync(transaction);
+            {
+                var revision = await AccountAdministration.ChangedAsync(transaction, site.Time.GetUtcNow());
+                foreach (var (role, account) in added)
+                    await accounts.AddAsync(transaction, text, role, account, revision);
+            }
         }, cancellationToken);
         await publisher.PublishNowAsync(text, cancellationToken);
         var row = (await FindAsync(text, cancellationToken) ?? throw new SiteException($"{text} was taken off the list meanwhile.", "cap_unknown")).ToRow();
@@ -49,7 +51,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
         {
             if (!await CapStore.RemoveAsync(transaction, path.ToString()))
                 return false;
-            await AccountAdministration.RemoveAllAsync(transaction, path.ToString());
+            await AccountAdministration.RemoveAllAsync(transaction, path.ToString(), site.Time.GetUtcNow());
             return true;
         }, cancellationToken);
         if (removed)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Globalization;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
@@ -34,11 +35,11 @@ internal sealed class SiteAccounts(SiteContext site, AccountStore accounts, ILog
     /// (<see cref="AccountHandout.Silenced"/>): a policy without secrets says nothing, and clients keep what they have.</summary>
     public async Task<PolicySecrets?> ForPoliciesAsync(DbTransaction transaction)
     {
-        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is null)
+        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is not { } revision)
             return null;
         var handout = Handout(await AccountStore.ListAsync(transaction));
         if (handout.Silenced.Count == 0)
-            return new PolicySecrets { Accounts = handout.Accounts };
+            return new PolicySecrets { Accounts = handout.Accounts, Revision = long.Parse(revision, CultureInfo.InvariantCulture) };
         await SettingStore.SetAsync(transaction, SettingStore.AccountsWithheld, "1");
         return null;
     }

@@ -12,7 +12,8 @@ internal static class AccountRole
 
 /// <param name="Secret">Sealed to the site's own key.</param>
 /// <param name="AddedAt">Unix milliseconds.</param>
-internal sealed record AccountRow(string Cap, string Role, string Name, string Secret, long AddedAt);
+/// <param name="Revision">Of <see cref="SettingStore.AccountsRevision"/>, with which it came: a device that has confirmed this one, or a later one, knows it.</param>
+internal sealed record AccountRow(string Cap, string Role, string Name, string Secret, long AddedAt, long Revision = 0);
 
 /// <summary>Connection accounts, sealed.</summary>
 internal sealed class AccountStore(SiteDatabase database)
@@ -23,7 +24,7 @@ internal sealed class AccountStore(SiteDatabase database)
     public static Task<IReadOnlyList<AccountRow>> ListAsync(DbTransaction transaction) => ListAsync(transaction.Connection!, transaction);
 
     public static Task AddAsync(DbTransaction transaction, AccountRow account) => transaction.Connection!.ExecuteAsync(
-        "insert into cap_account (cap, role, name, secret, added_at) values (@Cap, @Role, @Name, @Secret, @AddedAt)", account, transaction);
+        "insert into cap_account (cap, role, name, secret, added_at, revision) values (@Cap, @Role, @Name, @Secret, @AddedAt, @Revision)", account, transaction);
 
     /// <summary>No effect when it is not there.</summary>
     public static Task RemoveAsync(DbTransaction transaction, AccountRow account) =>
@@ -38,7 +39,7 @@ internal sealed class AccountStore(SiteDatabase database)
     private static async Task<IReadOnlyList<AccountRow>> ListAsync(DbConnection connection, DbTransaction? transaction) =>
         [.. await connection.QueryAsync<AccountRow>(
             """
-            select a.cap, a.role, a.name, a.secret, a.added_at from cap_account a join cap c on c.path = a.cap
+            select a.cap, a.role, a.name, a.secret, a.added_at, a.revision from cap_account a join cap c on c.path = a.cap
             order by c.added_at, a.cap, a.role, a.added_at desc, a.name
             """, null, transaction)];
 }

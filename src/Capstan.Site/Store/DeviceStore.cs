@@ -14,6 +14,10 @@ internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, str
 internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
     string OperatingSystem, string ClientVersion);
 
+/// <summary>Approved devices that may not know the present connection accounts.</summary>
+/// <param name="Named">Some of them.</param>
+internal sealed record UnconfirmedDevices(int All, int Unconfirmed, IReadOnlyList<(string HostName, string DeviceId)> Named);
+
 /// <summary>A device whose request was forgotten.</summary>
 internal sealed record ForgottenDevice(string DeviceId, string HostName, string Bin)
 {
@@ -115,8 +119,8 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static async Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components)
     {
         await transaction.RunAsync(
-            "update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components where number = @number",
-            ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@number", number));
+            "update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components, accounts_revision = @accounts where number = @number",
+            ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@accounts", heartbeat.AccountsRevision), ("@number", number));
         await transaction.RunAsync(
             """
             update device set host_name = @hostName, operating_system = @operatingSystem,
@@ -152,9 +156,22 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task<int> CountApprovedAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'approved'", null, transaction);
 
-    /// <summary>Approved devices, and how many of them were not heard from since a time.</summary>
-    public static Task<(long All, long Unheard)> CountUnheardAsync(DbTransaction transaction, DateTimeOffset since) => transaction.Connection!.QuerySingleAsync<(long, long)>(
-        "select count(*), coalesce(sum(case when coalesce(last_seen, 0) < @since then 1 else 0 end), 0) from device where state = 'approved'", new { since = Times.Of(since) }, transaction);
+    /// <summary>Which approved devices have not said that they have a revision of the connection accounts, or were not heard from since a time (of accounts from before there were revisions, that is all that is known).</summary>
+    /// <param name="names">How many to name, those that are silent for the longest time first.</param>
+    public static async Task<UnconfirmedDevices> UnconfirmedAsync(DbTransaction transaction, long revision, DateTimeOffset since, int names)
+    {
+        const string Unconfirmed = "(coalesce(accounts_revision, 0) < @revision or coalesce(last_seen, 0) < @since)";
+        var parameters = new { revision, since = Times.Of(since), names };
+        var (all, unconfirmed) = await transaction.Connection!.QuerySingleAsync<(long, long)>(
+            $"select count(*), coalesce(sum(case when {Unconfirmed} then 1 else 0 end), 0) from device where state = 'approved'", parameters, transaction);
+        return new UnconfirmedDevices((int)all, (int)unconfirmed, unconfirmed == 0 ? [] : [.. await transaction.Connection!.QueryAsync<(string, string)>(
+            $"select host_name, device_id from device where state = 'approved' and {Unconfirmed} order by coalesce(last_seen, 0), number limit @names", parameters, transaction)]);
+    }
+
+    /// <summary>Approved devices by the revision of connection accounts that they have confirmed; 0 for none.</summary>
+    public Task<IReadOnlyList<(long Revision, int Devices)>> AccountRevisionsAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(long, int)>>(
+        async connection => [.. await connection.QueryAsync<(long, int)>(
+            "select coalesce(accounts_revision, 0), count(*) from device where state = 'approved' group by coalesce(accounts_revision, 0)")], cancellationToken);
 
     public static Task PoliciesPublishedAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteAsync("update device set policy_pending = 0 where policy_pending = 1", null, transaction);

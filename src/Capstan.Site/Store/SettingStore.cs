@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Dapper;
 
 namespace Capstan.Site.Store;
@@ -10,7 +11,7 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string PublishedSite = "published-site";
     /// <summary>The latest time that the site has signed, Unix milliseconds: a clock before it is wrong.</summary>
     public const string LastSigned = "last-signed";
-    /// <summary>Counts the changes of connection accounts; absent while there was never one, so that policies without secrets stay without.</summary>
+    /// <summary>Rises with each change of connection accounts; absent while there was never one, so that policies without secrets stay without.</summary>
     public const string AccountsRevision = "accounts-revision";
     /// <summary>There since policies were signed that say nothing of accounts, because some could not be opened; absent when all is told.</summary>
     public const string AccountsWithheld = "accounts-withheld";
@@ -36,4 +37,13 @@ internal sealed class SettingStore(SiteDatabase database)
         insert into setting (name, value) values (@name, cast(@by as text))
         on conflict (name) do update set value = cast(cast(setting.value as bigint) + @by as text)
         """, new { name, by }, transaction);
+
+    /// <summary>Raises a number by 1 at least, and to <paramref name="least"/>.</summary>
+    /// <returns>The new one.</returns>
+    public static async Task<long> RaiseAsync(DbTransaction transaction, string name, long least)
+    {
+        var next = await GetAsync(transaction, name) is { } text ? Math.Max(long.Parse(text, CultureInfo.InvariantCulture) + 1, least) : least;
+        await SetAsync(transaction, name, next.ToString(CultureInfo.InvariantCulture));
+        return next;
+    }
 }

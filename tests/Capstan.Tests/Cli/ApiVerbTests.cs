@@ -209,7 +209,7 @@ public sealed class ApiVerbTests
         using var run = new CliRun();
         run.MakeSite("srv", site.Address);
         Assert.Equal(ExitCode.Done, await run.RunAsync("cap", "account", "list", "-o", "csv", "--data", "srv"));
-        Assert.Equal($"cap,role,name,state,addedAt\r\nMSWNET:\\\\fs1\\cap\\,clients,capclient-1,unreadable,2026-11-19T12:00:00Z", run.Out.TrimEnd());
+        Assert.Equal($"cap,role,name,state,addedAt,confirmed,clients\r\nMSWNET:\\\\fs1\\cap\\,clients,capclient-1,unreadable,2026-11-19T12:00:00Z,,", run.Out.TrimEnd());
         using var second = new CliRun();
         second.MakeSite("srv", site.Address);
         Assert.Equal(ExitCode.Done, await second.RunAsync("cap", "account", "remove", "smb://fs1/cap/", "capclient-1", "--data", "srv"));

@@ -70,6 +70,47 @@ public sealed class AccountTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Accounts_that_came_are_confirmed_once_with_the_next_contact_and_make_none()
+    {
+        await AskAsync();
+        await ApproveAsync(ByPolicy, revision: 7);
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        Assert.Equal(7, _f.Site.Items(Documents.Heartbeat)[^1].AccountsRevision);
+        var told = _f.Site.Items(Documents.Heartbeat).Count;
+
+        // It sleeps for months; meanwhile another account came, and the old one still opens the door.
+        _f.Time.Advance(TimeSpan.FromDays(6));
+        _f.Provider.Accepts = "capclient-2/pw-second-2";
+        SetPolicy(policy => policy with { Secrets = Seal(policy, 8, ByToken, ByPolicy) });
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        for (var i = 0; i < 10 && _f.Site.Items(Documents.Heartbeat)[^1].AccountsRevision != 8; i++)
+        {
+            await _f.StepAsync();
+            await _f.Site.DrainAsync(ClientFixture.Stop);
+        }
+        Assert.Equal(8, _f.Site.Items(Documents.Heartbeat)[^1].AccountsRevision);
+        Assert.Equal(told + 1, _f.Site.Items(Documents.Heartbeat).Count);
+        for (var i = 0; i < 10; i++)
+            await _f.StepAsync();
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        Assert.Equal(told + 1, _f.Site.Items(Documents.Heartbeat).Count);
+    }
+
+    [Fact]
+    public async Task Accounts_that_cannot_be_opened_are_not_confirmed()
+    {
+        await AskAsync();
+        await ApproveAsync(ByPolicy, revision: 7);
+        SetPolicy(policy => policy with { Secrets = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [ByToken], Revision = 8 }, FixedKeys.SiteSealing.Public) });
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.StepAsync(4);
+        await _f.Client!.RunNowAsync(ClientFixture.Stop);
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        Assert.Contains(_f.Site.Items(Documents.StatusMessage), message => message.Code == "secrets_invalid");
+        Assert.All(_f.Site.Items(Documents.Heartbeat), heartbeat => Assert.NotEqual(8, heartbeat.AccountsRevision));
+    }
+
+    [Fact]
     public async Task An_uninstalled_client_leaves_no_account_behind()
     {
         await AskAsync();
@@ -87,17 +128,20 @@ public sealed class AccountTests : IAsyncLifetime
         await _f.SettleAsync();
     }
 
-    private async Task ApproveAsync(AccountSecret account)
+    private async Task ApproveAsync(AccountSecret account, long? revision = null)
     {
         // The new account is made at the server before the site hands it out, and the old one stays for a while.
         _f.Provider.Accepts = null;
         await _f.Site.DrainAsync(ClientFixture.Stop);
-        SetPolicy(policy => policy with { Secrets = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [account] }, policy.Certificate.SealingKey) });
+        SetPolicy(policy => policy with { Secrets = Seal(policy, revision, account) });
         await _f.Site.PublishAsync(ClientFixture.Stop);
         await _f.StepAsync();
         await _f.SettleAsync();
         Assert.Equal("approved", (await _f.StatusAsync()).State);
     }
+
+    private static string Seal(Policy policy, long? revision, params AccountSecret[] accounts) =>
+        PolicySecretsCodec.Seal(new PolicySecrets { Accounts = accounts, Revision = revision }, policy.Certificate.SealingKey);
 
     private void SetPolicy(Func<Policy, Policy> change) => _f.Site.SetPolicy(_f.Site.Items(Documents.ConfigurationRequest)[^1], change: change);
 

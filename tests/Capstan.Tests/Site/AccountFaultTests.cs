@@ -96,8 +96,8 @@ public sealed class AccountFaultTests : ShareSiteTests
             Time.Advance(TimeSpan.FromSeconds(1));
             await Site.Context.Database.WriteAsync(async transaction =>
             {
-                await Site.Get<AccountAdministration>().AddAsync(transaction, Share.ToString(), AccountRole.Clients, new($"more-{number}", new("pw")));
-                await AccountAdministration.ChangedAsync(transaction);
+                await Site.Get<AccountAdministration>().AddAsync(transaction, Share.ToString(), AccountRole.Clients, new($"more-{number}", new("pw")), 1);
+                await AccountAdministration.ChangedAsync(transaction, default);
             }, None);
         }
         await AddAsync(Own, Clients with { Name = "capclient-of-fs2" }, Other);

@@ -13,23 +13,51 @@ public sealed class AccountRemovalTests : ShareSiteTests
     public async Task Clients_get_the_remaining_account_and_it_is_said_who_may_know_the_old_one_alone()
     {
         await AddAsync(Own, Clients);
-        using FakeDevice awake = new(Site.Context), asleep = new(Site.Context);
-        await EnrolAsync(asleep);
-        await EnrolAsync(awake);
+        using FakeDevice awake = new(Site.Context, "awake"), deaf = new(Site.Context, "deaf"), asleep = new(Site.Context, "asleep");
+        foreach (var device in (FakeDevice[])[asleep, deaf, awake])
+        {
+            await EnrolAsync(device);
+            await DropAsync(device, device.Heartbeat(accounts: await RevisionAsync(device)));
+        }
+        Assert.Equal((3, 3), Assert.Single(await RowsAsync(), row => row.Name == Clients.Name) is var first ? (first.Confirmed, first.Clients) : default);
+        var old = await RevisionAsync(deaf);
         Time.Advance(TimeSpan.FromDays(1));
         await AddAsync(null, NextClients);
         Time.Advance(TimeSpan.FromDays(1));
-        await DropAsync(awake);
+        // It reports, and its policy has not come to it: a torn CAP, a clock that is wrong.
+        await DropAsync(deaf, deaf.Heartbeat(accounts: old));
+        await DropAsync(awake, awake.Heartbeat(accounts: await RevisionAsync(awake)));
+        Assert.Equal([(NextClients.Name, 1, 3), (Clients.Name, 3, 3), (Own.Name, null, null)], (await RowsAsync()).Select(row => (row.Name, row.Confirmed, row.Clients)));
 
         var removed = await RemoveAsync(Clients.Name.ToUpperInvariant());
-        Assert.Equal((Clients.Name, AccountRole.Clients, 1), (removed.Name, removed.Role, removed.ClientsUnheard));
+        Assert.Equal((Clients.Name, AccountRole.Clients, 2), (removed.Name, removed.Role, removed.ClientsUnheard));
         Assert.Equal([NextClients.Name], removed.Remaining);
-        Assert.Contains(removed.Notes, note => note.StartsWith("1 of 2 clients were not heard from since ", StringComparison.Ordinal)
-            && note.Contains("install --token-file", StringComparison.Ordinal));
+        Assert.Contains(removed.Notes, note => note.StartsWith("2 of 3 clients have not confirmed capclient-2, ", StringComparison.Ordinal)
+            && note.Contains($": asleep ({asleep.Id.Fingerprint}), deaf ({deaf.Id.Fingerprint}). ", StringComparison.Ordinal) && note.Contains("install --token-file", StringComparison.Ordinal));
         await Site.PublishAsync();
         Assert.Equal([NextClients.Name], await AccountsOfAsync(asleep));
         Assert.Equal([NextClients.Name], (await Site.TokenAsync()).Accounts!.Select(account => account.Name));
         Assert.Equal(["account_removed", "account_added"], (await Site.Get<StatusStore>().ListAsync(null, null, null, 10, None)).Where(row => row.Component == "caps").Take(2).Select(row => row.Code));
+    }
+
+    [Fact]
+    public async Task Whoever_has_confirmed_an_account_that_remains_is_no_worry()
+    {
+        await AddAsync(Own, Clients);
+        using FakeDevice device = new(Site.Context);
+        await EnrolAsync(device);
+        Time.Advance(TimeSpan.FromDays(1));
+        await AddAsync(null, NextClients);
+        Time.Advance(TimeSpan.FromDays(1));
+        await DropAsync(device, device.Heartbeat(accounts: await RevisionAsync(device)));
+        Assert.Contains("All 1 clients have confirmed that they have another account than capclient-1.", (await RemoveAsync(Clients.Name)).Notes);
+        // The site was restored from a backup of before: its next revision is above what the device remembers.
+        var confirmed = await RevisionAsync(device);
+        await Site.Context.Database.WriteAsync(transaction => SettingStore.SetAsync(transaction, SettingStore.AccountsRevision, "1"), None);
+        Time.Advance(TimeSpan.FromDays(1));
+        await AddAsync(null, Clients);
+        Assert.True(await RevisionAsync(device) > confirmed);
+        Assert.Equal(0, Assert.Single(await RowsAsync(), row => row.Name == Clients.Name).Confirmed);
     }
 
     [Fact]
@@ -83,10 +111,21 @@ public sealed class AccountRemovalTests : ShareSiteTests
         return refused;
     }
 
-    private async Task DropAsync(FakeDevice device)
+    private async Task<long> RevisionAsync(FakeDevice device)
     {
-        var (path, content, _) = device.Next(device.Heartbeat());
+        Time.Advance(TimeSpan.FromMinutes(2));
+        await Site.PublishAsync();
+        return device.Open((await PolicyAsync(device)).Secrets!).Revision!.Value;
+    }
+
+    private Task<IReadOnlyList<CapAccountRow>> RowsAsync() => Site.Get<AccountAdministration>().ListAsync(None);
+
+    private async Task DropAsync(FakeDevice device, Capstan.Protocol.V1.UploadItem item)
+    {
+        var (path, content, _) = device.Next(item);
         await Server.StoreOf(Share).CreateAsync(Capstan.Nal.Providers.StorePath.Parse(path), new MemoryStream(content), None);
+        // A remote inbox has its own interval.
+        Time.Advance(TimeSpan.FromMinutes(2));
         await Site.DrainAsync();
     }
 }

@@ -58,7 +58,7 @@ public abstract class ShareSiteTests : IAsyncLifetime
     {
         var sealedElsewhere = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [new AccountSecret(name, "x")] }, FixedKeys.SiteSealing.Public);
         await AccountStore.AddAsync(transaction, new AccountRow(Share.ToString(), role, name, sealedElsewhere, Site.Context.NowMilliseconds));
-        await AccountAdministration.ChangedAsync(transaction);
+        await AccountAdministration.ChangedAsync(transaction, Time.GetUtcNow());
     }, None);
 
     private protected async Task<IReadOnlyList<string>> AccountsOfAsync(FakeDevice device) => [.. device.Open((await PolicyAsync(device)).Secrets!).Accounts.Select(account => account.Name)];

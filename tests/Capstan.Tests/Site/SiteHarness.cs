@@ -203,7 +203,7 @@ internal sealed class FakeDevice : IDisposable
         ClientVersion = "0.1.0",
     });
 
-    public UploadItem Heartbeat(long policy = 0) => Documents.Heartbeat.ToItem(new Heartbeat
+    public UploadItem Heartbeat(long policy = 0, long? accounts = null) => Documents.Heartbeat.ToItem(new Heartbeat
     {
         HostName = HostName,
         OperatingSystem = "Debian GNU/Linux 13",
@@ -211,6 +211,7 @@ internal sealed class FakeDevice : IDisposable
         PolicyVersion = policy,
         Addresses = ["192.0.2.1"],
         Components = [new ComponentState("hardware-inventory", "ok", null)],
+        AccountsRevision = accounts,
     });
 
     /// <summary>What a policy seals to this device.</summary>
