@@ -28,6 +28,12 @@ public sealed class CapstanClient : IAsyncDisposable
 
     internal Ccim Loop { get; }
 
+    /// <summary>What the site has decided about this client; as of its last contact.</summary>
+    internal ClientLifecycle Lifecycle => _core.Lifecycle;
+
+    /// <summary>Enrolment ordinal; null before the certificate.</summary>
+    internal long? Ordinal => _core.Policy?.Certificate.Ordinal;
+
     /// <summary>Makes keys and records token and CAPs. Repeatable: an interrupted installation is finished; an approved client is left as it is.</summary>
     /// <remarks>A client that the site has not approved takes another token of the same site and asks again with it. An approved one takes another <paramref name="cap"/> only.</remarks>
     /// <param name="token">The text of an enrolment token.</param>

@@ -79,6 +79,13 @@ internal sealed class Ccim : IDisposable
         }
     }
 
+    /// <summary>Makes a complete cycle due now, as if every interval had passed; what a refusal or a failure lets wait goes on waiting.</summary>
+    /// <remarks>For programs that drive many clients. Between two steps only.</remarks>
+    internal void BeginCycle() => _memory.MakeDue();
+
+    /// <summary>A CAP has served, to its end, the cycle that was begun.</summary>
+    internal bool IsCycleDone => _memory.IsComplete;
+
     /// <summary>One complete cycle now, and its continuation when the site has just approved. Waits for nothing but its own work.</summary>
     public async Task<CycleReport> RunNowAsync(CancellationToken cancellationToken)
     {

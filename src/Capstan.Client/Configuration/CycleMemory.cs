@@ -54,6 +54,12 @@ internal sealed class CycleMemory
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };
 
+    /// <summary>Everything is due now, except that a pause after a refusal or a failure is kept.</summary>
+    public void MakeDue() => _lastPoll = _lastComplete = _lastHeartbeat = _lastInventory = _nextApprovalPoll = null;
+
+    /// <summary>There was a complete contact since everything was made due, or since the start.</summary>
+    public bool IsComplete => _lastComplete is not null;
+
     public void HeartbeatDone(bool failed)
     {
         _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);

@@ -16,6 +16,7 @@ public sealed class ForbiddenReferencesTests
         ["Capstan.Agent"] = ["Capstan.Client", "Capstan.Nal", "Capstan.Protocol"],
         ["Capstan.Site"] = ["Capstan.Nal", "Capstan.Protocol"],
         ["Capstan.Cli"] = ["Capstan.Site", "Capstan.Client", "Capstan.Protocol", "Capstan.Nal"],
+        ["Capstan.Fleet"] = ["Capstan.Client", "Capstan.Nal", "Capstan.Protocol"],
     };
 
     /// <summary>Packages that must not reach a project, each with its reason.</summary>
@@ -28,6 +29,7 @@ public sealed class ForbiddenReferencesTests
         { "Capstan.Client", "Microsoft.AspNetCore", "the agent serves nothing" },
         { "Capstan.Agent", "Spectre.Console", "the trimmed agent prints plain text" },
         { "Capstan.Site", "Spectre.Console", "a server has no terminal" },
+        { "Capstan.Fleet", "Microsoft.AspNetCore", "its clients are those of the agent, which serve nothing" },
     };
 
     [Fact]
@@ -43,7 +45,7 @@ public sealed class ForbiddenReferencesTests
     [Fact]
     public void Every_project_of_the_product_is_listed_here()
     {
-        var projects = Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src")).Select(Path.GetFileName);
+        var projects = Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src")).Select(Path.GetFileName).Append("Capstan.Fleet");
         Assert.Equal(Allowed.Keys.Order(StringComparer.Ordinal), projects.Order(StringComparer.Ordinal)!);
     }
 
@@ -78,9 +80,10 @@ public sealed class ForbiddenReferencesTests
     {
         "Capstan.Agent" => "capstan-client",
         "Capstan.Cli" => "capstan",
+        "Capstan.Fleet" => "capstan-fleet",
         _ => project,
     };
 
     private static IEnumerable<string> References(string project, string kind) =>
-        XDocument.Parse(Repository.Read($"src/{project}/{project}.csproj")).Descendants(kind).Select(element => element.Attribute("Include")!.Value);
+        XDocument.Parse(Repository.Read($"{(project == "Capstan.Fleet" ? "bench" : "src")}/{project}/{project}.csproj")).Descendants(kind).Select(element => element.Attribute("Include")!.Value);
 }
