@@ -23,15 +23,35 @@ internal sealed class CapLoadReader(CapStore caps, CapUseStore use, DeviceStore 
         var seats = await use.DevicesAsync(now - CapLoad.SeatWindow, cancellationToken);
         var paces = await use.PacesAsync(cancellationToken);
         var clients = (await devices.CountsAsync(now, cancellationToken)).Clients;
-        return [.. (await caps.ListAsync(cancellationToken)).Select(cap => Read(cap, [.. hours[cap.Path]],
-            seats.TryGetValue(cap.Path, out var seat) ? seat : null, paces.GetValueOrDefault(cap.Path), clients, now))];
+        var refused = await use.RefusedAsync(now - CapLoad.RefusalWindow, cancellationToken);
+        var list = await caps.ListAsync(cancellationToken);
+        var together = CapServers.Together(list);
+        var readings = new List<CapReading>();
+        foreach (var cap in list)
+        {
+            var all = together[cap.Path];
+            var seat = seats.TryGetValue(cap.Path, out var own) ? own : ((int Devices, DateTimeOffset ReportedAt)?)null;
+            var served = all.Count == 1 ? seat?.Devices ?? 0 : await use.DevicesOfAsync(all, now - CapLoad.SeatWindow, cancellationToken);
+            readings.Add(Read(cap, paces.GetValueOrDefault(cap.Path), seat?.ReportedAt,
+                new CapLoadFacts(cap.Path, cap.Licensing, (int)cap.Headroom, Sum(all.SelectMany(path => hours[path])), served, clients, TimeSpan.Zero, now)
+                {
+                    RefusedDevices = all.SelectMany(path => refused[path]).Distinct().Count(),
+                    Beside = [.. all.Where(path => path != cap.Path)],
+                }));
+        }
+        return readings;
     }
 
-    private static CapReading Read(CapState cap, IReadOnlyList<CapHour> hours, (int Devices, DateTimeOffset ReportedAt)? seat, CapPace? pace, int clients, DateTimeOffset now)
+    private static CapReading Read(CapState cap, CapPace? pace, DateTimeOffset? reportedAt, CapLoadFacts facts)
     {
-        pace ??= FleetPace.Next(published: null, clients, cap.Licensing, FleetPace.UnmeasuredHold);
-        var judgement = CapLoad.Judge(new CapLoadFacts(cap.Path, cap.Licensing, (int)cap.Headroom, hours, seat?.Devices ?? 0, clients, pace.MeanHold, now));
+        pace ??= FleetPace.Next(published: null, facts.Clients, cap.Licensing, FleetPace.UnmeasuredHold);
+        var judgement = CapLoad.Judge(facts with { MeanHold = pace.MeanHold });
         return new CapReading(cap, judgement, new CapLoadRow(judgement.Level, judgement.Text, cap.Licensing is null ? null : LicensingMode.Limit(cap.Licensing), judgement.Peak,
-            judgement.Refused, seat?.Devices ?? 0, pace.MeanHold.TotalSeconds, (int)pace.PollInterval.TotalSeconds, seat?.ReportedAt), hours);
+            judgement.Refused, facts.Devices, pace.MeanHold.TotalSeconds, (int)pace.PollInterval.TotalSeconds, reportedAt), facts.Hours);
     }
+
+    /// <summary>A server counts the connections of all its CAPs.</summary>
+    private static IReadOnlyList<CapHour> Sum(IEnumerable<CapHour> hours) =>
+        [.. hours.GroupBy(hour => hour.Hour).OrderBy(hour => hour.Key)
+            .Select(hour => new CapHour(hour.Key, hour.Sum(one => one.Connections), hour.Sum(one => one.HeldMilliseconds), hour.Sum(one => one.Refused)))];
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Capstan.Nal.Paths;
 
 namespace Capstan.Site.Publish;
@@ -20,8 +21,14 @@ internal static class ServerAliases
         : names.FirstOrDefault(name => Host(path, name) is null) is { } bad ? $"'{bad}' is not the name or address of a server: write fs1.example.com or 192.0.2.10, without a port."
         : null;
 
+    /// <summary>Their canonical <c>host:port</c>, with the port of the path.</summary>
+    public static IEnumerable<string> Servers(NalPath path, IEnumerable<string> names) =>
+        names.Select(name => NalPath.TryParse($@"{path.Provider}:\\{Bracketed(name)}{(path.Port is { } port ? string.Create(CultureInfo.InvariantCulture, $":{port}") : "")}\x\", out var parsed, out _) ? parsed.Server : null).OfType<string>();
+
+    private static string Bracketed(string name) => name.Contains(':', StringComparison.Ordinal) ? $"[{name.Trim('[', ']')}]" : name;
+
     private static string? Host(NalPath path, string name) =>
-        name.Length is > 0 and <= 255 && NalPath.TryParse($@"{path.Provider}:\\{(name.Contains(':', StringComparison.Ordinal) ? $"[{name.Trim('[', ']')}]" : name)}\x\", out var parsed, out _)
+        name.Length is > 0 and <= 255 && NalPath.TryParse($@"{path.Provider}:\\{Bracketed(name)}\x\", out var parsed, out _)
             && parsed is { Port: null, Segments: ["x"] } && parsed.Root.Length > 0
             ? parsed.Root
             : null;

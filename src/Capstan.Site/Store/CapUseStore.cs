@@ -13,27 +13,43 @@ internal sealed class CapUseStore(SiteDatabase database)
 
     private static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
 
-    /// <summary>Adds one device's report. CAPs that are not on the site's list are left out: anybody could name any number of them.</summary>
+    /// <summary>Adds one device's report: what <see cref="CapTold"/> lets count. CAPs that are not on the site's list are left out: anybody could name any number of them.</summary>
     public static async Task AddAsync(DbTransaction transaction, long deviceNumber, CapUse use, DateTimeOffset now)
     {
-        foreach (var hour in use.Hours)
+        foreach (var cap in use.Hours.GroupBy(hour => hour.Path, StringComparer.Ordinal))
         {
-            if (hour.Hour > (now + ClockTolerance).ToUnixTimeSeconds() || hour.Hour < (now - Kept).ToUnixTimeSeconds())
+            if (await transaction.Connection!.QuerySingleOrDefaultAsync<string>("select path from cap where path = @path", new { path = cap.Key }, transaction) is null)
                 continue;
+            await AddHoursAsync(transaction, deviceNumber, cap.Key, cap.Where(hour => hour.Hour <= (now + ClockTolerance).ToUnixTimeSeconds() && hour.Hour >= (now - Kept).ToUnixTimeSeconds()));
+            if (cap.Any(hour => hour.Connections > 0))
+                await transaction.RunAsync(
+                    """
+                    insert into cap_device (cap, device_number, reported_at) values (@path, @device, @now)
+                    on conflict (cap, device_number) do update set reported_at = excluded.reported_at
+                    """, ("@path", cap.Key), ("@device", deviceNumber), ("@now", Times.Of(now)));
+        }
+    }
+
+    private static async Task AddHoursAsync(DbTransaction transaction, long deviceNumber, string path, IEnumerable<CapUseHour> hours)
+    {
+        var before = await transaction.FirstAsync<CapTold>("select hour, connections, held_ms, refused, refused_hour from cap_told where cap = @path and device_number = @device",
+            ("@path", path), ("@device", deviceNumber));
+        var (count, told) = CapTold.Accept(before, hours);
+        if (told is null)
+            return;
+        foreach (var hour in count)
             await transaction.RunAsync(
                 """
-                insert into cap_hour (cap, hour, connections, held_ms, refused)
-                select path, @hour, @connections, @held, @refused from cap where path = @path
+                insert into cap_hour (cap, hour, connections, held_ms, refused) values (@path, @hour, @connections, @held, @refused)
                 on conflict (cap, hour) do update set connections = cap_hour.connections + excluded.connections,
                     held_ms = cap_hour.held_ms + excluded.held_ms, refused = cap_hour.refused + excluded.refused
-                """, ("@hour", hour.Hour), ("@connections", hour.Connections), ("@held", hour.HeldMilliseconds), ("@refused", hour.Refused), ("@path", hour.Path));
-        }
-        foreach (var path in use.Hours.Where(hour => hour.Connections > 0).Select(hour => hour.Path).Distinct(StringComparer.Ordinal))
-            await transaction.RunAsync(
-                """
-                insert into cap_device (cap, device_number, reported_at) select path, @device, @now from cap where path = @path
-                on conflict (cap, device_number) do update set reported_at = excluded.reported_at
-                """, ("@device", deviceNumber), ("@now", Times.Of(now)), ("@path", path));
+                """, ("@path", path), ("@hour", hour.Hour), ("@connections", hour.Connections), ("@held", hour.HeldMilliseconds), ("@refused", hour.Refused));
+        await transaction.RunAsync(
+            """
+            insert into cap_told (cap, device_number, hour, connections, held_ms, refused, refused_hour) values (@path, @device, @hour, @connections, @held, @refused, @refusedHour)
+            on conflict (cap, device_number) do update set hour = excluded.hour, connections = excluded.connections, held_ms = excluded.held_ms,
+                refused = excluded.refused, refused_hour = excluded.refused_hour
+            """, ("@path", path), ("@device", deviceNumber), ("@hour", told.Hour), ("@connections", told.Connections), ("@held", told.HeldMs), ("@refused", told.Refused), ("@refusedHour", told.RefusedHour));
     }
 
     /// <summary>Hours that began after <paramref name="since"/>, by CAP, each list in order.</summary>
@@ -48,6 +64,15 @@ internal sealed class CapUseStore(SiteDatabase database)
             (await connection.QueryAsync<(string Cap, long Devices, long ReportedAt)>(
                 "select cap, count(*), max(reported_at) from cap_device where reported_at > @since group by cap", new { since = Times.Of(since) }))
             .ToDictionary(row => row.Cap, row => ((int)row.Devices, Times.At(row.ReportedAt)), StringComparer.Ordinal), cancellationToken);
+
+    /// <summary>Distinct devices that were served by any of these CAPs since.</summary>
+    public Task<int> DevicesOfAsync(IReadOnlyList<string> caps, DateTimeOffset since, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.ExecuteScalarAsync<int>("select count(distinct device_number) from cap_device where cap in @caps and reported_at > @since", new { caps, since = Times.Of(since) }), cancellationToken);
+
+    /// <summary>Which devices were refused since, by CAP.</summary>
+    public Task<ILookup<string, long>> RefusedAsync(DateTimeOffset since, CancellationToken cancellationToken) => database.ReadAsync(async connection =>
+        (await connection.QueryAsync<(string Cap, long Device)>("select cap, device_number from cap_told where refused_hour > @since", new { since = since.ToUnixTimeSeconds() }))
+        .ToLookup(row => row.Cap, row => row.Device, StringComparer.Ordinal), cancellationToken);
 
     /// <summary>What is published of each CAP's pace.</summary>
     public Task<IReadOnlyDictionary<string, CapPace>> PacesAsync(CancellationToken cancellationToken) => database.ReadAsync(connection => PacesAsync(connection, null), cancellationToken);
@@ -88,6 +113,7 @@ internal sealed class CapUseStore(SiteDatabase database)
     public static async Task PruneAsync(DbTransaction transaction, DateTimeOffset now)
     {
         await transaction.Connection!.ExecuteAsync("delete from cap_hour where hour < @before", new { before = (now - Kept).ToUnixTimeSeconds() }, transaction);
+        await transaction.Connection!.ExecuteAsync("delete from cap_told where hour < @before", new { before = (now - Kept).ToUnixTimeSeconds() }, transaction);
         await transaction.Connection!.ExecuteAsync("delete from cap_device where reported_at < @before", new { before = Times.Of(now - CapLoad.SeatWindow) }, transaction);
     }
 

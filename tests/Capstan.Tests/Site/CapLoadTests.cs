@@ -20,6 +20,7 @@ public sealed class CapLoadTests
     [InlineData("per-seat:50", 0, 12, 0, 45, 100, "near")]
     [InlineData("per-seat:50", 0, 12, 0, 50, 100, "near")]
     [InlineData("per-seat:50", 0, 0, 0, 51, 100, "reached")]
+    [InlineData("per-seat:50", 0, 0, 1, 3, 100, "reached")] // it counts connections, too
     [InlineData(null, 0, 400, 0, 9_999, 100, "ok")]
     [InlineData(null, 0, 1, 3, 0, 100, "near")]
     public void A_CAP_is_judged_by_what_its_server_counts(string? licensing, int headroom, double mean, long refused, int devices, int clients, string level)

@@ -27,14 +27,14 @@ public sealed class CapUseTests
         var before = Assert.Single((await CapListAsync(site)).Caps);
         Assert.Equal((2, 300), (before.MeanHoldSeconds, before.PollIntervalSeconds));
 
-        await site.TakeInAsync(device, Report(site, time, connections: 100, heldMilliseconds: 100 * 45_000));
+        await site.TakeInAsync(device, Report(site, time, connections: 70, heldMilliseconds: 70 * 45_000));
         await PublishAsync(site, time);
         var after = Assert.Single((await CapListAsync(site)).Caps);
         Assert.Equal((45, 450), (after.MeanHoldSeconds, after.PollIntervalSeconds));
 
         // A little more is no news: nothing is signed anew.
         var version = await site.VersionAsync();
-        await site.TakeInAsync(device, Report(site, time, connections: 10, heldMilliseconds: 10 * 60_000));
+        await site.TakeInAsync(device, Report(site, time, connections: 10, heldMilliseconds: 10 * 45_000));
         await PublishAsync(site, time);
         Assert.Equal(version, await site.VersionAsync());
     }
@@ -93,7 +93,7 @@ public sealed class CapUseTests
         await using var _ = site;
         await LicenseAsync(site, "per-server:20", 4);
         await PublishAsync(site, time);
-        await site.TakeInAsync(device, Report(site, time, connections: 1_000, heldMilliseconds: 7 * 3_600_000));
+        await FleetAsync(site, 7, new CapUseHour(site.Cap.ToString(), Hour(time), 100, CapTold.MostMilliseconds, 0));
         await site.Get<CapWatch>().RunAsync(None);
         await site.Get<CapWatch>().RunAsync(None);
         var message = Assert.Single(await MessagesAsync(site));
@@ -110,6 +110,47 @@ public sealed class CapUseTests
         await site.Get<CapWatch>().RunAsync(None);
         Assert.Equal(["cap_limit_ok", "cap_limit_reached", "cap_limit_near"], (await MessagesAsync(site)).Select(row => row.Code));
     }
+
+    [Fact]
+    public async Task A_device_that_lies_changes_the_estimate_by_one_connection_at_most()
+    {
+        var time = new ManualTime();
+        var (site, device) = await SiteHarness.EnrolledAsync(time);
+        await using var _ = site;
+        await LicenseAsync(site, "per-server:20", 4);
+        var hour = new CapUseHour(site.Cap.ToString(), Hour(time), CapUseHour.MostTimes, CapUseHour.MostMilliseconds, CapUseHour.MostTimes);
+        for (var report = 0; report < 3; report++)
+            await site.TakeInAsync(device, Documents.CapUse.ToItem(new CapUse { Hours = [hour, hour, hour with { Hour = hour.Hour - 3_600 }] }));
+        var reading = Assert.Single(await site.Get<CapLoadReader>().ReadAsync(7, None));
+        Assert.Equal([1, 1], reading.Hours.Select(row => row.Mean));
+        Assert.Equal(2 * CapTold.MostTimes, reading.Load.Refused);
+        Assert.Contains("the server refused 1 client 2,000 times in 3 days. About 5 connections", reading.Judgement.Text, StringComparison.Ordinal);
+        Assert.Equal(1, await CountAsync(site, "cap_told"));
+    }
+
+    [Fact]
+    public async Task CAPs_on_one_server_share_its_limit()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        foreach (var path in (string[])[@"MSWNET:\\fs1\first\", @"MSWNET:\\fs1\second\"])
+            await site.Context.Database.WriteAsync(transaction => CapStore.AddAsync(transaction, path, "per-server:20", 4, time.GetUtcNow()), None);
+        foreach (var path in (string[])[@"MSWNET:\\fs1\first\", @"MSWNET:\\fs1\second\"])
+            await FleetAsync(site, 4, new CapUseHour(path, Hour(time), 100, CapTold.MostMilliseconds, 0));
+        foreach (var reading in (await site.Get<CapLoadReader>().ReadAsync(7, None)).Where(reading => reading.Cap.Path != site.Cap.ToString()))
+        {
+            Assert.Equal((CapLoad.Reached, 8.0, 4), (reading.Judgement.Level, Assert.Single(reading.Hours).Mean, reading.Load.Devices90Days));
+            Assert.Contains(" on the same server.", reading.Judgement.Text, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>The same report of many devices.</summary>
+    private static Task<int> FleetAsync(SiteHarness site, int devices, CapUseHour hour) => site.Context.Database.WriteAsync(async transaction =>
+    {
+        for (var number = 1; number <= devices; number++)
+            await CapUseStore.AddAsync(transaction, 1_000 + number, new CapUse { Hours = [hour] }, site.Context.Time.GetUtcNow());
+        return devices;
+    }, None);
 
     private static async Task<IReadOnlyList<StatusRow>> MessagesAsync(SiteHarness site) =>
         [.. (await site.Get<StatusStore>().ListAsync(null, null, null, 100, None)).Where(row => row.Component == "capacity")];
