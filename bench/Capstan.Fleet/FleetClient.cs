@@ -41,10 +41,10 @@ internal sealed class FleetClient : IAsyncDisposable
     {
         var home = Path.Combine(directory, number.ToString("00000", CultureInfo.InvariantCulture));
         var options = new ClientOptions { Directory = Path.Combine(home, "client"), Machine = NalMachine.At(Path.Combine(home, "nal")) };
-        await CapstanClient.InstallAsync(options, fleet.TokenText, fleet.CapText, time, cancellationToken);
         var machine = new MadeUpMachine(fleet.Seed, number);
         var own = new ClientDoor(door, time);
         var parts = new ClientParts([.. providers.Select(provider => new MeteredProvider(provider, own))], machine.Host, machine.Hardware, machine.SoftwareAsync);
+        await CapstanClient.InstallAsync(options, parts, fleet.TokenText, fleet.CapText, cancellationToken);
         var client = await CapstanClient.OpenAsync(options, parts, time, fleet.RandomOf(number), NullLoggerFactory.Instance, cancellationToken);
         return new FleetClient(options, machine, own, client, time);
     }

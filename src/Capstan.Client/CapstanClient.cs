@@ -40,7 +40,11 @@ public sealed class CapstanClient : IAsyncDisposable
     /// <param name="cap">A NAL path or an absolute directory that this machine tries before the site's list; it replaces the one given before. Null changes nothing.</param>
     /// <exception cref="ClientException">With cause and next step.</exception>
     public static async Task InstallAsync(ClientOptions options, string token, string? cap, TimeProvider time, CancellationToken cancellationToken) =>
-        await Installation.InstallAsync(options, token, cap, cancellationToken);
+        await InstallAsync(options, ClientParts.OfThisMachine(options, time), token, cap, cancellationToken);
+
+    /// <summary>As the public one, on other hardware.</summary>
+    internal static async Task InstallAsync(ClientOptions options, ClientParts parts, string token, string? cap, CancellationToken cancellationToken) =>
+        await Installation.InstallAsync(options, token, cap, MachineCheck.Read(parts, cancellationToken), cancellationToken);
 
     /// <summary>Removes everything that installation and the loop made below the directory, and the directory when it is empty then.</summary>
     /// <exception cref="ClientException"><c>not_installed</c>, <c>client_in_use</c>, <c>access_denied</c>.</exception>
@@ -96,8 +100,10 @@ public sealed class CapstanClient : IAsyncDisposable
             database = ClientDatabase.Open(directory);
             if (new ClientState(database).Get(StateKey.Lifecycle) is null)
                 throw ClientErrors.NotInstalled(directory);
+            var id = new ClientState(database).Get(StateKey.DeviceId);
+            NewIdentity.Finish(directory, id);
             keys = DeviceKeys.Load(directory);
-            if (new ClientState(database).Get(StateKey.DeviceId) is var id && id != keys.Id.Value)
+            if (id != keys.Id.Value)
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
             var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));

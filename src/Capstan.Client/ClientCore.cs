@@ -16,7 +16,9 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     private const int MaxTextLength = 2_000;
 
     public string Directory { get; } = directory;
-    public DeviceKeys Keys { get; } = keys;
+    public DeviceKeys Keys { get; private set; } = keys;
+    /// <summary>Names this start of the client in records.</summary>
+    public string Instance { get; } = NewIdentity.NewNonce();
     public Clock Clock { get; } = clock;
     public ILogger Log { get; } = log;
     public ClientDatabase Database { get; } = database;
@@ -55,12 +57,18 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>Text that any document takes: what is beyond 2,000 characters is cut off.</summary>
     public static string Clip(string text) => text.Length <= MaxTextLength ? text : text[..MaxTextLength];
 
+    /// <summary>Goes on as another device. Between two cycles only: nothing may be using the keys.</summary>
+    public void TakeKeys(DeviceKeys next)
+    {
+        Keys.Dispose();
+        Keys = next;
+    }
+
     public void Dispose()
     {
         Database.Dispose();
         Keys.Dispose();
     }
-
 }
 
 /// <summary>Documents in force.</summary>

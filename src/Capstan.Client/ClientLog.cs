@@ -75,7 +75,7 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3020, EventName = nameof(ItemTooLarge), Level = LogLevel.Error, Message = "An item of kind {Kind} was dropped: {Cause}")]
     public static partial void ItemTooLarge(ILogger logger, string kind, string cause);
 
-    [LoggerMessage(EventId = 3021, EventName = nameof(ChainForked), Level = LogLevel.Error, Message = "{Cause}")]
+    [LoggerMessage(EventId = 3021, EventName = nameof(ChainForked), Level = LogLevel.Warning, Message = "{Cause}")]
     public static partial void ChainForked(ILogger logger, string cause);
 
     [LoggerMessage(EventId = 3022, EventName = nameof(InventoryCollected), Level = LogLevel.Information, Message = "{Kind} was collected in {ElapsedMs:F0} ms; changed: {Changed}")]
@@ -97,4 +97,11 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3027, EventName = nameof(WaitForConnection), Level = LogLevel.Information, Message = "{State}, next try {NextTry:HH:mm:ss}")]
     public static partial void WaitForConnection(ILogger logger, string state, DateTimeOffset nextTry);
+
+    [LoggerMessage(EventId = 3040, EventName = nameof(OtherMachine), Level = LogLevel.Warning, Message = "This client runs on other hardware than before (before: {Before}; now: {Now})")]
+    public static partial void OtherMachine(ILogger logger, string before, string now);
+
+    [LoggerMessage(EventId = 3041, EventName = nameof(IdentityTaken), Level = LogLevel.Warning,
+        Message = "This machine was client {Before}, an identity that another machine has, too; it is {DeviceId} from now on and asks the site again; fingerprint {Fingerprint}")]
+    public static partial void IdentityTaken(ILogger logger, string before, string deviceId, string fingerprint);
 }

@@ -15,6 +15,7 @@ internal static class StatusCode
     public const string SecretsInvalid = "secrets_invalid";
     public const string CapUnreachable = "cap_unreachable";
     public const string CapFull = "cap_full";
+    public const string MachineChanged = "machine_changed";
 }
 
 /// <summary>Names of the times that survive a restart as hints.</summary>

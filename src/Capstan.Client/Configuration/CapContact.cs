@@ -124,13 +124,16 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
     {
         if (host is null || core.Lifecycle != ClientLifecycle.Installed)
             return;
-        var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken)
-            ?? throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token-file F again", "not_installed");
+        var former = NewIdentity.Former(core.State);
+        var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken);
+        if (token is null && former is null)
+            throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token-file F again", "not_installed");
         var facts = await host;
         core.Spool.PutRequest(new ConfigurationRequest
         {
-            TokenId = token.TokenId,
-            TokenSecret = token.Secret,
+            TokenId = token?.TokenId ?? ConfigurationRequest.NoToken,
+            TokenSecret = token?.Secret ?? ConfigurationRequest.NoToken,
+            Former = former,
             SigningKey = core.Keys.SigningJwk,
             SealingKey = core.Keys.SealingJwk,
             HostName = ClientCore.Clip(facts.HostName),

@@ -22,6 +22,7 @@ internal sealed class Ccim : IDisposable
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly Components _components;
+    private readonly MachineCheck _machine;
     private readonly CycleMemory _memory;
     private readonly SemaphoreSlim _one = new(1, 1);
 
@@ -33,6 +34,7 @@ internal sealed class Ccim : IDisposable
         _time = time;
         _random = random;
         _components = new Components(core, parts, time);
+        _machine = new MachineCheck(core);
         _memory = new CycleMemory(core);
         Export = $"CAP List for site {core.SiteCode}";
     }
@@ -119,6 +121,7 @@ internal sealed class Ccim : IDisposable
         try
         {
             var problems = new List<string>();
+            await _machine.SettleAsync(cancellationToken);
             // Collected before the lease: no connection is held while nothing is transferred.
             if (plan.Inventory)
             {
@@ -136,7 +139,10 @@ internal sealed class Ccim : IDisposable
             if (plan.Complete || plan.Heartbeat || plan.Inventory)
                 _core.CapUse.Report();
             var host = await RequestFactsAsync(cancellationToken);
-            return await ContactAsync(plan, host, problems, cancellationToken);
+            var report = await ContactAsync(plan, host, problems, cancellationToken);
+            // The policy that was just taken may have asked for it.
+            await _machine.SettleAsync(cancellationToken);
+            return report;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -156,6 +162,8 @@ internal sealed class Ccim : IDisposable
     {
         if (_core.Lifecycle != ClientLifecycle.Installed || _core.State.Get(StateKey.RequestWanted) is null)
             return null;
+        await _components.CheckMachineAsync(cancellationToken);
+        await _machine.SettleAsync(cancellationToken);
         var reading = _components.RequestFactsAsync(cancellationToken);
         await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();

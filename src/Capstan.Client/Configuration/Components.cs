@@ -15,15 +15,30 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
 
     /// <summary>Components that were given up at their deadline and have not ended: they are not started a second time.</summary>
     private readonly Dictionary<string, Task> _hanging = new(StringComparer.Ordinal);
+    private readonly MachineCheck _machine = new(core);
 
     /// <summary>Collects both inventories and spools those that changed.</summary>
     /// <returns>One line for each component that failed; empty when all did what they can on this system.</returns>
     public async Task<IReadOnlyList<string>> CollectAsync(CancellationToken cancellationToken)
     {
         var problems = new List<string>();
-        await RunAsync(Documents.HardwareInventory, token => Task.FromResult(parts.Hardware(token)), InventoryFingerprint.Of, problems, cancellationToken);
+        await RunAsync(Documents.HardwareInventory, token => Task.FromResult(parts.Hardware(token)), Seen, problems, cancellationToken);
         await RunAsync(Documents.SoftwareInventory, parts.Software, InventoryFingerprint.Of, problems, cancellationToken);
         return problems;
+    }
+
+    /// <summary>Looks at the hardware before this machine asks to become a client: an image may have been copied since it was installed.</summary>
+    public async Task CheckMachineAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _machine.See(await WithinDeadlineAsync(ItemKind.HardwareInventory, token => Task.FromResult(parts.Hardware(token)), cancellationToken));
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // Evidence is a help, no condition: a machine that cannot tell what it is becomes a client all the same.
+            ClientLog.ComponentFailed(core.Log, ItemKind.HardwareInventory, OneLine(e), e);
+        }
     }
 
     /// <summary>What a configuration request says of this machine.</summary>
@@ -70,6 +85,12 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         }
         core.Spool.Over(ItemKind.Heartbeat, StatusCode.ComponentFailed);
         return null;
+    }
+
+    private string Seen(HardwareInventory hardware)
+    {
+        _machine.See(hardware);
+        return InventoryFingerprint.Of(hardware);
     }
 
     private Task<HostFacts> HostAsync(CancellationToken cancellationToken) =>

@@ -22,6 +22,10 @@ internal static class OrderRules
             : "its certificate holds other keys than this device has";
     }
 
+    /// <summary>The name under which a policy tells this very machine to make an identity of its own; null when it does not.</summary>
+    public static string? MeantHere(Policy policy, string? installNonce, string instance) =>
+        policy.NewIdentity?.FirstOrDefault(name => name == installNonce || name == instance);
+
     /// <summary>An empty or unreadable list is not an order to forget the CAPs that are known.</summary>
     public static string? Fault(CapList list, string siteCode) =>
         SiteFault(list.SiteCode, siteCode)

@@ -88,7 +88,7 @@ internal sealed class Orders(ClientCore core)
             return null;
         if (before is not null && site.Epoch > before.Epoch)
             // A restored site has forgotten what it once acknowledged: everything is sent in full again.
-            ForgetReported();
+            core.State.ForgetReported();
         core.State.Adopt(DocumentName.Site, Stored(target));
         return null;
     }
@@ -125,10 +125,11 @@ internal sealed class Orders(ClientCore core)
             core.State.Adopt(DocumentName.Secrets, secrets, (StateKey.AccountsRevision, revision?.ToString(CultureInfo.InvariantCulture)));
             AccountFile.Remove(core.Directory);
         }
-        core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null));
+        core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
+            (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         if (returns)
-            ForgetReported();
+            core.State.ForgetReported();
         if (policy.State == "approved" && before != ClientLifecycle.Approved)
             ClientLog.Approved(core.Log, core.SiteCode, policy.Certificate.Ordinal);
         if (policy.State == "retired" && before != ClientLifecycle.Retired)
@@ -173,12 +174,6 @@ internal sealed class Orders(ClientCore core)
         var text = $"{document}: {cause}; the last good one stays in force";
         Problems.Add(text);
         ClientLog.PolicyInvalid(core.Log, document, cause);
-    }
-
-    private void ForgetReported()
-    {
-        core.State.Set((StateKey.Fingerprint(ItemKind.HardwareInventory), null), (StateKey.Fingerprint(ItemKind.SoftwareInventory), null));
-        core.State.ClearMoments(MomentName.Heartbeat, MomentName.Inventory);
     }
 
     private bool Unchanged(string name, TufTarget target) =>

@@ -14,7 +14,8 @@ internal static class Installation
 
     private const string LockFile = "lock";
 
-    public static async Task InstallAsync(ClientOptions options, string token, string? cap, CancellationToken cancellationToken)
+    /// <param name="evidence">Of the hardware, as it can be read now.</param>
+    public static async Task InstallAsync(ClientOptions options, string token, string? cap, MachineEvidence evidence, CancellationToken cancellationToken)
     {
         var directory = options.Directory;
         var enrolment = Decode(token);
@@ -54,7 +55,8 @@ internal static class Installation
         state.Set(
             (StateKey.SiteCode, enrolment.SiteCode),
             (StateKey.DeviceId, keys.Id.Value),
-            (StateKey.InstallNonce, state.Get(StateKey.InstallNonce) ?? Base32.Encode(RandomNumberGenerator.GetBytes(20))),
+            (StateKey.InstallNonce, state.Get(StateKey.InstallNonce) ?? NewIdentity.NewNonce()),
+            (StateKey.Evidence, state.Get(StateKey.Evidence) ?? evidence.ToText()),
             (StateKey.TokenCaps, string.Join('\n', enrolment.Caps)),
             (StateKey.OwnCaps, own ?? state.Get(StateKey.OwnCaps)),
             (StateKey.RequestWanted, enrolment.TokenId),
@@ -69,7 +71,7 @@ internal static class Installation
             throw ClientErrors.NotInstalled(directory);
         using (TakeLock(directory))
         {
-            foreach (var file in Made(directory))
+            foreach (var file in Made(directory).Where(File.Exists))
                 File.Delete(file);
             // While it is held: after that it may be another process's.
             if (!OperatingSystem.IsWindows())
@@ -79,6 +81,8 @@ internal static class Installation
         if (OperatingSystem.IsWindows())
             File.Delete(Path.Combine(directory, LockFile));
         RemoveIfEmpty(Path.Combine(directory, DeviceKeys.Folder));
+        RemoveIfEmpty(Path.Combine(directory, NewIdentity.Folder, DeviceKeys.Folder));
+        RemoveIfEmpty(Path.Combine(directory, NewIdentity.Folder));
         RemoveIfEmpty(Path.Combine(directory, LogFolder));
         RemoveIfEmpty(directory);
     }
@@ -213,10 +217,13 @@ internal static class Installation
     {
         foreach (var name in new[] { ClientDatabase.FileName, ClientDatabase.FileName + "-wal", ClientDatabase.FileName + "-shm", ClientDatabase.FileName + "-journal" })
             yield return Path.Combine(directory, name);
-        foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName, AccountFile.FileName })
+        foreach (var folder in new[] { directory, Path.Combine(directory, NewIdentity.Folder) })
         {
-            yield return Path.Combine(directory, DeviceKeys.Folder, name);
-            yield return Path.Combine(directory, DeviceKeys.Folder, name + ".tmp");
+            foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName, AccountFile.FileName })
+            {
+                yield return Path.Combine(folder, DeviceKeys.Folder, name);
+                yield return Path.Combine(folder, DeviceKeys.Folder, name + ".tmp");
+            }
         }
         var logs = Path.Combine(directory, LogFolder);
         if (Directory.Exists(logs))

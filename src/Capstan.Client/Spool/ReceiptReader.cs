@@ -80,14 +80,14 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
             Continue(site, mine, records);
         else if (Fork(records, mine) is { } fork)
         {
+            // What this machine wrote before its state was lost may still have been on its way, and was taken in first.
             if (core.State.Get(StateKey.ContinuedAfter) is null || mine.Sequence <= core.State.GetNumber(StateKey.ContinuedAfter))
             {
-                Problem = fork;
                 ClientLog.ChainForked(core.Log, fork);
-                core.Report("error", StatusCode.ChainForked, fork);
-                return;
+                core.Report("warning", StatusCode.ChainForked, fork);
+                // What the site has in place of this machine's facts may be another machine's, or older.
+                core.State.ForgetReported();
             }
-            // What this machine wrote before its state was lost was still on its way, and was taken in first.
             records = Continue(site, mine, records);
         }
         // Revisions begin anew with an epoch: what was taken before says nothing about these wishes.
@@ -126,12 +126,13 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
     {
         var last = core.State.GetNumber(StateKey.Sequence);
         if (mine.Sequence > last)
-            return $"the site has record {mine.Sequence} of this device, and this machine has made {last}: another machine uses this identity, "
-                + "or this directory came from a backup; uninstall and install this client again";
+            return $"the site has record {mine.Sequence} of this device, and this machine has made {last}: this directory came from a backup or a snapshot, "
+                + "or another machine uses this identity; this one goes on behind the site's record and reports everything anew";
         var known = records.FirstOrDefault(record => record.Sequence == mine.Sequence)?.Hash
             ?? (mine.Sequence == last ? core.State.Get(StateKey.LastHash) : null);
         return mine.Sequence == 0 || known is null || known == mine.RecordHash
             ? null
-            : $"record {mine.Sequence} at the site is not the one that this machine made: another machine uses this identity; uninstall and install one of the two again";
+            : $"record {mine.Sequence} at the site is not the one that this machine made: another machine uses this identity, or this directory came from a backup; "
+                + "this one goes on behind the site's record and reports everything anew";
     }
 }

@@ -1,3 +1,4 @@
+using Capstan.Client.State;
 using Capstan.Protocol;
 using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
@@ -26,7 +27,15 @@ internal sealed class RecordSigner(ClientCore core)
             var (sequence, previous) = renewed.Count > 0 ? (renewed[^1].Sequence + 1, renewed[^1].Hash)
                 : after is not null ? (after.Sequence + 1, after.RecordHash)
                 : (upload.Sequence, upload.Previous);
-            renewed.Add(Sign(upload with { Epoch = site.Epoch, Recipient = site.SealingKey.Thumbprint(), Sequence = sequence, Previous = previous }));
+            renewed.Add(Sign(upload with
+            {
+                Epoch = site.Epoch,
+                Recipient = site.SealingKey.Thumbprint(),
+                Sequence = sequence,
+                Previous = previous,
+                InstallNonce = core.State.Get(StateKey.InstallNonce)!,
+                Instance = core.Instance,
+            }));
         }
         return renewed;
     }

@@ -103,6 +103,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
             Previous = core.State.Get(StateKey.LastHash) ?? Upload.NoPrevious,
             CreatedAt = core.Clock.Wall.ToUnixTimeMilliseconds(),
             InstallNonce = core.State.Get(StateKey.InstallNonce)!,
+            Instance = core.Instance,
             Items = [.. items.Select(Item)],
         };
         var record = _signer.Sign(upload);

@@ -10,6 +10,12 @@ internal static class StateKey
     public const string SiteCode = "site-code";
     public const string DeviceId = "device-id";
     public const string InstallNonce = "install-nonce";
+    /// <summary>See <see cref="Identity.MachineEvidence"/>: the hardware on which this directory was seen last.</summary>
+    public const string Evidence = "evidence";
+    /// <summary>Present while this machine is to make an identity of its own: the name under which the site told it to.</summary>
+    public const string NewIdentityWanted = "new-identity-wanted";
+    /// <summary>See <see cref="Identity.NewIdentity.Former"/>.</summary>
+    public const string Former = "former-identity";
     /// <summary>CAPs that the person at the machine gave (<c>--cap</c>), one a line: always part of the export.</summary>
     public const string OwnCaps = "own-caps";
     /// <summary>CAPs of the enrolment token, one a line: used until the site's list is adopted.</summary>
@@ -138,6 +144,13 @@ internal sealed class ClientState(ClientDatabase database)
         foreach (var name in names)
             ClearMoment(connection, name);
     });
+
+    /// <summary>Lets everything be collected and sent anew: the site has not what it was sent, or another machine's in its place.</summary>
+    public void ForgetReported()
+    {
+        Set((StateKey.Fingerprint(ItemKind.HardwareInventory), null), (StateKey.Fingerprint(ItemKind.SoftwareInventory), null));
+        ClearMoments(MomentName.Heartbeat, MomentName.Inventory);
+    }
 
     /// <summary>For use inside another transaction.</summary>
     public static void ClearMoment(Microsoft.Data.Sqlite.SqliteConnection connection, string name) =>

@@ -15,6 +15,7 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(EnrolmentToken))]
 [JsonSerializable(typeof(Upload))]
 [JsonSerializable(typeof(ConfigurationRequest))]
+[JsonSerializable(typeof(FormerIdentity))]
 [JsonSerializable(typeof(Heartbeat))]
 [JsonSerializable(typeof(StatusMessage))]
 [JsonSerializable(typeof(HardwareInventory))]

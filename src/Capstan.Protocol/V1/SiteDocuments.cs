@@ -91,6 +91,11 @@ public sealed record Policy
     public required DeviceCertificate Certificate { get; init; }
     /// <summary>Ids of advertisements; shared targets of their own.</summary>
     public IReadOnlyList<string> Advertisements { get; init; } = [];
+    /// <summary>Machines that use this identity beside its owner, by <see cref="Upload.InstallNonce"/> or <see cref="Upload.Instance"/>: each makes its own and asks again. Null for none.</summary>
+    public IReadOnlyList<string>? NewIdentity { get; init; }
+
+    /// <summary>Most machines that one policy names.</summary>
+    public const int MaxNewIdentities = 16;
     /// <summary>JWE to the device's sealing key holding <see cref="PolicySecrets"/>; null when there are none.</summary>
     public string? Secrets { get; init; }
 
@@ -103,6 +108,8 @@ public sealed record Policy
         problems.Part("certificate", Certificate, static (problems, part) => part.Check(problems));
         problems.Require(Certificate.DeviceId == DeviceId, "certificate.deviceId", "must be the policy's deviceId");
         problems.Each("advertisements", Advertisements, static (problems, id) => problems.Word("", id));
+        if (NewIdentity is not null)
+            problems.Each("newIdentity", NewIdentity, static (problems, speaker) => problems.Line("", speaker, 128), MaxNewIdentities);
         problems.Text("secrets", Secrets, 128 << 10);
     }
 }

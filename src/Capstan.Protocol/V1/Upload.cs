@@ -18,8 +18,10 @@ public sealed record Upload
     public required string Previous { get; init; }
     /// <summary>Unix milliseconds by the device's clock: shown, never used to decide.</summary>
     public required long CreatedAt { get; init; }
-    /// <summary>Random, made at installation: tells a clone from the original.</summary>
+    /// <summary>Random, made at installation, and anew when the directory is found on other hardware: tells a clone from the original.</summary>
     public required string InstallNonce { get; init; }
+    /// <summary>Random, made at each start of the client: two machines that speak in turn under one identity are told from one that was restarted. Null from a client that tells none.</summary>
+    public string? Instance { get; init; }
     public required IReadOnlyList<UploadItem> Items { get; init; }
 
     public const string NoPrevious = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -38,6 +40,8 @@ public sealed record Upload
         problems.Hash("previous", Previous);
         problems.Milliseconds("createdAt", CreatedAt);
         problems.Line("installNonce", InstallNonce, 128);
+        if (Instance is not null)
+            problems.Line("instance", Instance, 128);
         problems.Require(Items.Count > 0, "items", "must not be empty");
         problems.Each("items", Items, static (problems, item) => item.Check(problems), MaxItems);
     }
@@ -67,6 +71,9 @@ public static class ItemKind
 /// <summary>Asks the site to make this machine its client (CCR).</summary>
 public sealed record ConfigurationRequest
 {
+    /// <summary>Stands for a token that is not there any more: <see cref="Former"/> speaks for this machine.</summary>
+    public const string NoToken = "none";
+
     public int Version { get; init; } = 1;
     public required string TokenId { get; init; }
     public required string TokenSecret { get; init; }
@@ -76,6 +83,8 @@ public sealed record ConfigurationRequest
     public required string HostName { get; init; }
     public required string OperatingSystem { get; init; }
     public required string ClientVersion { get; init; }
+    /// <summary>For a machine that was told to give up an identity which another machine has, too; null otherwise.</summary>
+    public FormerIdentity? Former { get; init; }
 
     /// <summary>Without the secret.</summary>
     public override string ToString() => $"{nameof(ConfigurationRequest)} {{ TokenId = {TokenId}, TokenSecret = (hidden), HostName = {HostName} }}";
@@ -90,6 +99,8 @@ public sealed record ConfigurationRequest
         problems.Text("hostName", HostName);
         problems.Text("operatingSystem", OperatingSystem);
         problems.Text("clientVersion", ClientVersion);
+        if (Former is not null)
+            problems.Part("former", Former, static (problems, part) => part.Check(problems));
     }
 }
 

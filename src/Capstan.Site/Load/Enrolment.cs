@@ -18,13 +18,15 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
 
     /// <summary>Registers the device when it is new, and approves it when the token is good. One that waits already waits from now on.</summary>
     /// <returns>False when too many devices wait already.</returns>
-    public static async Task<bool> RequestAsync(DbTransaction transaction, DeviceId id, string installNonce, ConfigurationRequest request, DateTimeOffset now)
+    public static async Task<bool> RequestAsync(DbTransaction transaction, string siteCode, DeviceId id, string installNonce, ConfigurationRequest request, DateTimeOffset now)
     {
         var device = await DeviceStore.FindAsync(transaction, id.Value);
         if (device is { State: not DeviceState.Pending })
             return true;
         // The token decides first: forged requests fill up only the room of those that have none.
-        var (accepted, label) = await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
+        var (accepted, label) = request.Former is { } former
+            ? await Identities.ReplaceAsync(transaction, siteCode, former, id, now)
+            : await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
         if (device is null)
         {
             if (!accepted && await DeviceStore.CountPendingAsync(transaction) >= MaxPending)
@@ -40,8 +42,8 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
             await DeviceStore.ApproveAsync(transaction, id.Value, label, now, Publisher.CertificateTerm);
         await StatusStore.AddAsync(transaction, device.Number, Message(accepted ? "information" : "warning", accepted ? "client_approved" : "client_pending",
             accepted
-                ? $"{request.HostName} ({id.Fingerprint}) is a client now: its token was good."
-                : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but its token is unknown, spent or expired. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
+                ? $"{request.HostName} ({id.Fingerprint}) is a client now: {(request.Former is null ? "its token was good" : $"it was told to give up the identity {request.Former.DeviceId}, which another machine has")}."
+                : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but {(request.Former is null ? "its token is unknown, spent or expired" : "was not told to give up the identity that it names")}. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
             now), now);
         return true;
     }

@@ -21,7 +21,7 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
         var devices = results.Where(result => result.Applied is not null).Select(result => result.Applied!.Value).ToHashSet();
         memory.Advanced(devices.Select(device => device.Value).ToHashSet(StringComparer.Ordinal));
         await receipts.MarkAsync(devices.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
-        if (results.Any(result => result.Enrolled))
+        if (results.Any(result => result.PolicyChanged))
             publisher.Changed(PublishUrgency.Enrolment);
         return [.. results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File)];
     }

@@ -11,7 +11,8 @@ internal sealed record ChainFacts(string? State, long HeadSequence, string HeadH
 /// <summary>What a verified record says of its place.</summary>
 /// <param name="IsRequest">It holds a configuration request.</param>
 /// <param name="Waited">Since its file was first seen.</param>
-internal sealed record RecordFacts(long Sequence, string Hash, string Previous, bool IsRequest, TimeSpan Waited);
+/// <param name="IsNewcomer">It is of a machine that was told to make an identity of its own.</param>
+internal sealed record RecordFacts(long Sequence, string Hash, string Previous, bool IsRequest, TimeSpan Waited, bool IsNewcomer = false);
 
 internal enum IngestAction
 {
@@ -37,6 +38,7 @@ internal readonly record struct IngestDecision(IngestAction Action, string? Reas
 
     public const string Fork = "fork";
     public const string UnknownDevice = "unknown_device";
+    public const string OtherMachine = "other_machine";
 
     public static IngestDecision Of(ChainFacts chain, RecordFacts record)
     {
@@ -48,6 +50,8 @@ internal readonly record struct IngestDecision(IngestAction Action, string? Reas
                     chain.KnownRefused ? new(IngestAction.Quarantine, "refused_before") : new(IngestAction.Duplicate),
                 _ => new(IngestAction.Quarantine, Fork),
             };
+        if (record.IsNewcomer)
+            return new(IngestAction.Quarantine, OtherMachine);
         switch (chain.State)
         {
             case null:

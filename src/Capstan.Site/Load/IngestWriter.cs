@@ -19,7 +19,7 @@ internal enum Disposition
 
 /// <param name="Reason">Stable code; null for <see cref="Disposition.Delete"/>.</param>
 /// <param name="Applied">The device whose record was stored; null for none.</param>
-internal sealed record IngestResult(Candidate Candidate, Disposition Disposition, string? Reason = null, string Detail = "", DeviceId? Applied = null, bool Enrolled = false);
+internal sealed record IngestResult(Candidate Candidate, Disposition Disposition, string? Reason = null, string Detail = "", DeviceId? Applied = null, bool PolicyChanged = false);
 
 /// <summary>Stores verified records: one transaction for many, each in its own savepoint, so that a bad one blocks no other.</summary>
 internal sealed class IngestWriter(SiteContext site, UploadReader reader, InventoryStore inventory, PackageCatalog packages)
@@ -84,7 +84,8 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         var decision = IngestDecision.Of(
             new ChainFacts(device?.State, device?.Sequence ?? 0, device?.RecordHash ?? Upload.NoPrevious, known?.RecordHash,
                 string.Equals(known?.Outcome, LedgerStore.Refused, StringComparison.Ordinal)),
-            new RecordFacts(upload.Sequence, record.RecordHash, upload.Previous, record.Documents.Request is not null, waited));
+            new RecordFacts(upload.Sequence, record.RecordHash, upload.Previous, record.Documents.Request is not null, waited,
+                device is not null && Identities.IsNewcomer(device, upload)));
         var place = $"sequence {upload.Sequence} of {upload.DeviceId}, whose last one is {device?.Sequence ?? 0}";
         switch (decision.Action)
         {
@@ -105,8 +106,9 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 await transaction.RunAsync(Undo);
                 return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices wait for approval already");
             }
+            var copied = device is not null && await Identities.HeardAsync(transaction, device, upload, now);
             await transaction.RunAsync("release savepoint record");
-            return new(record, Disposition.Delete, Applied: Id(upload), Enrolled: record.Documents.Request is not null);
+            return new(record, Disposition.Delete, Applied: Id(upload), PolicyChanged: copied || record.Documents.Request is not null);
         }
         catch (Exception cause) when (cause is ProtocolException || (cause is DbException data && Dialect.IsBadData(data)))
         {
@@ -129,7 +131,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             throw fault;
         if (record.Documents.Request is { } request)
         {
-            if (!await Enrolment.RequestAsync(transaction, Id(upload), upload.InstallNonce, request, now))
+            if (!await Enrolment.RequestAsync(transaction, site.Site.SiteCode, Id(upload), upload.InstallNonce, request, now))
                 return false;
             device = await DeviceStore.FindAsync(transaction, upload.DeviceId);
         }

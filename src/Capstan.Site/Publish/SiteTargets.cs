@@ -50,6 +50,7 @@ internal static class SiteTargets
                 IssuedAt = device.ApprovedAt!.Value / 1000,
                 ExpiresAt = device.CertificateUntil!.Value / 1000,
             },
+            NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
         });
     }

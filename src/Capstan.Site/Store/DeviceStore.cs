@@ -8,7 +8,7 @@ namespace Capstan.Site.Store;
 
 /// <summary>What the loader and the publisher must know of one device.</summary>
 internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, string SigningKey, string SealingKey, string State, long? Ordinal,
-    long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil);
+    long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil, string InstallNonce, string Speakers, string Newcomers);
 
 /// <summary>A device that asks to become a client.</summary>
 internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
@@ -35,7 +35,7 @@ internal static class DeviceState
 /// <summary>Devices: identity, enrolment, what they last said of themselves, and the head of their record chain.</summary>
 internal sealed class DeviceStore(SiteDatabase database)
 {
-    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until";
+    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers";
 
     public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
@@ -114,6 +114,11 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) => transaction.RunAsync(
         "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now where number = @number",
         ("@sequence", sequence), ("@recordHash", recordHash), ("@resync", resync), ("@now", Times.Of(now)), ("@number", number));
+
+    /// <summary>Notes a change of who speaks under an identity, and who is to make another; the policy says the latter.</summary>
+    public static Task HeardAsync(DbTransaction transaction, long number, string speakers, string newcomers) => transaction.RunAsync(
+        "update device set policy_pending = case when newcomers <> @newcomers then 1 else policy_pending end, speakers = @speakers, newcomers = @newcomers where number = @number",
+        ("@speakers", speakers), ("@newcomers", newcomers), ("@number", number));
 
     /// <summary>The names, which have an index, are written only when they changed: they hardly ever do.</summary>
     public static async Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components)

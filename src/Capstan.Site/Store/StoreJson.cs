@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
+using Capstan.Site.Load;
 
 namespace Capstan.Site.Store;
 
@@ -9,6 +10,7 @@ namespace Capstan.Site.Store;
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(IReadOnlyList<ComponentState>))]
 [JsonSerializable(typeof(IReadOnlyList<UnreadSource>))]
+[JsonSerializable(typeof(IReadOnlyList<Speaker>))]
 [JsonSerializable(typeof(Jwk))]
 [JsonSerializable(typeof(SiteIdentity))]
 internal sealed partial class StoreJson : JsonSerializerContext;

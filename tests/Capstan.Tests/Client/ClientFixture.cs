@@ -37,7 +37,7 @@ internal sealed class ClientFixture : IAsyncDisposable
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public Task InstallAsync(string? token = null, string? cap = null) => CapstanClient.InstallAsync(Options, token ?? Site.Token(CapPath), cap, Time, Stop);
+    public Task InstallAsync(string? token = null, string? cap = null) => CapstanClient.InstallAsync(Options, Parts(), token ?? Site.Token(CapPath), cap, Stop);
 
     public async Task<CapstanClient> OpenAsync(int seed = 1) => Client = await CapstanClient.OpenAsync(Options, Parts(), Time, new Random(seed), NullLoggerFactory.Instance, Stop);
 

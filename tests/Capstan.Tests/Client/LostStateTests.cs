@@ -86,7 +86,7 @@ public sealed class LostStateTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_record_under_its_number_that_it_did_not_make_stays_a_fork()
+    public async Task A_directory_from_a_backup_goes_on_behind_the_record_that_the_site_has()
     {
         await _f.EnrolAsync();
         await _f.StepAsync();
@@ -108,8 +108,10 @@ public sealed class LostStateTests : IAsyncLifetime
         Directory.Delete(copy, recursive: true);
 
         await _f.OpenAsync();
-        var report = await _f.Client!.RunNowAsync(ClientFixture.Stop);
-        Assert.Contains(report.Problems, problem => problem.Contains("another machine uses this identity", StringComparison.Ordinal));
+        await _f.Client!.RunNowAsync(ClientFixture.Stop);
+        await ReportsAsync();
+        Assert.Contains(_f.Site.Items(Documents.StatusMessage), message => message.Code == "chain_forked");
+        Assert.Equal("2.0", Assert.Single(_f.Site.Items(Documents.SoftwareInventory)[^1].Packages).Version);
     }
 
     private async Task LoseStateAsync()

@@ -1,13 +1,9 @@
-using Capstan.Client;
-using Capstan.Nal.Providers.Local;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Capstan.Testing;
-using Capstan.Tests.Client;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Site;
 
@@ -23,7 +19,7 @@ public sealed class PendingRequestTests
         await site.PublishAsync();
         var token = (await site.Get<TokenIssuer>().CreateAsync(new TokenRequest(1, 60, "late"), CancellationToken.None)).Token;
         time.Advance(TimeSpan.FromSeconds(60));
-        await using var f = new RealClient(site, time);
+        await using var f = new RealClient(site, time, "late");
         await f.InstallAsync(token);
         await f.SettleAsync();
         await site.DrainAsync();
@@ -80,47 +76,4 @@ public sealed class PendingRequestTests
         (await site.Get<DeviceStore>().DetailAsync(id, CancellationToken.None))?.Summary.State;
 
     private static string Bin(string id) => Capstan.Protocol.DeviceId.TryParse(id, out var device) ? device.Bin : throw new ArgumentException("not a device id", nameof(id));
-
-    /// <summary>The client as it is delivered, on the site's folder; the test takes each step.</summary>
-    private sealed class RealClient(SiteHarness site, ManualTime time) : IAsyncDisposable
-    {
-        private readonly ClientOptions _options = new() { Directory = Path.Combine(site.Directory, "client") };
-        private CapstanClient? _client;
-
-        public async Task InstallAsync(string token)
-        {
-            await CapstanClient.InstallAsync(_options, token, null, time, CancellationToken.None);
-            var parts = new ClientParts([new LocalProvider(time)], () => new HostFacts("late", "Test OS 1", []),
-                _ => ClientFixture.SampleHardware("late"), _ => Task.FromResult(ClientFixture.SampleSoftware("1.0")));
-            _client = await CapstanClient.OpenAsync(_options, parts, time, new Random(1), NullLoggerFactory.Instance, CancellationToken.None);
-        }
-
-        public Task<ClientStatus> StatusAsync() => CapstanClient.ReadStatusAsync(_options, CancellationToken.None);
-
-        public async Task SettleAsync()
-        {
-            while (await _client!.Loop.StepAsync(CancellationToken.None) == TimeSpan.Zero)
-            {
-            }
-        }
-
-        /// <summary>Lets the client's next waits pass.</summary>
-        public async Task StepAsync(int waits)
-        {
-            for (var wait = 0; wait < waits; wait++)
-            {
-                TimeSpan pause;
-                while ((pause = await _client!.Loop.StepAsync(CancellationToken.None)) == TimeSpan.Zero)
-                {
-                }
-                time.Advance(pause);
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (_client is { } client)
-                await client.DisposeAsync();
-        }
-    }
 }

@@ -192,7 +192,10 @@ internal sealed class FakeDevice : IDisposable
     public long Sequence { get; set; }
     public string Previous { get; set; } = Upload.NoPrevious;
 
-    public UploadItem Request(EnrolmentToken token) => Documents.ConfigurationRequest.ToItem(new ConfigurationRequest
+    /// <summary>The signing key, for what only its owner can say.</summary>
+    public ECDsa Key => _signing;
+
+    public UploadItem Request(EnrolmentToken token, FormerIdentity? former = null) => Documents.ConfigurationRequest.ToItem(new ConfigurationRequest
     {
         TokenId = token.TokenId,
         TokenSecret = token.Secret,
@@ -201,6 +204,7 @@ internal sealed class FakeDevice : IDisposable
         HostName = HostName,
         OperatingSystem = "Debian GNU/Linux 13",
         ClientVersion = "0.1.0",
+        Former = former,
     });
 
     public UploadItem Heartbeat(long policy = 0, long? accounts = null) => Documents.Heartbeat.ToItem(new Heartbeat

@@ -1,0 +1,113 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Capstan.Client.Configuration;
+using Capstan.Client.Spool;
+using Capstan.Client.State;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Microsoft.Data.Sqlite;
+
+namespace Capstan.Client.Identity;
+
+/// <summary>
+/// Makes this machine another client of its site, when its identity turned out to be another machine's, too. Everything that belongs to the old identity stays with the
+/// machine that keeps it; accounts, trusted metadata and the list of CAPs stay here. A crash at any instruction leaves the old identity or the new one.
+/// </summary>
+/// <remarks>The new keys are written beside the old ones first; the transaction that names the new device decides; then they take the old ones' place (<see cref="Finish"/>).</remarks>
+internal static class NewIdentity
+{
+    /// <summary>Where the next keys wait.</summary>
+    public const string Folder = "next";
+
+    /// <param name="speaker">Under which name the site told this machine to; null when it is not known to the site yet, and so needs no proof.</param>
+    public static async Task TakeAsync(ClientCore core, string? speaker, CancellationToken cancellationToken)
+    {
+        var next = Path.Combine(core.Directory, Folder);
+        DurableFile.CreatePrivateDirectory(next);
+        await DeviceKeys.EnsureAsync(next, cancellationToken);
+        DeviceId id;
+        using (var keys = DeviceKeys.Load(next))
+            id = keys.Id;
+        // The policy that holds them is sealed to the old key, which goes.
+        await AccountFile.SaveAsync(core.Directory, CapAccounts.Read(core, []), cancellationToken);
+        var former = speaker is null ? null : FormerIdentity.Of(core.Keys.Signing, core.SiteCode, id, speaker);
+        core.Database.Write(connection => Begin(connection, id, former));
+        Finish(core.Directory, id.Value);
+        core.TakeKeys(DeviceKeys.Load(core.Directory));
+    }
+
+    /// <summary>Puts the next keys in place when the state says that they are this device's; takes them away when it does not.</summary>
+    public static void Finish(string directory, string? deviceId)
+    {
+        var next = Path.Combine(directory, Folder);
+        if (!Directory.Exists(next))
+            return;
+        var keys = Path.Combine(next, DeviceKeys.Folder);
+        var signing = Path.Combine(keys, DeviceKeys.SigningFile);
+        var sealing = Path.Combine(keys, DeviceKeys.SealingFile);
+        // The sealing key goes first: as long as the signing key waits here, it tells whose both are.
+        if (File.Exists(signing) && IdOf(signing) == deviceId)
+        {
+            Move(sealing, directory, DeviceKeys.SealingFile);
+            Move(signing, directory, DeviceKeys.SigningFile);
+        }
+        foreach (var file in new[] { signing, sealing })
+        {
+            File.Delete(file);
+            File.Delete(file + ".tmp");
+        }
+        if (Directory.Exists(keys))
+            Directory.Delete(keys);
+        Directory.Delete(next);
+        DurableFile.FlushDirectory(directory);
+    }
+
+    /// <summary>What the request of the new identity says of the old one; null for an identity that followed none.</summary>
+    public static FormerIdentity? Former(ClientState state) =>
+        state.Get(StateKey.Former) is { } text ? JsonSerializer.Deserialize(text, DocumentsJson.Default.FormerIdentity) : null;
+
+    private static void Begin(SqliteConnection connection, DeviceId id, FormerIdentity? former)
+    {
+        connection.Execute("""
+            delete from record; delete from item; delete from component; delete from moment;
+            delete from document where name in ('policy', 'secrets');
+            delete from state where name like 'fingerprint:%' or name like 'reported:%' or name like 'receipts-shown:%' or name in
+                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted')
+            """);
+        foreach (var (name, value) in new[]
+        {
+            (StateKey.DeviceId, id.Value),
+            (StateKey.InstallNonce, NewNonce()),
+            (StateKey.Lifecycle, "installed"),
+            (StateKey.RequestWanted, "new-identity"),
+            (StateKey.Former, former is null ? null : JsonSerializer.Serialize(former, DocumentsJson.Default.FormerIdentity)),
+        })
+            ClientState.Put(connection, name, value);
+    }
+
+    public static string NewNonce() => Base32.Encode(RandomNumberGenerator.GetBytes(20));
+
+    private static string? IdOf(string signingKey)
+    {
+        using var key = ECDsa.Create();
+        try
+        {
+            key.ImportFromPem(File.ReadAllText(signingKey, Encoding.ASCII));
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            return null;
+        }
+        return DeviceId.FromPublicKey(key.ExportSubjectPublicKeyInfo()).Value;
+    }
+
+    private static void Move(string from, string directory, string file)
+    {
+        if (!File.Exists(from))
+            return;
+        var folder = Path.Combine(directory, DeviceKeys.Folder);
+        File.Move(from, Path.Combine(folder, file), overwrite: true);
+        DurableFile.FlushDirectory(folder);
+    }
+}
