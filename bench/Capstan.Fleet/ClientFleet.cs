@@ -11,7 +11,7 @@ namespace Capstan.Fleet;
 internal sealed class ClientFleet : IAsyncDisposable
 {
     /// <summary>Clients that work on their enrolment at one time: it is not what is measured, and is to be no stampede.</summary>
-    private const int EnrolAtOnce = 8;
+    private const int EnrolAtOnce = 4;
 
     /// <summary>How often clients look whether they are approved, all together.</summary>
     private const double LooksPerSecond = 10;

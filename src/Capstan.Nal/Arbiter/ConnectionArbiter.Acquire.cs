@@ -109,6 +109,11 @@ public sealed partial class ConnectionArbiter
         private async Task<Lease?> TryAsync(Trial trial, ConnectionKey key, ConnectionAccount? account, bool mayQueue, TimeSpan deadline, CancellationToken cancellationToken)
         {
             var path = trial.Ranked.Path;
+            if (arbiter.FullNow(path) is { } full)
+            {
+                trial.Set(full.Cause, full.RetryAt);
+                return null;
+            }
             var request = arbiter.NextRequest();
             var outcome = await arbiter.HoldAsync(request, key, path, account, purpose, mayQueue, deadline, cancellationToken);
             if (outcome.Refused is { } refused)
@@ -138,6 +143,7 @@ public sealed partial class ConnectionArbiter
             {
                 var store = await arbiter.OpenStoreAsync(request, key, path, either.Token);
                 kept = true;
+                arbiter.ShareOpened(path);
                 trial.SetUsed();
                 arbiter.LeaseGranted(path, purpose.Component, request);
                 return new Lease(path, store, Trace(nextTry: null), async () =>
@@ -148,7 +154,7 @@ public sealed partial class ConnectionArbiter
             }
             catch (NalException failure)
             {
-                trial.Set(failure);
+                trial.Set(failure, arbiter.ShareRefused(key, path, failure));
                 return null;
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
@@ -169,7 +175,7 @@ public sealed partial class ConnectionArbiter
         {
             TimeSpan pause;
             lock (arbiter._gate)
-                pause = _trials.Min(trial => trial.RetryAt) - arbiter.Now ?? arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble());
+                pause = _trials.Min(trial => trial.NextTry) - arbiter.Now ?? arbiter._options.RetryAfter * (0.5 + arbiter._random.NextDouble());
             var nextTry = arbiter._time.GetUtcNow() + (pause > TimeSpan.Zero ? pause : TimeSpan.Zero);
             var reason = string.Create(CultureInfo.InvariantCulture, $"{Subject} not accessible: {Causes()}; next try {nextTry:HH:mm:ss}");
             arbiter.Refused(purpose.Component, reason);
@@ -229,6 +235,8 @@ public sealed partial class ConnectionArbiter
     /// <summary>One candidate and what became of it.</summary>
     private sealed class Trial(RankedPath ranked)
     {
+        private TimeSpan? _shareRetryAt;
+
         public RankedPath Ranked => ranked;
         public string Outcome { get; private set; } = "";
         public NalError? Error { get; private set; }
@@ -237,6 +245,9 @@ public sealed partial class ConnectionArbiter
 
         /// <summary>When a server that is full is asked again, by the monotonic clock; null for every other outcome.</summary>
         public TimeSpan? RetryAt => Refusal?.Reading.RetryAt;
+
+        /// <summary>When this candidate is asked again, by the monotonic clock: the server, or the share that is full on a server which is not. Null for every other outcome.</summary>
+        public TimeSpan? NextTry => RetryAt ?? _shareRetryAt;
 
         /// <summary>Names of the accounts tried, in that order.</summary>
         public List<string> Accounts { get; } = [];
@@ -281,8 +292,10 @@ public sealed partial class ConnectionArbiter
         }
 
         /// <summary>What each account met is told, one after the other; the last one's class counts.</summary>
-        public void Set(NalException cause)
+        /// <param name="shareRetryAt">When a share that is full is asked again; null for another cause.</param>
+        public void Set(NalException cause, TimeSpan? shareRetryAt = null)
         {
+            _shareRetryAt = shareRetryAt;
             var before = Accounts.Count > 1 && Cause is not null && IsAccounts ? $"{Outcome}; " : "";
             Cause = cause;
             Set(cause.Error, before + cause.Message);

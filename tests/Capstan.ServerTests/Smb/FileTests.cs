@@ -140,7 +140,7 @@ public sealed class FileTests(SharedSamba shared) : IClassFixture<SharedSamba>
         var ours = new byte[2_500_000];
         new Random(11).NextBytes(ours);
         Assert.True(await client.Tree.CreateAsync("ours", new MemoryStream(ours), flush: true, default));
-        using var folder = new Up.TemporaryDirectory();
+        using var folder = new TemporaryDirectory();
         await PeerAsync($"get ours {folder.Combine("copy")}");
         Assert.Equal(ours, await File.ReadAllBytesAsync(folder.Combine("copy")));
         Array.Reverse(ours);

@@ -24,6 +24,25 @@ internal sealed class CapstanProcess : IAsyncDisposable
     /// <summary>Starts <c>capstan-client</c> in <paramref name="directory"/>.</summary>
     public static CapstanProcess StartAgent(string directory, params string[] arguments) => Start("Capstan.Agent", "capstan-client", directory, arguments);
 
+    /// <summary>Starts <c>capstan-fleet</c> in <paramref name="directory"/>.</summary>
+    public static CapstanProcess StartFleet(string directory, params string[] arguments) => Start("Capstan.Fleet", "capstan-fleet", directory, arguments);
+
+    /// <summary>SIGINT, as Ctrl-C sends it.</summary>
+    public void Interrupt() => ServerProcesses.Send(_process.Id, Signal.Interrupt);
+
+    /// <summary>Waits until its error stream holds a text.</summary>
+    /// <exception cref="TimeoutException">With everything that the process printed instead.</exception>
+    public async Task SaysAsync(string text, TimeSpan limit)
+    {
+        using var deadline = new CancellationTokenSource(limit);
+        while (!Errors.Contains(text, StringComparison.Ordinal))
+        {
+            if (_process.HasExited || deadline.IsCancellationRequested)
+                throw new TimeoutException($"it did not say '{text}'.\n--- output\n{Output}\n--- errors\n{Errors}");
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
+    }
+
     /// <summary>Runs <c>capstan</c> to its end, at most two minutes.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, params string[] arguments)
     {

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
-using Capstan.ServerTests.Up;
+using Xunit;
 
-namespace Capstan.ServerTests.Smb;
+namespace Capstan.Testing.Servers;
 
 /// <summary>A real smbd on a free port of loopback, with its own directories and accounts, which is gone with everything it started when it is disposed.</summary>
 /// <remarks>

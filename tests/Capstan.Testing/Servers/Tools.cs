@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using Xunit;
 
-namespace Capstan.ServerTests.Smb;
+namespace Capstan.Testing.Servers;
 
 /// <summary>Programs of the system that the tests of SMB need.</summary>
 internal static class Tools

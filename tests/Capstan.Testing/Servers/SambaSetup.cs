@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Capstan.ServerTests.Smb;
+namespace Capstan.Testing.Servers;
 
 /// <summary>What a <see cref="SambaServer"/> is started with. Parameters are written as <c>smb.conf</c> names them.</summary>
 internal sealed class SambaSetup

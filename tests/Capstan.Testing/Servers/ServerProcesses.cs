@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace Capstan.ServerTests.Smb;
+namespace Capstan.Testing.Servers;
 
 /// <summary>Signals of Linux on the processors that .NET runs on.</summary>
 internal enum Signal
@@ -72,12 +72,15 @@ internal sealed class ServerProcesses : IAsyncDisposable
             _ = Kill(pid, (int)signal); // it may have ended meanwhile
     }
 
+    /// <summary>To one process; no effect when it has ended meanwhile.</summary>
+    public static void Send(int pid, Signal signal) => _ = Kill(pid, (int)signal);
+
     /// <summary>SIGKILL until none is left: a process may start another between being found and being killed.</summary>
     public async Task KillAsync()
     {
         for (var living = WithEnvironment(Mark); living.Count > 0; living = WithEnvironment(Mark))
         {
-            Signal(Smb.Signal.Kill);
+            Signal(Servers.Signal.Kill);
             await Task.Yield();
         }
         await Ended;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Capstan.ServerTests.Smb;
+namespace Capstan.Testing.Servers;
 
 /// <summary>What <c>smbstatus --json</c> says.</summary>
 /// <param name="Text">As it came.</param>

@@ -1,4 +1,4 @@
-namespace Capstan.ServerTests.Up;
+namespace Capstan.Testing.Servers;
 
 /// <summary>A directory that is gone when the test is.</summary>
 internal sealed class TemporaryDirectory : IDisposable
