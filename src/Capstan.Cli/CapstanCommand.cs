@@ -17,6 +17,8 @@ internal static class CapstanCommand
         {
             UpVerb.Create(host),
             SiteVerbs.Create(host),
+            KeepingVerbs.Backup(host),
+            KeepingVerbs.Restore(host),
             CapVerbs.Create(host),
             TokenVerbs.Create(host),
             ClientVerbs.Create(host),

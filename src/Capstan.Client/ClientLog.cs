@@ -82,7 +82,7 @@ internal static partial class ClientLog
     public static partial void InventoryCollected(ILogger logger, string kind, double elapsedMs, bool changed);
 
     [LoggerMessage(EventId = 3023, EventName = nameof(RequestForgotten), Level = LogLevel.Warning,
-        Message = "Site {Site} has forgotten this client's request, which nobody approved in time; it is sent again")]
+        Message = "Site {Site} does not know this client any more: nobody approved its request in time, or the site was restored from an older backup; it asks again")]
     public static partial void RequestForgotten(ILogger logger, string site);
 
     [LoggerMessage(EventId = 3024, EventName = nameof(ChainContinued), Level = LogLevel.Warning,
@@ -104,4 +104,8 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3041, EventName = nameof(IdentityTaken), Level = LogLevel.Warning,
         Message = "This machine was client {Before}, an identity that another machine has, too; it is {DeviceId} from now on and asks the site again; fingerprint {Fingerprint}")]
     public static partial void IdentityTaken(ILogger logger, string before, string deviceId, string fingerprint);
+
+    [LoggerMessage(EventId = 3030, EventName = nameof(EpochFollowed), Level = LogLevel.Warning,
+        Message = "The site was restored (epoch {Epoch}): going on behind record {Sequence}, which is the last that it has; {Records} records are signed again")]
+    public static partial void EpochFollowed(ILogger logger, long epoch, long sequence, int records);
 }

@@ -13,6 +13,7 @@ internal static class StatusCode
     public const string ComponentNotImplemented = "component_not_implemented";
     public const string ItemTooLarge = "item_too_large";
     public const string SecretsInvalid = "secrets_invalid";
+    public const string RetirementForgotten = "retirement_forgotten";
     public const string CapUnreachable = "cap_unreachable";
     public const string CapFull = "cap_full";
     public const string MachineChanged = "machine_changed";

@@ -61,10 +61,11 @@ internal sealed class SiteDirectory(string root)
     }
 
     /// <summary>Durable under its name, or not there: the mark that the site is complete.</summary>
-    public void WriteIdentity(SiteIdentity identity)
+    /// <param name="replace">The site is there, and begins a new epoch.</param>
+    public void WriteIdentity(SiteIdentity identity, bool replace = false)
     {
         WriteOwned(Identity + ".tmp", JsonSerializer.SerializeToUtf8Bytes(identity, StoreJson.Default.SiteIdentity));
-        File.Move(Identity + ".tmp", Identity);
+        File.Move(Identity + ".tmp", Identity, overwrite: replace);
     }
 
     public string ReadApiToken()

@@ -151,7 +151,8 @@ public sealed class SiteServer : IAsyncDisposable
         SiteLog.Stopped(logger, SiteCode);
     }
 
-    private static DirectoryLock Lock(SiteDirectory home)
+    /// <exception cref="SiteException"><c>site_in_use</c>, <c>directory_unusable</c>.</exception>
+    internal static DirectoryLock Lock(SiteDirectory home)
     {
         try
         {

@@ -75,12 +75,29 @@ public sealed class TestSite : IDisposable
         Set(Layout.SiteDescriptionTarget, Documents.SiteDescription.Encode(Description));
     }
 
-    /// <summary>A new epoch with a new sealing key, as after a restore.</summary>
+    /// <summary>A new epoch with a new sealing key, as after a restore: visible with the next <see cref="PublishAsync"/>, then <see cref="WriteReceiptsAsync"/>.</summary>
     public void Restore()
     {
         _sealing.Dispose();
         _sealing = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
         Change(site => site with { Epoch = site.Epoch + 1, SealingKey = Jwk.From(_sealing) });
+    }
+
+    /// <summary>What a backup holds of a device: how far its chain was.</summary>
+    public (long Sequence, string Hash) Head(string device) => (_ledger[device].Sequence, _ledger[device].Hash);
+
+    /// <summary>Goes back to what a backup held of a device; null when it did not know it.</summary>
+    public void GoBack(string device, (long Sequence, string Hash)? head)
+    {
+        if (head is not var (sequence, hash))
+        {
+            _ledger.Remove(device);
+            return;
+        }
+        var ledger = _ledger[device];
+        foreach (var later in ledger.Hashes.Keys.Where(key => key > sequence).ToList())
+            ledger.Hashes.Remove(later);
+        (ledger.Sequence, ledger.Hash) = (sequence, hash);
     }
 
     public void SetPolicy(ConfigurationRequest request, string state = "approved", long ordinal = 0, Func<Policy, Policy>? change = null)
@@ -169,17 +186,19 @@ public sealed class TestSite : IDisposable
 
     public async Task WriteReceiptsAsync(CancellationToken cancellationToken)
     {
-        foreach (var bin in _ledger.Values.GroupBy(device => Parse(device.Id).Bin, StringComparer.Ordinal))
+        // As a restored site does: a client that is not listed must see that it is not.
+        var devices = _ledger.Values.ToLookup(device => Parse(device.Id).Bin, StringComparer.Ordinal);
+        foreach (var bin in Layout.Bins.Where(bin => Description.Epoch > 1 || devices.Contains(bin)))
         {
             var receipts = new Receipts
             {
                 SiteCode = SiteCode,
                 Epoch = Description.Epoch,
                 Revision = ++_revision,
-                Bin = bin.Key,
-                Devices = [.. bin.Select(device => new Receipt(device.Id, device.Sequence, device.Hash, device.Resync))],
+                Bin = bin,
+                Devices = [.. devices[bin].Select(device => new Receipt(device.Id, device.Sequence, device.Hash, device.Resync))],
             };
-            await Cap.ReplaceAsync(StorePath.Parse(Layout.ReceiptsFile(bin.Key)), ReceiptsCodec.Sign(receipts, _receipts), cancellationToken);
+            await Cap.ReplaceAsync(StorePath.Parse(Layout.ReceiptsFile(bin)), ReceiptsCodec.Sign(receipts, _receipts), cancellationToken);
         }
     }
 
@@ -197,10 +216,16 @@ public sealed class TestSite : IDisposable
 
     private void Apply(Upload upload, string hash)
     {
+        if (upload.Epoch != Description.Epoch)
+        {
+            _refused.Add($"wrong epoch {upload.Epoch}");
+            return;
+        }
         if (!_ledger.TryGetValue(upload.DeviceId, out var device))
         {
             var request = Documents.ConfigurationRequest.Decode(upload.Items.Single(item => item.Kind == ItemKind.ConfigurationRequest));
-            _ledger[upload.DeviceId] = device = new DeviceLedger(upload.DeviceId, request.SigningKey);
+            // Whatever its sequence: the chain goes on from the request.
+            _ledger[upload.DeviceId] = device = new DeviceLedger(upload.DeviceId, request.SigningKey) { Sequence = upload.Sequence - 1, Hash = upload.Previous };
         }
         if (device.Hashes.TryGetValue(upload.Sequence, out var before))
         {

@@ -12,6 +12,9 @@ internal sealed class SiteLocation
     private readonly Option<string?> _url = new("--url") { Description = "The site's address, instead of the one in its directory", HelpName = "URL" };
     private readonly Option<string?> _tokenFile = new("--api-token-file") { Description = "File with the API's bearer token, instead of the one in the site's directory", HelpName = "FILE" };
 
+    /// <summary>Alone, for verbs that work in the directory and not over the API.</summary>
+    public Option Data => _data;
+
     public Option[] Options => [_data, _url, _tokenFile];
 
     /// <summary>Runs <paramref name="work"/> with a client of the site's API.</summary>
@@ -38,13 +41,17 @@ internal sealed class SiteLocation
     /// <summary>The site's directory by <c>--data</c> or the usual places; null when there is none.</summary>
     public string? Directory(ParseResult parse, CliHost host) => Directory(parse.GetValue(_data), host);
 
+    /// <summary>As <see cref="Directory(ParseResult, CliHost)"/>.</summary>
+    /// <exception cref="CliException">There is none.</exception>
+    public string OwnDirectory(ParseResult parse, CliHost host) => Directory(parse, host) ?? throw NoSite(host);
+
     /// <summary>Address and token.</summary>
     public FoundSite Find(ParseResult parse, CliHost host)
     {
         var url = parse.GetValue(_url);
         var tokenFile = parse.GetValue(_tokenFile);
         var directory = url is not null && tokenFile is not null ? null : Directory(parse.GetValue(_data), host)
-            ?? throw new CliException($"there is no site in ./capstan-data/site or {Path.Combine(host.ServiceData, "capstan")}. Name its directory with --data, or make one: {host.Command} up", ExitCode.NotFound);
+            ?? throw NoSite(host);
         var token = ReadSmall(tokenFile is null ? Path.Combine(directory!, "api-token") : host.FullPath(tokenFile));
         if (url is null)
             return new FoundSite(ReadListening(directory!) ?? throw new CliException(NotRunning(host, directory!)), token, directory);
@@ -66,6 +73,9 @@ internal sealed class SiteLocation
         IsOfUp(directory) ? $"{host.Command} up --data {Path.GetDirectoryName(directory)}" : $"{host.Command} site run --data {directory}";
 
     public static bool IsSite(string directory) => File.Exists(Path.Combine(directory, "site.json"));
+
+    private static CliException NoSite(CliHost host) =>
+        new($"there is no site in ./capstan-data/site or {Path.Combine(host.ServiceData, "capstan")}. Name its directory with --data, or make one: {host.Command} up", ExitCode.NotFound);
 
     private static string NotRunning(CliHost host, string directory) => $"the site in {directory} is not running. Start it: {HowToStart(host, directory)}";
 

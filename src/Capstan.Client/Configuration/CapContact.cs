@@ -107,15 +107,20 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
     {
         // A client asks with its first record, so one that has made none and yet is approved has made it in a life before.
         var isNew = core.State.GetNumber(StateKey.Sequence) == 0;
-        if (core.Site is not { } site || !plan.ReadReceipts && !isNew)
+        var site = core.Site;
+        // What the restored site has of this chain decides what is sent again, and under which numbers.
+        var isBehind = site is not null && core.Lifecycle != ClientLifecycle.Retired && core.Spool.IsBehind(site.Epoch);
+        if (site is null || !plan.ReadReceipts && !isNew && !isBehind)
             return true;
         var receipts = new ReceiptReader(core, store, cap);
         await PartAsync(() => receipts.ReadAsync(site, cancellationToken));
         if (receipts.Problem is { } problem)
             _problems.Add(problem);
-        if (!isNew || receipts.IsRead || core.Lifecycle != ClientLifecycle.Approved)
+        if (receipts.IsRead || !isBehind && (!isNew || core.Lifecycle != ClientLifecycle.Approved))
             return true;
-        HoldBack("this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
+        HoldBack(isBehind
+            ? $"site {core.SiteCode} was restored from a backup (epoch {site.Epoch}), and this CAP does not show yet how far it has this client's records; they are sent as soon as it does"
+            : "this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
         return false;
     }
 
@@ -126,7 +131,8 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
             return;
         var former = NewIdentity.Former(core.State);
         var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken);
-        if (token is null && former is null)
+        // Once it was a client that its site has forgotten, and its token is used up: a person decides.
+        if (token is null && former is null && core.Policy is null)
             throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token-file F again", "not_installed");
         var facts = await host;
         core.Spool.PutRequest(new ConfigurationRequest

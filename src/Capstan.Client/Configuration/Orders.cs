@@ -113,7 +113,8 @@ internal sealed class Orders(ClientCore core)
         var policy = Documents.Policy.Decode(target.Content.Span, target.Path);
         if (OrderRules.Fault(policy, core.SiteCode, core.Keys) is { } fault)
             return fault;
-        if (Unchanged(DocumentName.Policy, target))
+        // The same policy is news to a client that the site had forgotten meanwhile.
+        if (Unchanged(DocumentName.Policy, target) && core.State.Get(StateKey.Lifecycle) == policy.State)
             return null;
         var secrets = OpenSecrets(policy, target, out var revision);
         var before = core.Lifecycle;
@@ -129,7 +130,11 @@ internal sealed class Orders(ClientCore core)
             (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         if (returns)
+        {
             core.State.ForgetReported();
+            core.Report("warning", StatusCode.RetirementForgotten, $"site {core.SiteCode} had retired this client, and has approved it again in epoch {core.Site?.Epoch}: it was restored from a backup that "
+                + "does not know the retirement. Retire it again, if that was meant");
+        }
         if (policy.State == "approved" && before != ClientLifecycle.Approved)
             ClientLog.Approved(core.Log, core.SiteCode, policy.Certificate.Ordinal);
         if (policy.State == "retired" && before != ClientLifecycle.Retired)

@@ -25,14 +25,15 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
         {
             if (await new CapSource(store).ReadAsync(path, ReceiptsCodec.MaxBytes, cancellationToken) is not { } file)
                 return;
-            var receipts = ReceiptsCodec.Verify(file, site.ReceiptsKey, core.SiteCode, site.Epoch, core.Keys.Id.Bin);
-            if (IsOld(path, receipts, TimeSpan.FromSeconds(site.CycleSeconds)))
+            var receipts = ReceiptsCodec.Verify(file, site.ReceiptsKey, core.SiteCode, core.Keys.Id.Bin);
+            // Around a restore a CAP shows metadata and receipts of two epochs for a while: those say nothing of this one.
+            if (receipts.Epoch != site.Epoch || IsOld(path, receipts, TimeSpan.FromSeconds(site.CycleSeconds)))
                 return;
             IsRead = true;
             if (receipts.Devices.FirstOrDefault(r => r.DeviceId == core.Keys.Id.Value) is { } mine)
                 Take(site, receipts, mine);
             else
-                AskAgain();
+                AskAgain(receipts);
             core.Spool.Over(ClientCore.Component, StatusCode.ReceiptsInvalid);
         }
         catch (ProtocolException e)
@@ -78,6 +79,8 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
         if (core.State.GetNumber(StateKey.Sequence) == 0 && records.Count == 0 && mine.Sequence > 0)
             // The keys are old and the state is new: its database was lost. A record 1 made now would be a fork.
             Continue(site, mine, records);
+        else if (core.Spool.IsBehind(receipts.Epoch) || records.Any(record => record.Former.Contains(SpooledRecord.Place(mine.Sequence, mine.RecordHash), StringComparer.Ordinal)))
+            records = Follow(site, mine, records);
         else if (Fork(records, mine) is { } fork)
         {
             // What this machine wrote before its state was lost may still have been on its way, and was taken in first.
@@ -106,18 +109,32 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
     private IReadOnlyList<SpooledRecord> Continue(SiteDescription site, Receipt head, IReadOnlyList<SpooledRecord> waiting)
     {
         var renewed = new RecordSigner(core).SignAgain(waiting, site, head);
-        core.Spool.Continue(head, renewed);
+        core.Spool.Continue(head, renewed, mayBeOnTheWay: true);
         ClientLog.ChainContinued(core.Log, head.Sequence, renewed.Count);
         return renewed;
     }
 
-    /// <summary>A site that does not list a client whose request it had has forgotten it, because nobody approved it in time.</summary>
-    private void AskAgain()
+    /// <summary>Goes on behind the head of a site that was restored, wherever that is: what it has of the spool goes, the rest is signed again behind it.</summary>
+    /// <remarks>What was written for the epoch before is refused there, so nothing is still on its way.</remarks>
+    private IReadOnlyList<SpooledRecord> Follow(SiteDescription site, Receipt head, IReadOnlyList<SpooledRecord> waiting)
     {
-        if (core.Lifecycle != ClientLifecycle.Installed || core.State.GetNumber(StateKey.Sequence) == 0
-            || core.Spool.Records().Count > 0 || core.State.Get(StateKey.RequestWanted) is not null)
+        // The order of the spool is kept by every signing: whoever has a record has those before it.
+        var known = waiting.ToList().FindLastIndex(record => record.Is(head.Sequence, head.RecordHash)) + 1;
+        var renewed = new RecordSigner(core).SignAgain(waiting.Skip(known), site, head);
+        core.Spool.Continue(head, renewed, mayBeOnTheWay: false);
+        ClientLog.EpochFollowed(core.Log, site.Epoch, head.Sequence, renewed.Count);
+        return renewed;
+    }
+
+    /// <summary>A site that does not list a client that it had listed, or whose epoch is new to this client, has forgotten it: nobody approved it in time, or
+    /// the site was restored from a backup that was made before. It asks again, and sends nothing else until it is approved.</summary>
+    private void AskAgain(Receipts receipts)
+    {
+        var wasListed = core.State.GetNumber(StateKey.ReceiptsEpoch) == receipts.Epoch || core.Spool.IsBehind(receipts.Epoch);
+        if (!wasListed || core.State.GetNumber(StateKey.Sequence) == 0 || core.Lifecycle == ClientLifecycle.Retired
+            || core.State.Get(StateKey.RequestWanted) is not null || core.Spool.HasRequest())
             return;
-        core.State.Set((StateKey.RequestWanted, "again"));
+        core.State.Set((StateKey.Lifecycle, "installed"), (StateKey.RequestWanted, "again"));
         ClientLog.RequestForgotten(core.Log, core.SiteCode);
     }
 

@@ -35,8 +35,22 @@ internal sealed class RecordSigner(ClientCore core)
                 Previous = previous,
                 InstallNonce = core.State.Get(StateKey.InstallNonce)!,
                 Instance = core.Instance,
-            }));
+            }) with
+            {
+                // What nobody was given, nobody has.
+                Former = record.Attempts == 0 ? record.Former : [.. record.Former, SpooledRecord.Place(record.Sequence, record.Hash)],
+            });
         }
         return renewed;
+    }
+
+    /// <summary>A record in the place of the first that waits, and those that wait behind it: a site that does not know this device takes nothing before its request.</summary>
+    /// <param name="upload">Its place is given here.</param>
+    /// <param name="waiting">At least one.</param>
+    public (SpooledRecord Record, IReadOnlyList<SpooledRecord> Behind) SignInFront(Upload upload, IReadOnlyList<SpooledRecord> waiting, SiteDescription site)
+    {
+        var first = UploadCodec.Verify(waiting[0].Jws, core.Keys.SigningJwk, core.SiteCode, waiting[0].Recipient);
+        var record = Sign(upload with { Sequence = first.Sequence, Previous = first.Previous });
+        return (record, SignAgain(waiting, site, new Receipt(upload.DeviceId, record.Sequence, record.Hash, [])));
     }
 }

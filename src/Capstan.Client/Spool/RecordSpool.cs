@@ -8,7 +8,18 @@ namespace Capstan.Client.Spool;
 /// <summary>A signed record that waits for the site's acknowledgement.</summary>
 /// <param name="Attempts">How often it was written to a CAP; 0 for never.</param>
 /// <param name="WrittenAt">By the wall clock of then: a hint.</param>
-internal sealed record SpooledRecord(long Sequence, string Jws, string Hash, long Epoch, string Recipient, IReadOnlySet<string> Kinds, int Attempts, DateTimeOffset? WrittenAt);
+internal sealed record SpooledRecord(long Sequence, string Jws, string Hash, long Epoch, string Recipient, IReadOnlySet<string> Kinds, int Attempts, DateTimeOffset? WrittenAt)
+{
+    /// <summary>Places and hashes under which it was written before it was signed again, as <see cref="Place"/>.</summary>
+    public IReadOnlyList<string> Former { get; init; } = [];
+
+    public bool IsRequest => Kinds.Contains(ItemKind.ConfigurationRequest);
+
+    /// <summary>Whether a site that has this record at this place has these items: as it is signed now, or as it was.</summary>
+    public bool Is(long sequence, string hash) => (Sequence == sequence && Hash == hash) || Former.Contains(Place(sequence, hash), StringComparer.Ordinal);
+
+    public static string Place(long sequence, string hash) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{sequence}:{hash}");
+}
 
 /// <summary>What waits for a record: the newest of a kind and code.</summary>
 internal sealed record SpooledItem(string Kind, string Code, string Body, int Count);
@@ -79,13 +90,24 @@ internal sealed class RecordSpool(ClientDatabase database)
         connection.Scalar("select 1 from item where urgent = 1 and kind <> $kind limit 1", ("$kind", ItemKind.ConfigurationRequest)) is not null);
 
     public IReadOnlyList<SpooledRecord> Records() => database.Read(connection => connection.Query(
-        "select sequence, jws, hash, epoch, recipient, kinds, attempts, written_at from record order by sequence",
+        "select sequence, jws, hash, epoch, recipient, kinds, attempts, written_at, former from record order by sequence",
         row => new SpooledRecord(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetInt64(3), row.GetString(4),
             row.GetString(5).Split(',').ToHashSet(StringComparer.Ordinal), row.GetInt32(6),
-            row.IsDBNull(7) ? null : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(7)))));
+            row.IsDBNull(7) ? null : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(7)))
+        {
+            Former = row.GetString(8).Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        }));
 
     /// <summary>How many items and records wait.</summary>
     public int Count() => database.Read(connection => (int)(long)connection.Scalar("select (select count(*) from item) + (select count(*) from record)")!);
+
+    /// <summary>Whether the chain was last brought up to another epoch of the site. False for a client that has made no record.</summary>
+    public bool IsBehind(long epoch) => database.Read(connection =>
+        (connection.Scalar("select epoch from record order by sequence desc limit 1")
+            ?? connection.Scalar("select cast(value as integer) from state where name = $name", ("$name", StateKey.ReceiptsEpoch))) is long last && last != epoch);
+
+    /// <summary>Whether a configuration request waits, as an item or in a record.</summary>
+    public bool HasRequest() => Items().Any(item => item.Kind == ItemKind.ConfigurationRequest) || Records().Any(record => record.IsRequest);
 
     public bool HasUnacknowledged() => database.Read(connection => connection.Scalar("select 1 from record where attempts > 0 limit 1") is not null);
 
@@ -98,8 +120,7 @@ internal sealed class RecordSpool(ClientDatabase database)
     public void Store(SpooledRecord record, IReadOnlyList<SpooledItem> taken) => database.Write(connection =>
     {
         Insert(connection, record);
-        foreach (var item in taken)
-            connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code));
+        Take(connection, taken);
         ClientState.Put(connection, StateKey.Sequence, record.Sequence);
         ClientState.Put(connection, StateKey.LastHash, record.Hash);
     });
@@ -124,7 +145,8 @@ internal sealed class RecordSpool(ClientDatabase database)
 
     /// <summary>Goes on with the chain that the site has: one transaction.</summary>
     /// <param name="records">All that wait, signed to follow <paramref name="head"/>; empty for none.</param>
-    public void Continue(Receipt head, IReadOnlyList<SpooledRecord> records) => database.Write(connection =>
+    /// <param name="mayBeOnTheWay">This machine may have written records that it does not remember, and the site may still take them in first.</param>
+    public void Continue(Receipt head, IReadOnlyList<SpooledRecord> records, bool mayBeOnTheWay) => database.Write(connection =>
     {
         connection.Execute("delete from record");
         foreach (var record in records)
@@ -132,7 +154,20 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, StateKey.Sequence, head.Sequence + records.Count);
         ClientState.Put(connection, StateKey.LastHash, records.Count > 0 ? records[^1].Hash : head.RecordHash);
         ClientState.Put(connection, StateKey.Acknowledged, head.Sequence);
-        ClientState.Put(connection, StateKey.ContinuedAfter, head.Sequence);
+        ClientState.Put(connection, StateKey.ContinuedAfter, mayBeOnTheWay ? head.Sequence.ToString(System.Globalization.CultureInfo.InvariantCulture) : null);
+    });
+
+    /// <summary>Stores a new record in front of all that wait, and takes its items out: one transaction.</summary>
+    /// <param name="waiting">All that wait, signed to follow <paramref name="record"/>.</param>
+    public void StoreInFront(SpooledRecord record, IReadOnlyList<SpooledRecord> waiting, IReadOnlyList<SpooledItem> taken) => database.Write(connection =>
+    {
+        connection.Execute("delete from record");
+        Insert(connection, record);
+        foreach (var behind in waiting)
+            Insert(connection, behind);
+        Take(connection, taken);
+        ClientState.Put(connection, StateKey.Sequence, waiting[^1].Sequence);
+        ClientState.Put(connection, StateKey.LastHash, waiting[^1].Hash);
     });
 
     public void MarkWritten(long sequence, DateTimeOffset now) => database.Write(connection =>
@@ -163,15 +198,21 @@ internal sealed class RecordSpool(ClientDatabase database)
         return forgotten;
     }
 
+    private static void Take(SqliteConnection connection, IReadOnlyList<SpooledItem> items)
+    {
+        foreach (var item in items)
+            connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code));
+    }
+
     private static void PutItem(SqliteConnection connection, string kind, string code, string body, bool urgent) => connection.Execute("""
         insert into item (kind, code, body, count, urgent) values ($kind, $code, $body, 1, $urgent)
         on conflict (kind, code) do update set body = excluded.body, count = item.count + 1, urgent = max(item.urgent, excluded.urgent)
         """, ("$kind", kind), ("$code", code), ("$body", body), ("$urgent", urgent ? 1 : 0));
 
     private static void Insert(SqliteConnection connection, SpooledRecord record) => connection.Execute("""
-        insert into record (sequence, jws, hash, epoch, recipient, kinds, attempts, written_at)
-        values ($sequence, $jws, $hash, $epoch, $recipient, $kinds, $attempts, $writtenAt)
+        insert into record (sequence, jws, hash, epoch, recipient, kinds, attempts, written_at, former)
+        values ($sequence, $jws, $hash, $epoch, $recipient, $kinds, $attempts, $writtenAt, $former)
         """, ("$sequence", record.Sequence), ("$jws", record.Jws), ("$hash", record.Hash), ("$epoch", record.Epoch), ("$recipient", record.Recipient),
         ("$kinds", string.Join(',', record.Kinds.Order(StringComparer.Ordinal))), ("$attempts", record.Attempts),
-        ("$writtenAt", record.WrittenAt?.ToUnixTimeMilliseconds()));
+        ("$writtenAt", record.WrittenAt?.ToUnixTimeMilliseconds()), ("$former", string.Join(' ', record.Former)));
 }

@@ -23,7 +23,9 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
         SignForNewRecipient(site);
         MakeRecords(site, flush);
         var written = 0;
-        foreach (var record in core.Spool.Records().Where(IsDue).ToList())
+        // A site that has not approved takes requests only: what else waits comes after its answer.
+        var approved = core.Lifecycle == ClientLifecycle.Approved;
+        foreach (var record in core.Spool.Records().Where(record => (approved || record.IsRequest) && IsDue(record)).ToList())
         {
             await WriteAsync(record, site.SealingKey, cancellationToken);
             written++;
@@ -54,10 +56,11 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
     private void MakeRecords(SiteDescription site, bool flush)
     {
         var approved = core.Lifecycle == ClientLifecycle.Approved;
-        if (!core.Spool.HasRoom() || approved && !flush && !core.Spool.UrgentItems())
+        // A request needs no room: it comes before what fills the spool.
+        if (approved && (!core.Spool.HasRoom() || !flush && !core.Spool.UrgentItems()))
             return;
         var items = core.Spool.Items().Where(item => item.Kind == ItemKind.ConfigurationRequest != approved).ToList();
-        while (items.Count > 0 && core.Spool.HasRoom())
+        while (items.Count > 0 && (!approved || core.Spool.HasRoom()))
             items = MakeRecord(site, items);
     }
 
@@ -106,6 +109,13 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
             Instance = core.Instance,
             Items = [.. items.Select(Item)],
         };
+        var isRequest = items.Any(item => item.Kind == ItemKind.ConfigurationRequest);
+        if (isRequest && core.Spool.Records() is { Count: > 0 } waiting && !waiting.Any(record => record.IsRequest))
+        {
+            var (request, behind) = _signer.SignInFront(upload, waiting, site);
+            core.Spool.StoreInFront(request, behind, items);
+            return;
+        }
         var record = _signer.Sign(upload);
         // A record that cannot be sealed must not get into the queue: it would block those behind it.
         _ = UploadCodec.Seal(record.Jws, site.SealingKey);

@@ -14,6 +14,9 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
 {
     private TrustedMetadata? _trusted;
 
+    /// <summary>Version of the root that the last successful refresh ended with; 0 before.</summary>
+    public int RootVersion => (int)(_trusted?.Root.Version ?? 0);
+
     /// <summary>Trusts the root with this hash and version, read from the source (enrolment). No effect when a root is trusted already.</summary>
     /// <param name="rootHash">SHA-256 of the whole file in hexadecimal.</param>
     /// <exception cref="ProtocolException"/>

@@ -29,17 +29,24 @@ public static class ReceiptsCodec
     /// <exception cref="ProtocolException"/>
     public static Receipts Verify(ReadOnlySpan<byte> file, Jwk receiptsKey, string siteCode, long epoch, string bin)
     {
+        var receipts = Verify(file, receiptsKey, siteCode, bin);
+        return receipts.Epoch == epoch ? receipts : throw WrongBinding(receipts, $"site {siteCode}, epoch {epoch}, bin {bin}", bin);
+    }
+
+    /// <summary>As the other form, of whatever epoch: around a restore, receipts and metadata of a CAP may be of two.</summary>
+    /// <exception cref="ProtocolException"/>
+    public static Receipts Verify(ReadOnlySpan<byte> file, Jwk receiptsKey, string siteCode, string bin)
+    {
         ArgumentNullException.ThrowIfNull(receiptsKey);
         if (file.Length > MaxBytes)
             throw TooLarge(file.Length, bin);
         using var key = receiptsKey.ToSigningKey();
         var receipts = Documents.Receipts.Decode(Jws.Verify(Encoding.ASCII.GetString(file), key, ContentType), Layout.ReceiptsFile(bin));
-        return receipts.SiteCode == siteCode && receipts.Epoch == epoch && receipts.Bin == bin
-            ? receipts
-            : throw new ProtocolException(ProtocolError.WrongBinding,
-                $"the receipts are for site {receipts.SiteCode}, epoch {receipts.Epoch}, bin {receipts.Bin}; expected were site {siteCode}, epoch {epoch}, bin {bin}",
-                Layout.ReceiptsFile(bin));
+        return receipts.SiteCode == siteCode && receipts.Bin == bin ? receipts : throw WrongBinding(receipts, $"site {siteCode}, bin {bin}", bin);
     }
+
+    private static ProtocolException WrongBinding(Receipts receipts, string expected, string bin) => new(ProtocolError.WrongBinding,
+        $"the receipts are for site {receipts.SiteCode}, epoch {receipts.Epoch}, bin {receipts.Bin}; expected were {expected}", Layout.ReceiptsFile(bin));
 
     private static ProtocolException TooLarge(int length, string bin) =>
         new(ProtocolError.TooLarge, $"the receipts have {length} bytes; the limit is {MaxBytes}", Layout.ReceiptsFile(bin));

@@ -71,7 +71,7 @@ public static class ItemKind
 /// <summary>Asks the site to make this machine its client (CCR).</summary>
 public sealed record ConfigurationRequest
 {
-    /// <summary>Stands for a token that is not there any more: <see cref="Former"/> speaks for this machine.</summary>
+    /// <summary>Stands for a token that is not there any more: <see cref="Former"/> speaks for this machine, or, when its site has forgotten it, a person.</summary>
     public const string NoToken = "none";
 
     public int Version { get; init; } = 1;

@@ -38,7 +38,7 @@ internal sealed class InboxLoader(SiteContext site, CapAccess access, CapStore c
     {
         var now = site.Time.GetElapsedTime(0);
         var due = (await caps.ListAsync(cancellationToken))
-            .Where(cap => cap.IsDrainingDue(site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
+            .Where(cap => cap.ErrorCode != CapSync.Overtaken && cap.IsDrainingDue(site.NowMilliseconds) && _due.GetValueOrDefault(cap.Path) <= now).ToList();
         var drained = await _draining.RunAsync(CapSync.Draining, due, DrainAsync, cancellationToken);
         foreach (var (cap, again) in drained)
             _due[cap.Path] = again ? now : now + (interval ?? (NalPath.Parse(cap.Path).LocalDirectory is null ? RemoteInterval : TimeSpan.Zero));

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
@@ -24,6 +25,8 @@ internal sealed record IngestResult(Candidate Candidate, Disposition Disposition
 /// <summary>Stores verified records: one transaction for many, each in its own savepoint, so that a bad one blocks no other.</summary>
 internal sealed class IngestWriter(SiteContext site, UploadReader reader, InventoryStore inventory, PackageCatalog packages)
 {
+    /// <summary>The milliseconds of the year 9999, and room above.</summary>
+    private const long LargestEpoch = 1L << 50;
     private const string Undo = "rollback to savepoint record";
     private static readonly IReadOnlyList<string> Everything = [ItemKind.Heartbeat, ItemKind.HardwareInventory, ItemKind.SoftwareInventory];
 
@@ -77,6 +80,12 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
     private async Task<IngestResult> RecordAsync(DbTransaction transaction, Candidate.Verified record, TimeSpan waited, DateTimeOffset now)
     {
         var upload = record.Upload;
+        // Of a later epoch: this site was restored elsewhere, and that one takes it in.
+        if (upload.Epoch > site.Site.Epoch && waited < IngestDecision.GapLimit)
+        {
+            await SeenEpochAsync(transaction, upload);
+            return new(record, Disposition.Wait, "later_epoch", $"signed for epoch {upload.Epoch}; the site is in epoch {site.Site.Epoch}");
+        }
         if (upload.Epoch != site.Site.Epoch)
             return new(record, Disposition.Quarantine, "wrong_epoch", $"signed for epoch {upload.Epoch}; the site is in epoch {site.Site.Epoch}");
         var device = await DeviceStore.FindAsync(transaction, upload.DeviceId);
@@ -122,6 +131,16 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             }
             return new(record, Disposition.Quarantine, cause is ProtocolException protocol ? UploadReader.Reason(protocol.Error) : "bad_data", cause.Message, Id(upload));
         }
+    }
+
+    /// <summary>Only what an approved client has signed, and no more than a clock can give: it raises the epoch that an administrator may ask for.</summary>
+    private static async Task SeenEpochAsync(DbTransaction transaction, Upload upload)
+    {
+        if (upload.Epoch > LargestEpoch || await DeviceStore.FindAsync(transaction, upload.DeviceId) is not { State: DeviceState.Approved })
+            return;
+        var text = upload.Epoch.ToString(CultureInfo.InvariantCulture);
+        if (await SettingStore.GetAsync(transaction, SettingStore.EpochSeen) is not { } known || long.Parse(known, NumberStyles.None, CultureInfo.InvariantCulture) < upload.Epoch)
+            await SettingStore.SetAsync(transaction, SettingStore.EpochSeen, text);
     }
 
     private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, DeviceRow? device, bool afterGap, DateTimeOffset now)

@@ -29,8 +29,9 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
             Add(cap.Path, marked);
     }
 
-    /// <summary>Every bin that has devices: after a start, and for a CAP that was filled again.</summary>
-    public async Task MarkAllAsync(string cap, CancellationToken cancellationToken) => Add(cap, await devices.BinsInUseAsync(cancellationToken));
+    /// <summary>Every bin that has devices: after a start, and for a CAP that was filled again. All bins of a site that was restored: a client that it does not know must see that.</summary>
+    public async Task MarkAllAsync(string cap, CancellationToken cancellationToken) =>
+        Add(cap, site.Site.Epoch > 1 ? Layout.Bins : await devices.BinsInUseAsync(cancellationToken));
 
     /// <summary>Writes what waits for this CAP: signed in one transaction, written several at once. When one fails, all of them wait on.</summary>
     public async Task WriteAsync(IStore store, string cap, CancellationToken cancellationToken)

@@ -103,6 +103,7 @@ internal sealed class AccountAdministration(SiteContext site, SiteAccounts accou
     /// of what it has forgotten for one of what came since.</returns>
     public static async Task<long> ChangedAsync(DbTransaction transaction, DateTimeOffset now)
     {
+        await SettingStore.RemoveAsync(transaction, SettingStore.AccountsInDoubt);
         await DeviceStore.PoliciesChangedAsync(transaction);
         return await SettingStore.RaiseAsync(transaction, SettingStore.AccountsRevision, Math.Max(1, now.ToUnixTimeSeconds()));
     }

@@ -17,6 +17,9 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
     public const string Publishing = "Publishing";
     public const string Removing = "Removing superseded files";
 
+    /// <summary>Code of the failure of a CAP that a later epoch of this site has taken.</summary>
+    public const string Overtaken = "superseded";
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(10);
 
@@ -53,6 +56,8 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
                 if (everything)
                     await writer.RefuseForeignAsync(store, cap.Path, cancellationToken);
                 var seen = untouched || theirs is null || theirs.AsSpan().SequenceEqual(ours) ? null : await SeenAsync(store, cap.Path, repository, cancellationToken);
+                if (seen is not null)
+                    await RefuseOvertakenAsync(store, cap.Path, repository, cancellationToken);
                 if (seen >= version)
                     return seen;
                 var (tree, files) = await writer.WriteAsync(store, everything ? null : left!.Version, complete, cancellationToken);
@@ -109,6 +114,14 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
             ? caps.DrainingFailedAsync(cap.Path, cap.LastPublished, code, cause.Message, now, next, cancellationToken)
             : caps.PublishingFailedAsync(cap.Path, code, cause.Message, now, next, cancellationToken));
         SiteLog.CapFailed(logger, work, cap.Path, cause.Message, next, cause);
+    }
+
+    /// <summary>A site with our keys, restored later, publishes here: whatever we wrote would be refused, and its uploads are not ours to take.</summary>
+    private async Task RefuseOvertakenAsync(IStore store, string cap, TufRepository repository, CancellationToken cancellationToken)
+    {
+        var (epoch, _) = await CapTrust.EpochAsync(store, repository, site.Time, cancellationToken);
+        if (epoch > site.Site.Epoch)
+            throw new SiteException($"{cap} shows epoch {epoch} of this site, and this is epoch {site.Site.Epoch}: the site was restored from a backup, and runs elsewhere. Nothing is written or drained here.", Overtaken);
     }
 
     /// <summary>Clients remember a timestamp as soon as it verifies, whatever else lies there: it alone is looked at.</summary>

@@ -1,6 +1,7 @@
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Protocol.V1;
 
 namespace Capstan.Site.Publish;
 
@@ -14,6 +15,28 @@ internal static class CapTrust
         var client = new TufClient(new StoreSource(store), new TrustInMemory(), time);
         await client.TrustRootAsync(rootHash, rootVersion, cancellationToken);
         return (await client.RefreshAsync(complete: true, cancellationToken)).TimestampVersion;
+    }
+
+    /// <summary>The epoch that a CAP verifiably shows, and its latest root; 0 for what does not verify from our root.</summary>
+    public static async Task<(long Epoch, int RootVersion)> EpochAsync(IStore store, TufRepository repository, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var trust = new TrustInMemory();
+        var root = 0;
+        try
+        {
+            var client = new TufClient(new StoreSource(store), trust, time);
+            await client.TrustRootAsync(repository.RootHash, repository.RootVersion, cancellationToken);
+            await client.RefreshAsync(complete: true, cancellationToken);
+            root = client.RootVersion;
+            return await client.ReadTargetAsync(Layout.SiteDescriptionTarget, Documents.SiteDescription.MaxBytes, cancellationToken) is { } target
+                ? (Documents.SiteDescription.Decode(target.Content.Span, target.Path).Epoch, root)
+                : (0, root);
+        }
+        catch (ProtocolException)
+        {
+            // What does not verify says nothing of an epoch; what is published next repairs it.
+            return (0, root);
+        }
     }
 
     private sealed class TrustInMemory : ITrustStore

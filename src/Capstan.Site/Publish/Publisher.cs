@@ -69,6 +69,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         try
         {
             await RepositoryAsync(cancellationToken);
+            // After a restore, before anything else: clients have seen versions of every role that this site does not remember.
+            if (long.TryParse(await settings.GetAsync(SettingStore.VersionFloor, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var floor)
+                && floor >= await published.VersionAsync(cancellationToken))
+                await SignAsync(force: true, cancellationToken, floor);
             // Whatever was approved before a crash is still marked in the store; the first pass signs it.
             Changed(PublishUrgency.Now);
         }

@@ -35,7 +35,7 @@ internal sealed class SiteAccounts(SiteContext site, AccountStore accounts, ILog
     /// (<see cref="AccountHandout.Silenced"/>): a policy without secrets says nothing, and clients keep what they have.</summary>
     public async Task<PolicySecrets?> ForPoliciesAsync(DbTransaction transaction)
     {
-        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is not { } revision)
+        if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is not { } revision || await SettingStore.GetAsync(transaction, SettingStore.AccountsInDoubt) is not null)
             return null;
         var handout = Handout(await AccountStore.ListAsync(transaction));
         if (handout.Silenced.Count == 0)

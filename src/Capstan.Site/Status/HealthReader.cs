@@ -23,6 +23,9 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         inboxes.Read(),
         cycles.Read())
     {
+        AccountsInDoubt = await settings.GetAsync(SettingStore.AccountsInDoubt, cancellationToken) is not null,
+        Epoch = site.Site.Epoch,
+        EpochSeen = await NumberAsync(SettingStore.EpochSeen, cancellationToken) ?? 0,
         Accounts = await accounts.HandoutAsync(cancellationToken),
         Loads = [.. (await loads.ReadAsync(days: 7, cancellationToken)).Select(reading => reading.Judgement)],
     });

@@ -13,6 +13,14 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
 {
     public AccountHandout Accounts { get; init; } = AccountHandout.Of([]);
 
+    /// <summary>See <see cref="SettingStore.AccountsInDoubt"/>.</summary>
+    public bool AccountsInDoubt { get; init; }
+
+    public long Epoch { get; init; } = 1;
+
+    /// <summary>See <see cref="SettingStore.EpochSeen"/>; 0 for none.</summary>
+    public long EpochSeen { get; init; }
+
     /// <summary>How near each CAP is to its limit.</summary>
     public IReadOnlyList<CapJudgement> Loads { get; init; } = [];
 }
@@ -38,6 +46,14 @@ internal static class HealthRules
         foreach (var cap in facts.Caps)
             Cap(cap, facts, conditions);
         Accounts(facts.Accounts, conditions);
+        if (facts.AccountsInDoubt)
+            conditions.Add(new("accounts_in_doubt", "information",
+                "Since the restore, policies say nothing of connection accounts: clients keep those that they have, which may be newer than the backup's.",
+                "Compare `capstan cap account list` with the accounts of your servers; what you add or remove there is handed out, and ends this."));
+        if (facts.EpochSeen > facts.Epoch)
+            conditions.Add(new("epoch_behind", "error",
+                $"Clients sign for epoch {facts.EpochSeen} of this site, and this is epoch {facts.Epoch}: it was restored elsewhere since, or under a clock that was wrong.",
+                "Stop this site if another one runs. Otherwise stop it, run `capstan site new-epoch --data DIR`, and start it again."));
         foreach (var load in facts.Loads)
             if (load is { Text: { } text, NextStep: { } step })
                 conditions.Add(new(CapWatch.Code(load.Level), "warning", text, step));
@@ -123,6 +139,7 @@ internal static class HealthRules
         nameof(Nal.NalError.Connect) => "Check that the server runs and can be reached.",
         nameof(Nal.NalError.ServerFull) or nameof(Nal.NalError.WaitForSlot) => "Nothing to do: the site tries again by itself.",
         nameof(Nal.NalError.Authenticate) => "Check the account and its password.",
+        CapSync.Overtaken => "Stop this site. If it is this one that is to live on, stop the other, then run `capstan site new-epoch --data DIR` here and start this one again.",
         "foreign_cap" => "Choose another folder, or empty this one if the other site is gone for good.",
         _ => "Look at the message and the site's log, then run `capstan cap publish`.",
     };

@@ -24,12 +24,14 @@ internal static class Dialect
         .Replace("{bytes}", "blob", StringComparison.Ordinal)
         .Replace("{clustered}", "without rowid", StringComparison.Ordinal);
 
-    public static string ConnectionString(string file, bool readOnly) => new SqliteConnectionStringBuilder
+    public static string ConnectionString(string file, bool readOnly) => ConnectionString(file, readOnly, pooling: readOnly);
+
+    public static string ConnectionString(string file, bool readOnly, bool pooling) => new SqliteConnectionStringBuilder
     {
         DataSource = file,
         Mode = readOnly ? SqliteOpenMode.ReadOnly : SqliteOpenMode.ReadWriteCreate,
         DefaultTimeout = 30,
-        Pooling = readOnly,
+        Pooling = pooling,
     }.ConnectionString;
 
     public static DbConnection Connection(string connectionString) => new SqliteConnection(connectionString);
@@ -44,6 +46,30 @@ internal static class Dialect
     /// <summary>WAL, so that readers never wait for the writer; FULL, because a commit after which an upload is deleted must survive a power cut.</summary>
     public static async Task PrepareWriterAsync(DbConnection connection) =>
         await connection.ExecuteAsync("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -65536;");
+
+    /// <summary>Copies one moment of a database, in use or not, into an empty file.</summary>
+    /// <exception cref="DbException">It cannot be read, or the copy not be written.</exception>
+    public static async Task CopyAsync(string file, string copy, CancellationToken cancellationToken)
+    {
+        await using (var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Mode = SqliteOpenMode.ReadWrite, DefaultTimeout = 30, Pooling = false }.ConnectionString))
+        {
+            await connection.OpenAsync(cancellationToken);
+            await connection.ExecuteAsync(new CommandDefinition("vacuum into @copy", new { copy }, commandTimeout: 0, cancellationToken: cancellationToken));
+        }
+        await using var written = new FileStream(copy, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        written.Flush(flushToDisk: true);
+    }
+
+    /// <summary>What is wrong with the pages of a database; null when nothing is. Leaves it as one file.</summary>
+    /// <exception cref="DbException">It cannot be read at all.</exception>
+    public static async Task<string?> DamageAsync(string file, CancellationToken cancellationToken)
+    {
+        await using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ConnectionString);
+        await connection.OpenAsync(cancellationToken);
+        await connection.ExecuteAsync("pragma journal_mode = delete");
+        var answer = await connection.QueryFirstAsync<string>(new CommandDefinition("pragma integrity_check(1)", commandTimeout: 0, cancellationToken: cancellationToken));
+        return answer == "ok" ? null : answer;
+    }
 
     /// <summary>True when the values themselves were refused (constraint, too large, type): trying again cannot help.</summary>
     public static bool IsBadData(DbException error) => error is SqliteException { SqliteErrorCode: 18 or 19 or 20 };

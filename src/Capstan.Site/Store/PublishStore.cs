@@ -24,6 +24,15 @@ internal sealed class PublishStore(SiteDatabase database)
     public Task<(byte[] State, long Version)?> LoadAsync(CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<(byte[], long)?>("select state, version from publish_state where id = 1"), cancellationToken);
 
+    /// <summary>Of a database that nobody has open, whatever its version: the state (null before the first publication), its version, and how many clients are approved.</summary>
+    public static async Task<(byte[]? State, long Version, int Clients)> PeekAsync(string file, CancellationToken cancellationToken)
+    {
+        await using var connection = Dialect.Connection(Dialect.ConnectionString(file, readOnly: true, pooling: false));
+        await connection.OpenAsync(cancellationToken);
+        var state = await connection.QuerySingleOrDefaultAsync<(byte[]?, long)>("select state, version from publish_state where id = 1");
+        return (state.Item1, state.Item2, await connection.ExecuteScalarAsync<int>("select count(*) from device where state = 'approved'"));
+    }
+
     /// <summary>The version published last; 0 before the first.</summary>
     public Task<long> VersionAsync(CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<long>("select version from publish_state where id = 1"), cancellationToken);

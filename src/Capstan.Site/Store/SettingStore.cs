@@ -15,6 +15,12 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string AccountsRevision = "accounts-revision";
     /// <summary>There since policies were signed that say nothing of accounts, because some could not be opened; absent when all is told.</summary>
     public const string AccountsWithheld = "accounts-withheld";
+    /// <summary>There since a restore: policies say nothing of accounts, because those of the backup may be older than what clients have; absent once an administrator has changed accounts.</summary>
+    public const string AccountsInDoubt = "accounts-in-doubt";
+    /// <summary>What is published has a higher version than this.</summary>
+    public const string VersionFloor = "version-floor";
+    /// <summary>The highest epoch beyond the site's own for which an approved client has signed: the site was restored elsewhere, or under a wrong clock.</summary>
+    public const string EpochSeen = "epoch-seen";
     /// <summary>Quarantined files that were dropped for want of room.</summary>
     public const string QuarantineDropped = "quarantine-dropped";
 

@@ -298,6 +298,7 @@ public sealed class LoopTests : IAsyncLifetime
         _f.Site.Restore();
         _f.Time.Advance(TimeSpan.FromSeconds(1));
         await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.Site.WriteReceiptsAsync(ClientFixture.Stop);
         await _f.StepAsync();
         await _f.SettleAsync();
         await _f.ApproveAsync();

@@ -180,6 +180,21 @@ internal sealed class FakeDevice : IDisposable
     private readonly ECDiffieHellman _sealing = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
     private readonly SiteContext _site;
 
+    /// <summary>The same device, whose site has another epoch or other keys now.</summary>
+    public FakeDevice For(SiteContext site)
+    {
+        var same = new FakeDevice(site, HostName, _signing.ExportPkcs8PrivateKey()) { Sequence = Sequence, Previous = Previous };
+        return same;
+    }
+
+    private FakeDevice(SiteContext site, string hostName, byte[] signingKey)
+    {
+        _site = site;
+        HostName = hostName;
+        _signing.ImportPkcs8PrivateKey(signingKey, out _);
+        Id = DeviceId.FromPublicKey(_signing.ExportSubjectPublicKeyInfo());
+    }
+
     public FakeDevice(SiteContext site, string hostName = "pc1")
     {
         _site = site;

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Capstan.Nal.Arbiter.Machine;
 
 /// <summary>What makes a write outlast a power cut. Linux only.</summary>
-internal static partial class Durable
+public static partial class Durable
 {
     /// <summary>Waits until the file's content is on the disk; not its times.</summary>
     /// <exception cref="IOException">The disk failed, or is full.</exception>

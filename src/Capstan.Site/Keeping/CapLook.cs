@@ -1,0 +1,59 @@
+using Capstan.Nal;
+using Capstan.Nal.Paths;
+using Capstan.Protocol;
+using Capstan.Protocol.Tuf;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Keeping;
+
+/// <summary>What a CAP shows of a site, as far as its keys verify it.</summary>
+/// <param name="Version">0 for nothing.</param>
+/// <param name="Epoch">0 for nothing.</param>
+/// <param name="RootVersion">Beyond the site's own, its keys were changed after the backup.</param>
+/// <param name="Failure">Why it could not be looked at; null when it could.</param>
+internal sealed record CapShown(string Path, long Version, long Epoch, int RootVersion, string? Failure);
+
+/// <summary>Looks at every CAP of a site that does not run, through the site's own accounts.</summary>
+internal sealed class CapLook(SiteContext site, CapAccess access)
+{
+    /// <summary>How long one CAP may take.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    /// <param name="state">The published state; null for a site that has never published.</param>
+    public async Task<IReadOnlyList<CapShown>> AllAsync(IEnumerable<CapState> caps, byte[]? state, CancellationToken cancellationToken)
+    {
+        var shown = new List<CapShown>();
+        if (state is null)
+            return shown;
+        var repository = TufRepository.Load(state);
+        foreach (var cap in caps)
+            shown.Add(await OneAsync(cap.Path, repository, cancellationToken));
+        return shown;
+    }
+
+    private async Task<CapShown> OneAsync(string cap, TufRepository repository, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(Limit, site.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var token = either.Token;
+        try
+        {
+            return await Task.Run(() => access.UseAsync(NalPath.Parse(cap), "Restore", async store =>
+            {
+                var source = new StoreSource(store);
+                var version = await repository.VerifiedVersionAsync(source, token);
+                var (epoch, root) = await CapTrust.EpochAsync(store, repository, site.Time, token);
+                return new CapShown(cap, version, epoch, root, null);
+            }, token), token).WaitAsync(token);
+        }
+        catch (NalException cause)
+        {
+            return new CapShown(cap, 0, 0, 0, cause.Message);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return new CapShown(cap, 0, 0, 0, $"no answer within {Limit.TotalSeconds:0} s");
+        }
+    }
+}
