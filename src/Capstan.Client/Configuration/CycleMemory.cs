@@ -49,7 +49,7 @@ internal sealed class CycleMemory
         LastInventory = _core.State.Moment(MomentName.Inventory) is null ? null : _lastInventory,
         NextApprovalPoll = _nextApprovalPoll,
         RetryAt = _retryAt,
-        AccountsInDoubt = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed),
+        AccountsUnconfirmed = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed),
         UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(),
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };

@@ -39,7 +39,7 @@ internal sealed record CycleFacts
     public TimeSpan? RetryAt { get; init; }
 
     /// <summary>The site has brought other connection accounts, and no heartbeat has said yet that they are here.</summary>
-    public bool AccountsInDoubt { get; init; }
+    public bool AccountsUnconfirmed { get; init; }
 
     /// <summary>Something in the spool must not wait for the next poll.</summary>
     public bool UploadWaits { get; init; }
@@ -86,7 +86,7 @@ internal static class CyclePlanner
         // Work that would be due before the next poll is not brought forward: it has a phase of its own.
         var verifies = complete <= now;
         // A confirmation goes with the next contact, and makes none: a rotation must not bring the whole fleet twice.
-        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.AccountsInDoubt, inventory <= now,
+        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.AccountsUnconfirmed, inventory <= now,
             ReadReceipts: facts.Unacknowledged || verifies, now);
     }
 
