@@ -149,7 +149,8 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
             new(2, "LOCAL:\\\\srv\\cap\\", "<img src=x onerror=alert(1)>.jwe", "bad_name", "The name is not that of an upload.", 0, Noon.AddDays(-3)),
         ];
         var load = new CapLoadRow("reached", "MSWNET:[\"SMS_SITE=ABC\"]\\\\fs1\\cap$\\: the server refused clients 9 times in 3 days. About 14 connections at one time were Capstan's in the last week; per-server:20 less a headroom of 5 leaves 15.",
-            20, 14, 9, 131, 2.4, 1_572, Noon.AddMinutes(-6));
+            20, 14, 9, 131, 2.4, 1_572, Noon.AddMinutes(-6))
+        { NextStep = "Raise the limit, or add another client access point." };
         var idle = new CapLoadRow("ok", null, null, 0, 0, 0, 2, 300, null);
         CapRow[] caps =
         [

@@ -31,12 +31,12 @@ internal static class ServerChecks
         if (cap.Load is not { } load || (cap.Licensing is null && !IsOnServer(cap)))
             return null;
         if (load.Limit is not { } limit)
-            return new DoctorLine("licensing", DoctorLine.StateNote, $"{cap.Path}: no limit is stated; clients used {load.PeakConnections} at one time, {load.Refused} were refused in 3 days",
+            return load is { Text: { } text, NextStep: { } step } ? DoctorLine.Warning("licensing", text, step) : new DoctorLine("licensing", DoctorLine.StateNote, $"{cap.Path}: no limit is stated; clients used {load.PeakConnections} at one time, {load.Refused} were refused in 3 days",
                 $"If its server has one: {command} cap add '{cap.Path}' --licensing per-server:N --headroom N.");
         var reading = $"{cap.Path}: {cap.Licensing}, {cap.Headroom} of {limit} kept for others; at one time {load.PeakConnections} used (estimated, 7 days), {load.Refused} refused in 3 days, {Display.Plural(load.Devices90Days, "device")} in 90 days";
         return load.Level == "ok"
             ? DoctorLine.Ok("licensing", reading)
-            : DoctorLine.Warning("licensing", load.Text is null ? reading : $"{reading}: {load.Text.TrimEnd('.')}", $"{command} cap sessions '{cap.Path}' shows who holds the rest; raise the limit, or add a CAP.");
+            : DoctorLine.Warning("licensing", load.Text is null ? reading : $"{reading}: {load.Text.TrimEnd('.')}", load.NextStep ?? $"{command} cap list shows how near each is.");
     }
 
     internal static IEnumerable<DoctorLine> Judge(string server, ServerGreeting greeting)

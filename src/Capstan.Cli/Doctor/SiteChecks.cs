@@ -20,7 +20,9 @@ internal static class SiteChecks
     {
         var overview = await api.OverviewAsync(cancellationToken);
         yield return DoctorLine.Ok("site", $"{overview.SiteCode} answers on {address.GetLeftPart(UriPartial.Authority)}: {overview.Clients} clients, {overview.Pending} waiting for approval");
-        foreach (var condition in overview.Conditions)
+        // One cause, one line: how near a CAP is to its limit stands below, with the reading.
+        var told = overview.Caps.Where(cap => ServerChecks.Licensing(cap, host.Command) is not null).Select(cap => cap.Load?.Text).ToHashSet(StringComparer.Ordinal);
+        foreach (var condition in overview.Conditions.Where(condition => !told.Contains(condition.Text)))
         {
             yield return new DoctorLine(condition.Code, StateOf(condition.Severity), condition.Text, condition.NextStep);
         }

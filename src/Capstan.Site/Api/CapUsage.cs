@@ -11,7 +11,11 @@ namespace Capstan.Site.Api;
 /// <param name="PollIntervalSeconds">How often a client looks, as published.</param>
 /// <param name="ReportedAt">When a client told of its use last; null for never.</param>
 public sealed record CapLoadRow(string Level, string? Text, int? Limit, int PeakConnections, int Refused, int Devices90Days, double MeanHoldSeconds,
-    int PollIntervalSeconds, DateTimeOffset? ReportedAt);
+    int PollIntervalSeconds, DateTimeOffset? ReportedAt)
+{
+    /// <summary>What to do, in one or two sentences; null when it is <c>ok</c>.</summary>
+    public string? NextStep { get; init; }
+}
 
 /// <summary>GET /api/v1/caps/usage[?path=&amp;days=7]: of one CAP of the list, or of all.</summary>
 /// <param name="Hours">From the first hour of which anything was reported, each with its beginning; an hour without a report is left out. Clients report once a day, so the last day fills up later.</param>

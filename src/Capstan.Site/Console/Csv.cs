@@ -4,7 +4,8 @@ using System.Globalization;
 namespace Capstan.Site.Console;
 
 /// <summary>Comma-separated values by RFC 4180: lines end in CR LF, a cell with a comma, quote or line break is quoted.</summary>
-/// <remarks>Text that a spreadsheet would run as a formula (<c>= + - @</c>, tab or CR first) gets a leading apostrophe: host names are hostile input.</remarks>
+/// <remarks>Text that a spreadsheet would run as a formula (<c>= + - @</c>, tab or CR first) gets a leading apostrophe, and what would move a terminal or hide text stands as
+/// <c>\u{1B}</c> (<see cref="VisibleText"/>): host names are hostile input, and people look at these lines, too.</remarks>
 public static class Csv
 {
     private static readonly SearchValues<char> NeedsQuotes = SearchValues.Create(",\"\r\n");
@@ -20,10 +21,10 @@ public static class Csv
     private static string Text(object? cell) => cell switch
     {
         null => "",
-        string text => Defused(text),
+        string text => Defused(VisibleText.Lines(text)),
         DateTimeOffset time => Display.Iso(time),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-        _ => Defused(cell.ToString() ?? ""),
+        _ => Defused(VisibleText.Lines(cell.ToString())),
     };
 
     private static string Defused(string text) => text is ['=' or '+' or '-' or '@' or '\t' or '\r', ..] ? "'" + text : text;

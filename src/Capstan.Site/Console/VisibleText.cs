@@ -11,7 +11,12 @@ public static class VisibleText
     /// text (bidirectional overrides, zero-width), line separators and lone surrogates stand as <c>\u{1B}</c>.
     /// </summary>
     /// <param name="text">Null gives the empty text.</param>
-    public static string Of(string? text)
+    public static string Of(string? text) => Of(text, keepsLines: false);
+
+    /// <summary>As <see cref="Of(string?)"/>, but tabs and line ends stay: for what is data and may all the same be looked at.</summary>
+    public static string Lines(string? text) => Of(text, keepsLines: true);
+
+    private static string Of(string? text, bool keepsLines)
     {
         if (string.IsNullOrEmpty(text))
             return "";
@@ -20,7 +25,7 @@ public static class VisibleText
         {
             var valid = Rune.TryGetRuneAt(text, index, out var rune);
             var length = valid ? rune.Utf16SequenceLength : 1;
-            if (valid && IsVisible(rune))
+            if (valid && (IsVisible(rune) || (keepsLines && text[index] is ('\t' or '\r' or '\n'))))
                 changed?.Append(text, index, length);
             else
                 (changed ??= new StringBuilder(text, 0, index, text.Length + 16)).Append(CultureInfo.InvariantCulture, $"\\u{{{(valid ? rune.Value : text[index]):X2}}}");

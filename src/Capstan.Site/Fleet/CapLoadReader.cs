@@ -47,7 +47,8 @@ internal sealed class CapLoadReader(CapStore caps, CapUseStore use, DeviceStore 
         pace ??= FleetPace.Next(published: null, facts.Clients, cap.Licensing, FleetPace.UnmeasuredHold);
         var judgement = CapLoad.Judge(facts with { MeanHold = pace.MeanHold });
         return new CapReading(cap, judgement, new CapLoadRow(judgement.Level, judgement.Text, cap.Licensing is null ? null : LicensingMode.Limit(cap.Licensing), judgement.Peak,
-            judgement.Refused, facts.Devices, pace.MeanHold.TotalSeconds, (int)pace.PollInterval.TotalSeconds, reportedAt), facts.Hours);
+            judgement.Refused, facts.Devices, pace.MeanHold.TotalSeconds, (int)pace.PollInterval.TotalSeconds, reportedAt)
+        { NextStep = judgement.NextStep }, facts.Hours);
     }
 
     /// <summary>A server counts the connections of all its CAPs.</summary>

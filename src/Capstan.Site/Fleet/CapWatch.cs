@@ -31,7 +31,7 @@ internal sealed class CapWatch(SiteContext site, CapLoadReader loads)
         Severity = reading.Judgement.Text is null ? "information" : "warning",
         Code = Code(reading.Judgement.Level),
         Component = Component,
-        Text = reading.Judgement is { Text: { } text, NextStep: { } step } ? $"{text} {step}" : $"{reading.Cap.Path}: well within its limit again.",
+        Text = reading.Judgement is { Text: { } text, NextStep: { } step } ? $"{text} {step}" : reading.Cap.Licensing is null ? $"{reading.Cap.Path}: no client was refused for 3 days." : $"{reading.Cap.Path}: well within its limit again.",
         ReportedAt = Times.Of(now),
     };
 

@@ -79,7 +79,9 @@ internal sealed class AccountAdministration(SiteContext site, SiteAccounts accou
     public async Task<CapAccountRemoved> RemoveAsync(NalPath path, string name, string? role, CancellationToken cancellationToken)
     {
         var cap = path.ToString();
-        var readable = (await accounts.ListAsync(cancellationToken)).Where(account => account.Account is not null).Select(account => account.Row).ToHashSet();
+        var all = await accounts.ListAsync(cancellationToken);
+        var readable = all.Where(account => account.Account is not null).Select(account => account.Row).ToHashSet();
+        var leftOut = AccountHandout.Of(all).LeftOut;
         var removed = await site.Database.WriteAsync(async transaction =>
         {
             var rows = await AccountStore.ListAsync(transaction);
@@ -91,7 +93,10 @@ internal sealed class AccountAdministration(SiteContext site, SiteAccounts accou
             await ChangedAsync(transaction, site.Time.GetUtcNow());
             await WriteDownAsync(transaction, "account_removed", $"Account {row.Name} of {Whose(row.Role)} was removed from {cap}.");
             var removal = new AccountRemoval(row, remaining, [.. rows.Where(other => other != row && IsNamed(other, row.Name) && SameServer(other.Cap, path))],
-                IsUsedByClients: row.Role == AccountRole.Clients || !rows.Any(other => IsOf(other, cap, AccountRole.Clients)));
+                IsUsedByClients: row.Role == AccountRole.Clients || !rows.Any(other => IsOf(other, cap, AccountRole.Clients)))
+            {
+                Given = [.. remaining.Where(other => readable.Contains(other) && !leftOut.Contains(other))],
+            };
             return removal.Tell(removal.IsUsedByClients ? await DeviceStore.UnconfirmedAsync(transaction, removal.KnownRevision, removal.KnownSince, AccountRemoval.MostNames) : null);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Now);

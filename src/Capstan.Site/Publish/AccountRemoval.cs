@@ -14,11 +14,14 @@ internal sealed record AccountRemoval(AccountRow Row, IReadOnlyList<AccountRow> 
     /// <summary>How many clients are named that may know the removed account alone.</summary>
     public const int MostNames = 5;
 
+    /// <summary>Those of <see cref="Remaining"/> that clients have been given: the others cannot be opened, or were left out.</summary>
+    public required IReadOnlyList<AccountRow> Given { get; init; }
+
     /// <summary>Whoever has confirmed this revision, or a later one, knows an account that remains.</summary>
-    public long KnownRevision => Remaining.Min(row => row.Revision);
+    public long KnownRevision => Given.Count == 0 ? long.MaxValue : Given.Min(row => row.Revision);
 
     /// <summary>Nobody who was silent since then can know one.</summary>
-    public DateTimeOffset KnownSince => Times.At(Remaining.Min(row => row.AddedAt));
+    public DateTimeOffset KnownSince => Given.Count == 0 ? DateTimeOffset.MaxValue : Times.At(Given.Min(row => row.AddedAt));
 
     /// <param name="clients">Null when no client used the account.</param>
     public CapAccountRemoved Tell(UnconfirmedDevices? clients)
@@ -41,13 +44,13 @@ internal sealed record AccountRemoval(AccountRow Row, IReadOnlyList<AccountRow> 
 
     private string Of(UnconfirmedDevices clients, string names)
     {
-        var since = KnownSince.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+        var came = Given.Count == 0 ? "which no client has been given yet" : string.Create(CultureInfo.InvariantCulture, $"which came {KnownSince:yyyy-MM-dd HH:mm} UTC");
         if (clients.All == 0)
             return "There are no clients yet.";
         if (clients.Unconfirmed == 0)
             return $"All {clients.All} clients have confirmed that they have another account than {Row.Name}.";
         var who = string.Join(", ", clients.Named.Select(device => $"{device.HostName} ({(DeviceId.TryParse(device.DeviceId, out var id) ? id.Fingerprint : device.DeviceId)})"));
-        return $"{clients.Unconfirmed} of {clients.All} clients have not confirmed {names}, which came {since}, so they may know {Row.Name} alone: {who}{(clients.Unconfirmed > clients.Named.Count ? ", …" : "")}. "
+        return $"{clients.Unconfirmed} of {clients.All} clients have not confirmed {names}, {came}, so they may know {Row.Name} alone: {who}{(clients.Unconfirmed > clients.Named.Count ? ", …" : "")}. "
             + $"They come back by {Row.Name} and then get {names}; once the server refuses {Row.Name}, each of them needs `capstan-client install --token-file FILE` with a new token.";
     }
 }

@@ -50,13 +50,18 @@ public sealed class DoctorServerTests
     [InlineData("per-server:20", 20, "ok", "ok")]
     [InlineData("per-server:20", 20, "near", "warning")]
     [InlineData("per-server:20", 20, "reached", "warning")]
+    [InlineData("per-seat:20", 20, "near", "warning")]
     [InlineData(null, null, "ok", "note")]
+    [InlineData(null, null, "near", "warning")]
     public void Licensing_is_told_with_limit_and_reading(string? licensing, int? limit, string level, string state)
     {
-        var cap = new CapRow("smb://fs1/cap/", licensing, 4, "ok", null, 1, null, 0, null, null) { Load = new CapLoadRow(level, level == "ok" ? null : "It comes near.", limit, 17, 3, 90, 2, 300, null) };
+        var cap = new CapRow("smb://fs1/cap/", licensing, 4, "ok", null, 1, null, 0, null, null) { Load = new CapLoadRow(level, level == "ok" ? null : "It comes near: 17.", limit, 17, 3, 90, 2, 300, null) { NextStep = level == "ok" ? null : "Buy licences." } };
         var line = ServerChecks.Licensing(cap, "capstan")!;
         Assert.Equal(state, line.State);
         Assert.Contains("17", line.Detail, StringComparison.Ordinal);
+        // What to do depends on what the server counts, and the site has said it.
+        if (state == "warning")
+            Assert.Equal("Buy licences.", line.NextStep);
         Assert.Null(ServerChecks.Licensing(cap with { Path = "LOCAL:\\\\srv\\cap\\", Licensing = null }, "capstan"));
     }
 

@@ -80,6 +80,30 @@ public sealed class DoctorTests
     }
 
     [Fact]
+    public async Task A_CAP_near_its_limit_is_one_line_with_the_reading_and_what_to_do()
+    {
+        const string Near = @"LOCAL:\\mnt\nas\: 46 devices in 90 days, and per-seat:50 allows 50.", Step = "Buy licences before more devices are enrolled.";
+        var cap = CannedRecords.Empty.Added.Cap with
+        {
+            Path = @"LOCAL:\\mnt\nas\",
+            Licensing = "per-seat:50",
+            Load = new Capstan.Site.Api.CapLoadRow("near", Near, 50, 3, 0, 46, 2, 300, null) { NextStep = Step },
+        };
+        var records = CannedRecords.Empty with
+        {
+            Overview = CannedRecords.Empty.Overview with { Caps = [cap], Conditions = [new Capstan.Site.Api.HealthCondition("cap_limit_near", "warning", Near, Step)] },
+            Check = new Capstan.Site.Api.CapCheck("", true, [new("open", "ok", "reached")]),
+        };
+        await using var site = await CannedSite.StartAsync(records, new ManualTime(Now), CancellationToken.None);
+        using var run = new CliRun();
+        run.MakeSite("srv", site.Address);
+        await run.RunAsync("doctor", "--data", "srv", "-o", "json");
+        using var lines = System.Text.Json.JsonDocument.Parse(run.Out);
+        var line = Assert.Single(lines.RootElement.EnumerateArray(), line => line.GetProperty("detail").GetString()!.Contains("46 devices", StringComparison.Ordinal));
+        Assert.Equal(("licensing", "warning", Step), (line.GetProperty("name").GetString(), line.GetProperty("state").GetString(), line.GetProperty("nextStep").GetString()));
+    }
+
+    [Fact]
     public async Task What_the_site_knows_to_be_wrong_is_shown_with_its_next_step()
     {
         await using var site = await CannedSite.StartAsync(CannedRecords.Busy, new ManualTime(Now), CancellationToken.None);

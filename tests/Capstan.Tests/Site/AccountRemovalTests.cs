@@ -61,6 +61,17 @@ public sealed class AccountRemovalTests : ShareSiteTests
     }
 
     [Fact]
+    public void An_account_that_clients_were_never_given_reassures_nobody()
+    {
+        AccountRow old = new("c", AccountRole.Clients, "old", "", 1_000, 5), leftOut = old with { Name = "left-out", Revision = 3 }, given = old with { Name = "given", AddedAt = 2_000, Revision = 9 };
+        var removal = new AccountRemoval(old, [leftOut, given], [], IsUsedByClients: true) { Given = [given] };
+        Assert.Equal((9, DateTimeOffset.UnixEpoch.AddSeconds(2)), (removal.KnownRevision, removal.KnownSince));
+        removal = removal with { Given = [] };
+        Assert.Equal(long.MaxValue, removal.KnownRevision);
+        Assert.Contains(removal.Tell(new UnconfirmedDevices(1, 1, [("pc1", "x")])).Notes, note => note.Contains("which no client has been given yet", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task The_last_account_of_either_stays_until_there_is_another()
     {
         await AddAsync(Own, Clients);

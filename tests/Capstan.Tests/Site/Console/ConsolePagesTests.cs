@@ -72,6 +72,7 @@ public sealed class ConsolePagesTests
         await using var site = await StartAsync(CannedRecords.Busy);
         var (_, text) = await GetAsync(site, "/caps");
         Assert.Contains("about 14 connections at one time", text, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("Raise the limit, or add another client access point.", text, StringComparison.Ordinal);
         Assert.Equal(CannedRecords.Busy.Usage[1].Hours.Count, Regex.Count(text, "<tr data-at=\"[0-9]+\">", RegexOptions.None, TimeSpan.FromSeconds(5)));
         // Nothing but the script shows the chart, and nothing but the script closes the table.
         Assert.Contains("<details open>", text, StringComparison.Ordinal);

@@ -68,6 +68,7 @@ public sealed class DisplayTests
     [InlineData("=1+1", "'=1+1")]
     [InlineData("-x", "'-x")]
     [InlineData("@x", "'@x")]
+    [InlineData("\u001b[31mred\u202e\tend", "\\u{1B}[31mred\\u{202E}\tend")]
     public void Cells_are_quoted_and_defused(string cell, string written) => Assert.Equal($"{written},\r\n", Csv.Line([cell, null]));
 
     [Fact]
