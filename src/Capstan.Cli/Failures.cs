@@ -16,7 +16,7 @@ internal static class Failures
         CliException known => (known.ExitCode, known.Message),
         ApiException refusal => (OfHttp(refusal), refusal.Message),
         NalException refusal => (OfNal(refusal.Error), refusal.Message),
-        SiteException { Code: "bad_site_code" } => (ExitCode.Usage, failure.Message),
+        SiteException { Code: "bad_site_code" or "bad_role" } => (ExitCode.Usage, failure.Message),
         SiteException { StorageError: { } error } => (OfNal(error), failure.Message),
         SiteException or ClientException or ProtocolException => (ExitCode.Failed, failure.Message),
         HttpRequestException => (ExitCode.Failed, $"the site did not answer: {failure.Message} Look into its log; \"capstan doctor\" names the cause."),

@@ -1,18 +1,32 @@
+using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using Capstan.Protocol.Jose;
 using Capstan.Protocol.Tuf;
 
 namespace Capstan.Site;
 
+/// <summary>A sealing key that was replaced; what was sealed to it is still opened.</summary>
+/// <param name="Until">By the wall clock.</param>
+internal sealed record FormerSealing(ECDiffieHellman Key, Jwk Public, DateTimeOffset Until);
+
 /// <summary>The site's private keys, one PEM file for each role. Only what signs a root needs the root key; its file may be taken away.</summary>
 internal sealed class SiteKeys : IDisposable
 {
-    private const string Root = "root";
-    private static readonly string[] OnlineRoles = ["targets", "snapshot", "timestamp", "site", "packages", "client", "policy"];
+    public const string Root = "root";
+    public const string SealingRole = "sealing";
+    public const string ReceiptsRole = "receipts";
+    /// <summary>Where the keys of a rotation wait until the store names them.</summary>
+    public const string NextFolder = "next";
+    private const string Extension = ".key.pem";
+    private const string FormerPrefix = "sealing-former-";
+
+    /// <summary>Roles of the metadata whose keys are needed to publish.</summary>
+    public static readonly IReadOnlyList<string> OnlineRoles = ["targets", "snapshot", "timestamp", "site", "packages", "client", "policy"];
 
     private readonly Dictionary<string, ECDsa> _roles;
 
-    private SiteKeys(Dictionary<string, ECDsa> roles, ECDsa receipts, ECDiffieHellman sealing, bool rootPresent)
+    private SiteKeys(Dictionary<string, ECDsa> roles, ECDsa receipts, ECDiffieHellman sealing, IReadOnlyList<FormerSealing> former, bool rootPresent)
     {
         _roles = roles;
         Tuf = new TufKeys(roles);
@@ -20,6 +34,7 @@ internal sealed class SiteKeys : IDisposable
         Sealing = sealing;
         SealingKey = Jwk.From(sealing);
         ReceiptsKey = Jwk.From(receipts);
+        Former = former;
         RootPresent = rootPresent;
     }
 
@@ -28,25 +43,54 @@ internal sealed class SiteKeys : IDisposable
     public ECDiffieHellman Sealing { get; }
     public Jwk SealingKey { get; }
     public Jwk ReceiptsKey { get; }
+    /// <summary>The newest first.</summary>
+    public IReadOnlyList<FormerSealing> Former { get; }
     public bool RootPresent { get; }
 
     /// <summary>Makes every key that is not there yet or cannot be read, so that an interrupted initialization can be finished. Only for a site that is not complete yet.</summary>
     public static void Create(SiteDirectory directory)
     {
-        foreach (var role in (IEnumerable<string>)[Root, .. OnlineRoles, "receipts"])
-            Make(directory, role, ECDsa.Create, ECDsa.Create);
-        Make(directory, "sealing", ECDiffieHellman.Create, ECDiffieHellman.Create);
+        foreach (var role in (IEnumerable<string>)[Root, .. OnlineRoles, ReceiptsRole])
+            Make(PathOf(directory, role), ECDsa.Create, ECDsa.Create);
+        Make(PathOf(directory, SealingRole), ECDiffieHellman.Create, ECDiffieHellman.Create);
     }
 
-    /// <exception cref="SiteException">A key other than root's is missing or unreadable.</exception>
-    public static SiteKeys Load(SiteDirectory directory)
+    /// <summary>Makes a key of a role in a folder of its own, in place of one that is there.</summary>
+    public static void CreateNext(SiteDirectory directory, string role)
     {
-        var roles = OnlineRoles.ToDictionary(role => role, role => Read(directory, role, ECDsa.Create), StringComparer.Ordinal);
-        var rootPresent = System.IO.File.Exists(File(directory, Root));
-        if (rootPresent)
-            roles[Root] = Read(directory, Root, ECDsa.Create);
-        return new SiteKeys(roles, Read(directory, "receipts", ECDsa.Create), Read(directory, "sealing", ECDiffieHellman.Create), rootPresent);
+        using ECAlgorithm key = role == SealingRole ? ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        SiteDirectory.WriteOwned(NextPathOf(directory, role), Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
     }
+
+    /// <param name="next">Takes the keys of a rotation before those that are in place.</param>
+    /// <exception cref="SiteException">A key other than root's is missing or unreadable.</exception>
+    public static SiteKeys Load(SiteDirectory directory, bool next = false)
+    {
+        var roles = OnlineRoles.ToDictionary(role => role, role => Read(Place(role), ECDsa.Create), StringComparer.Ordinal);
+        var rootPresent = File.Exists(Place(Root));
+        if (rootPresent)
+            roles[Root] = Read(Place(Root), ECDsa.Create);
+        return new SiteKeys(roles, Read(Place(ReceiptsRole), ECDsa.Create), Read(Place(SealingRole), ECDiffieHellman.Create), ReadFormer(directory), rootPresent);
+
+        string Place(string role) => next && File.Exists(NextPathOf(directory, role)) ? NextPathOf(directory, role) : PathOf(directory, role);
+    }
+
+    /// <summary>Any signing key, for example a root key that somebody brings.</summary>
+    /// <exception cref="SiteException">It cannot be read.</exception>
+    public static ECDsa ReadSigning(string path) => Read(path, ECDsa.Create);
+
+    /// <summary>The private key for what is sealed to a key id: the present one, or a former one whose time has not passed. Null for none.</summary>
+    public ECDiffieHellman? SealingFor(string keyId, DateTimeOffset now) => keyId == SealingKey.Thumbprint()
+        ? Sealing
+        : Former.FirstOrDefault(former => former.Until > now && former.Public.Thumbprint() == keyId)?.Key;
+
+    public static string PathOf(SiteDirectory directory, string role) => Path.Combine(directory.Keys, role + Extension);
+
+    public static string NextPathOf(SiteDirectory directory, string role) => Path.Combine(directory.Keys, NextFolder, role + Extension);
+
+    /// <summary>Where a sealing key lies that was replaced.</summary>
+    public static string FormerPathOf(SiteDirectory directory, DateTimeOffset until) =>
+        Path.Combine(directory.Keys, string.Create(CultureInfo.InvariantCulture, $"{FormerPrefix}{until.ToUnixTimeSeconds()}{Extension}"));
 
     public void Dispose()
     {
@@ -54,25 +98,39 @@ internal sealed class SiteKeys : IDisposable
             key.Dispose();
         Receipts.Dispose();
         Sealing.Dispose();
+        foreach (var former in Former)
+            former.Key.Dispose();
     }
 
-    private static string File(SiteDirectory directory, string role) => Path.Combine(directory.Keys, $"{role}.key.pem");
-
-    private static void Make<T>(SiteDirectory directory, string role, Func<T> empty, Func<ECCurve, T> generate) where T : ECAlgorithm
+    private static List<FormerSealing> ReadFormer(SiteDirectory directory)
     {
-        var path = File(directory, role);
-        if (System.IO.File.Exists(path) && IsReadable())
+        var former = new List<FormerSealing>();
+        if (!Directory.Exists(directory.Keys))
+            return former;
+        foreach (var path in Directory.EnumerateFiles(directory.Keys, FormerPrefix + "*" + Extension))
+        {
+            if (!long.TryParse(Path.GetFileName(path)[FormerPrefix.Length..^Extension.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var until))
+                continue;
+            var key = Read(path, ECDiffieHellman.Create);
+            former.Add(new FormerSealing(key, Jwk.From(key), DateTimeOffset.FromUnixTimeSeconds(Math.Min(until, DateTimeOffset.MaxValue.ToUnixTimeSeconds()))));
+        }
+        return [.. former.OrderByDescending(key => key.Until)];
+    }
+
+    private static void Make<T>(string path, Func<T> empty, Func<ECCurve, T> generate) where T : ECAlgorithm
+    {
+        if (File.Exists(path) && IsReadable())
             return;
         using var key = generate(ECCurve.NamedCurves.nistP256);
         // Whole under its name, or not there.
-        SiteDirectory.WriteOwned(path + ".tmp", System.Text.Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
-        System.IO.File.Move(path + ".tmp", path, overwrite: true);
+        SiteDirectory.WriteOwned(path + ".tmp", Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
+        File.Move(path + ".tmp", path, overwrite: true);
 
         bool IsReadable()
         {
             try
             {
-                Read(directory, role, empty).Dispose();
+                Read(path, empty).Dispose();
                 return true;
             }
             catch (SiteException)
@@ -82,13 +140,12 @@ internal sealed class SiteKeys : IDisposable
         }
     }
 
-    private static T Read<T>(SiteDirectory directory, string role, Func<T> create) where T : ECAlgorithm
+    private static T Read<T>(string path, Func<T> create) where T : ECAlgorithm
     {
-        var path = File(directory, role);
         var key = create();
         try
         {
-            key.ImportFromPem(System.IO.File.ReadAllText(path));
+            key.ImportFromPem(File.ReadAllText(path));
             return key;
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or ArgumentException or CryptographicException)

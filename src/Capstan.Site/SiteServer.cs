@@ -5,6 +5,7 @@ using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Site.Api;
+using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
@@ -71,8 +72,17 @@ public sealed class SiteServer : IAsyncDisposable
         {
             // A killed process left its address; whoever listens there now must not be taken for this site.
             File.Delete(home.Listening);
-            keys = SiteKeys.Load(home);
             var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
+            try
+            {
+                await KeyRotation.FinishAsync(home, database, time, cancellationToken);
+                keys = SiteKeys.Load(home);
+            }
+            catch
+            {
+                await database.DisposeAsync();
+                throw;
+            }
             return new SiteServer(options, new SiteContext(identity, home, keys, database, time, random), taken,
                 new ConnectionArbiter(providers, new ArbiterOptions { Machine = options.Machine }, time, random, loggers), home.ReadApiToken(), loggers);
         }

@@ -53,6 +53,34 @@ internal static class KeepingVerbs
             });
     }
 
+    public static Verb RotateKeys(CliHost host)
+    {
+        var data = Data();
+        var roles = new Option<string[]>("--role")
+        {
+            Description = "Only the key of this role, may be given several times: targets, snapshot, timestamp, site, packages, client, policy, receipts, sealing (default: all of them)",
+            HelpName = "ROLE",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var root = new Option<bool>("--root") { Description = "Also the root key; alone, when no --role is given" };
+        var rootKey = new Option<string?>("--root-key") { Description = "The present root key, when it is not in keys/", HelpName = "FILE" };
+        return new Verb("rotate-keys", "Replace the site's keys; it must not run, and clients follow by themselves", "capstan site rotate-keys --data /var/lib/capstan --root-key /mnt/stick/root.key.pem",
+            "capstan site rotate-keys --role sealing --data /var/lib/capstan", "capstan site rotate-keys --root --root-key /mnt/stick/root.key.pem --data /var/lib/capstan")
+            .With(data, roles, root, rootKey)
+            .Does(host, async (parse, cancellationToken) =>
+            {
+                var file = parse.GetValue(rootKey) is { } given ? host.FullPath(given) : null;
+                var report = await KeyRotation.RotateAsync(host.FullPath(parse.GetRequiredValue(data)), parse.GetValue(roles) ?? [], parse.GetValue(root), file, host.Time, cancellationToken);
+                await host.Out.WriteLineAsync($"Site {report.SiteCode} has new keys of {string.Join(", ", report.Roles)}; root version {report.RootVersion}.");
+                if (report.SealedUntil is { } until)
+                    await host.Error.WriteLineAsync($"Uploads that are sealed to the former key are opened until {until:u}.");
+                if (report.NewRootKey is { } path)
+                    await host.Error.WriteLineAsync($"The new root key lies in {path}: copy it to two sticks and take it away. The former one signs nothing any more.");
+                await host.Error.WriteLineAsync("Start the site, then take a backup: clients refuse what the keys of older ones sign.");
+                return ExitCode.Done;
+            });
+    }
+
     private static async Task<int> TellAsync(CliHost host, string done, RestoreReport report)
     {
         await host.Out.WriteLineAsync($"{done} site {report.SiteCode} in {report.Directory}: epoch {report.Epoch}, {report.Clients} clients.");

@@ -4,11 +4,11 @@ using Microsoft.Extensions.Logging;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan site init|run|new-epoch</c></summary>
+/// <summary><c>capstan site init|run|new-epoch|rotate-keys</c></summary>
 internal static class SiteVerbs
 {
     public static Command Create(CliHost host) => new Verb("site", "Make a site and serve it", "capstan site init ABC --data /var/lib/capstan")
-        .With(Init(host), Run(host), KeepingVerbs.NewEpoch(host));
+        .With(Init(host), Run(host), KeepingVerbs.NewEpoch(host), KeepingVerbs.RotateKeys(host));
 
     private static Verb Init(CliHost host)
     {

@@ -109,7 +109,8 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
         var isNew = core.State.GetNumber(StateKey.Sequence) == 0;
         var site = core.Site;
         // What the restored site has of this chain decides what is sent again, and under which numbers.
-        var isBehind = site is not null && core.Lifecycle != ClientLifecycle.Retired && core.Spool.IsBehind(site.Epoch);
+        var isBehind = site is not null && core.Lifecycle != ClientLifecycle.Retired
+            && (core.Spool.IsBehind(site.Epoch) || core.Spool.Records().Any(record => record.Attempts > 0 && site.SealingKeyFor(record.Recipient) is null));
         if (site is null || !plan.ReadReceipts && !isNew && !isBehind)
             return true;
         var receipts = new ReceiptReader(core, store, cap);
@@ -119,7 +120,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
         if (receipts.IsRead || !isBehind && (!isNew || core.Lifecycle != ClientLifecycle.Approved))
             return true;
         HoldBack(isBehind
-            ? $"site {core.SiteCode} was restored from a backup (epoch {site.Epoch}), and this CAP does not show yet how far it has this client's records; they are sent as soon as it does"
+            ? $"site {core.SiteCode} {(core.Spool.IsBehind(site.Epoch) ? $"was restored from a backup (epoch {site.Epoch})" : "has replaced its keys")}, and this CAP does not show yet how far it has this client's records; they are sent as soon as it does"
             : "this client has lost its state and waits for the site's receipts, to go on with the records that the site has");
         return false;
     }

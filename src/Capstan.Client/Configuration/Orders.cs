@@ -126,9 +126,18 @@ internal sealed class Orders(ClientCore core)
             core.State.Adopt(DocumentName.Secrets, secrets, (StateKey.AccountsRevision, revision?.ToString(CultureInfo.InvariantCulture)));
             AccountFile.Remove(core.Directory);
         }
+        var resync = policy.Resync is { } order && order > core.State.GetNumber(StateKey.ResyncOrder) ? policy.Resync : null;
+        if (resync is not null)
+            // Before the policy, as above.
+            core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
             (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
+        if (resync is { } followed)
+        {
+            core.State.Set((StateKey.ResyncOrder, followed.ToString(CultureInfo.InvariantCulture)));
+            ClientLog.ResyncWanted(core.Log, "everything");
+        }
         if (returns)
         {
             core.State.ForgetReported();

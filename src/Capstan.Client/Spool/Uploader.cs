@@ -27,7 +27,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
         var approved = core.Lifecycle == ClientLifecycle.Approved;
         foreach (var record in core.Spool.Records().Where(record => (approved || record.IsRequest) && IsDue(record)).ToList())
         {
-            await WriteAsync(record, site.SealingKey, cancellationToken);
+            await WriteAsync(record, site.SealingKeyFor(record.Recipient)!, cancellationToken);
             written++;
         }
         return written;
@@ -122,14 +122,12 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
         core.Spool.Store(record, items);
     }
 
-    /// <summary>Signs what the site has not acknowledged again when it has a new sealing key or epoch, with sequence and items as they were.</summary>
-    /// <remarks>A site that has a record already, under its old key, sees two records of one sequence: a fork, which it shows. That needs a receipt
-    /// lost at the moment of the change; sites therefore keep old sealing keys until their receipts are out.</remarks>
+    /// <summary>Signs what the site has not acknowledged again when the key that it is for opens nothing any more, or the epoch is another, with sequence and items as they were.</summary>
+    /// <remarks>Receipts were read before: a site that had such a record would see two of one sequence, a fork.</remarks>
     private void SignForNewRecipient(SiteDescription site)
     {
-        var recipient = site.SealingKey.Thumbprint();
         var waiting = core.Spool.Records();
-        var first = waiting.ToList().FindIndex(record => record.Epoch != site.Epoch || record.Recipient != recipient);
+        var first = waiting.ToList().FindIndex(record => record.Epoch != site.Epoch || site.SealingKeyFor(record.Recipient) is null);
         if (first < 0)
             return;
         var renewed = _signer.SignAgain(waiting.Skip(first), site, after: null);

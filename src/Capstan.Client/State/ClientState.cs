@@ -34,6 +34,8 @@ internal static class StateKey
     public const string ReceiptsEpoch = "receipts-epoch";
     public const string ReceiptsRevision = "receipts-revision";
     public const string ResyncRevision = "resync-revision";
+    /// <summary>Number of the last order to send everything in full that was followed.</summary>
+    public const string ResyncOrder = "resync-order";
     public const string LastContact = "last-contact";
     public const string NextContact = "next-contact";
     public const string Waiting = "waiting";

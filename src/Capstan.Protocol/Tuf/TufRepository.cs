@@ -53,6 +53,9 @@ public sealed partial class TufRepository
     /// <summary>The root key must sign again before this (<see cref="RotateRoot"/>); no publish can renew it.</summary>
     public DateTimeOffset RootExpires => CurrentRoot.Expires;
 
+    /// <summary>True when the current root names this key as one of its own: it can sign the next one.</summary>
+    public bool IsRootKey(ECDsa key) => CurrentRoot.Roles[TufRole.Root].Keys.Any(known => string.Equals(known.Id, TufKey.IdOf(key), StringComparison.Ordinal));
+
     private RootMetadata CurrentRoot { get; set; }
 
     private IEnumerable<string> Bins => Enumerable.Range(0, 1 << _binBits).Select(bin => SuccinctRoles.Name((uint)bin, _binBits, BinPrefix));

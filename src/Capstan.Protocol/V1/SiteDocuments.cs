@@ -14,6 +14,8 @@ public sealed record SiteDescription
     public required Jwk SealingKey { get; init; }
     /// <summary>Receipts are signed by this key.</summary>
     public required Jwk ReceiptsKey { get; init; }
+    /// <summary>Sealing keys that were replaced and still open what was signed for them; at most 16. Null for none.</summary>
+    public IReadOnlyList<Jwk>? FormerSealingKeys { get; init; }
     /// <summary>How often a client does a whole verification cycle. Default 23 h.</summary>
     public int CycleSeconds { get; init; } = 82_800;
     /// <summary>How often a client sends a heartbeat. Default 7 days.</summary>
@@ -21,7 +23,13 @@ public sealed record SiteDescription
     /// <summary>How often inventory is collected; it is uploaded only when it changed. Default 1 day.</summary>
     public int InventorySeconds { get; init; } = 86_400;
 
+    /// <summary>Most of <see cref="FormerSealingKeys"/>.</summary>
+    public const int MaxFormerKeys = 16;
+
     private const int MaxSeconds = 366 * 86_400;
+
+    /// <summary>The key with this id, the present one or a former one; null when uploads are not sealed to it any more.</summary>
+    public Jwk? SealingKeyFor(string keyId) => SealingKey.Thumbprint() == keyId ? SealingKey : FormerSealingKeys?.FirstOrDefault(key => key.Thumbprint() == keyId);
 
     internal void Check(Problems problems)
     {
@@ -30,6 +38,8 @@ public sealed record SiteDescription
         problems.Range("epoch", Epoch, 1, long.MaxValue);
         problems.Key("sealingKey", SealingKey);
         problems.Key("receiptsKey", ReceiptsKey);
+        if (FormerSealingKeys is not null)
+            problems.Each("formerSealingKeys", FormerSealingKeys, static (problems, key) => problems.Key("", key), MaxFormerKeys);
         problems.Range("cycleSeconds", CycleSeconds, 1, MaxSeconds);
         problems.Range("heartbeatSeconds", HeartbeatSeconds, 1, MaxSeconds);
         problems.Range("inventorySeconds", InventorySeconds, 1, MaxSeconds);
@@ -96,6 +106,8 @@ public sealed record Policy
 
     /// <summary>Most machines that one policy names.</summary>
     public const int MaxNewIdentities = 16;
+    /// <summary>Number of the last order to send everything in full: one above all that the device has followed is to be followed. Null for none ever.</summary>
+    public long? Resync { get; init; }
     /// <summary>JWE to the device's sealing key holding <see cref="PolicySecrets"/>; null when there are none.</summary>
     public string? Secrets { get; init; }
 
@@ -110,6 +122,7 @@ public sealed record Policy
         problems.Each("advertisements", Advertisements, static (problems, id) => problems.Word("", id));
         if (NewIdentity is not null)
             problems.Each("newIdentity", NewIdentity, static (problems, speaker) => problems.Line("", speaker, 128), MaxNewIdentities);
+        problems.Range("resync", Resync ?? 1, 1, long.MaxValue);
         problems.Text("secrets", Secrets, 128 << 10);
     }
 }

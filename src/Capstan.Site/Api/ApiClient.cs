@@ -41,6 +41,9 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientSummary> ApproveAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/approve", null, ApiJson.Default.ClientSummary, cancellationToken);
 
+    public Task<ClientSummary> ResyncAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/resync", null, ApiJson.Default.ClientSummary, cancellationToken);
+
     public Task<ClientSummary> RetireAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/retire", null, ApiJson.Default.ClientSummary, cancellationToken);
 

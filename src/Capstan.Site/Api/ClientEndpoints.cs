@@ -18,6 +18,7 @@ internal static class ClientEndpoints
         api.MapGet("/clients", ListAsync).Produces<Page<ClientSummary>>();
         api.MapGet("/clients/{id}", DetailAsync).Produces<ClientDetail>().Produces<Problem>(404);
         api.MapPost("/clients/{id}/approve", ApproveAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
+        api.MapPost("/clients/{id}/resync", ResyncAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
         api.MapPost("/clients/{id}/retire", RetireAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
     }
 
@@ -54,6 +55,14 @@ internal static class ClientEndpoints
         {
             if (!await enrolment.ApproveAsync(deviceId, cancellationToken))
                 return Problems.Of(StatusCodes.Status409Conflict, "not_pending", "The client is approved or retired already; only a pending one can be approved.");
+            return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
+        }, cancellationToken);
+
+    private static Task<IResult> ResyncAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
+        WithDeviceAsync(devices, id, async deviceId =>
+        {
+            if (!await enrolment.ResyncAsync(deviceId, cancellationToken))
+                return Problems.Of(StatusCodes.Status409Conflict, "not_approved", "The client is pending or retired; only an approved one reports.");
             return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
         }, cancellationToken);
 

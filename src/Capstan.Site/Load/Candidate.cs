@@ -17,7 +17,8 @@ internal abstract record Candidate(InboxFile File, byte[]? Content)
     internal sealed record Verified(InboxFile File, byte[]? Content, Upload Upload, UploadDocuments Documents, string RecordHash) : Candidate(File, Content);
 
     /// <summary>Opened; the signer is not known (yet: its request may stand before it in the same pass).</summary>
-    internal sealed record UnknownSigner(InboxFile File, byte[]? Content, string Record) : Candidate(File, Content);
+    /// <param name="Recipient">Id of the key that opened it.</param>
+    internal sealed record UnknownSigner(InboxFile File, byte[]? Content, string Record, string Recipient) : Candidate(File, Content);
 
     /// <summary>Not whole yet, as far as one can tell.</summary>
     internal sealed record NotYet(InboxFile File, byte[]? Content, string Detail) : Candidate(File, Content);

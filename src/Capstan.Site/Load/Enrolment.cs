@@ -97,6 +97,23 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
         return done;
     }
 
+    /// <summary>Orders a client to send everything in full. False when it is not approved.</summary>
+    public async Task<bool> ResyncAsync(string deviceId, CancellationToken cancellationToken)
+    {
+        var now = site.Time.GetUtcNow();
+        var done = await site.Database.WriteAsync(async transaction =>
+        {
+            if (!await DeviceStore.ResyncAsync(transaction, deviceId, now))
+                return false;
+            var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_resync", "An administrator asked for everything in full; it comes after the client's next poll.", now), now);
+            return true;
+        }, cancellationToken);
+        if (done)
+            publisher.Changed(PublishUrgency.Enrolment);
+        return done;
+    }
+
     private static StatusMessage Message(string severity, string code, string text, DateTimeOffset now) => new()
     {
         Severity = severity,

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using System.Text.Json;
 using Capstan.Nal;
 using Capstan.Nal.Providers;
@@ -13,7 +14,6 @@ namespace Capstan.Site.Load;
 /// <summary>Reads, opens and verifies files of an inbox: all that needs no ledger. Thread-safe; runs on every core.</summary>
 internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDisposable
 {
-    private readonly string _recipient = site.Keys.SealingKey.Thumbprint();
     /// <summary>Keys of the devices that were heard since the start, by key id. A key never changes: it is the device.</summary>
     private readonly ConcurrentDictionary<string, VerifyingKey> _keys = new(StringComparer.Ordinal);
 
@@ -46,7 +46,7 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDis
     /// <summary>Verifies a record whose signer was not known when it was read.</summary>
     /// <exception cref="ProtocolException"/>
     public Candidate.Verified Verify(Candidate.UnknownSigner unknown, string signingKey) =>
-        Verified(unknown.File, unknown.Content, unknown.Record, UploadCodec.Verify(unknown.Record, ParseKey(signingKey), site.Site.SiteCode, _recipient));
+        Verified(unknown.File, unknown.Content, unknown.Record, UploadCodec.Verify(unknown.Record, ParseKey(signingKey), site.Site.SiteCode, unknown.Recipient));
 
     public void Dispose()
     {
@@ -58,13 +58,18 @@ internal sealed class UploadReader(SiteContext site, DeviceStore devices) : IDis
     {
         try
         {
-            var record = UploadCodec.Open(content, site.Keys.Sealing, _recipient);
+            // A key that was replaced opens what was sealed to it for a while; what was sealed to no key of ours is refused by the present one.
+            var recipient = Jwe.PeekKeyId(Encoding.ASCII.GetString(content));
+            var opener = site.Keys.SealingFor(recipient, site.Time.GetUtcNow());
+            if (opener is null)
+                recipient = site.Keys.SealingKey.Thumbprint();
+            var record = UploadCodec.Open(content, opener ?? site.Keys.Sealing, recipient);
             var key = await KeyAsync(Jws.PeekKeyId(record), cancellationToken);
             if (key is null && Jws.PeekEmbeddedKey(record) is null)
-                return new Candidate.UnknownSigner(file, content, record);
+                return new Candidate.UnknownSigner(file, content, record, recipient);
             return Verified(file, content, record, key is null
-                ? UploadCodec.Verify(record, null, site.Site.SiteCode, _recipient)
-                : UploadCodec.VerifyKnown(record, key, site.Site.SiteCode, _recipient));
+                ? UploadCodec.Verify(record, null, site.Site.SiteCode, recipient)
+                : UploadCodec.VerifyKnown(record, key, site.Site.SiteCode, recipient));
         }
         catch (ProtocolException cause)
         {

@@ -249,7 +249,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Durable before any CAP sees it: state, files, and which policies they hold.</summary>
-    private static async Task<long> StoreAsync(System.Data.Common.DbTransaction transaction, TufRepository repository, IReadOnlyList<TufFile> files, DateTimeOffset now)
+    internal static async Task<long> StoreAsync(System.Data.Common.DbTransaction transaction, TufRepository repository, IReadOnlyList<TufFile> files, DateTimeOffset now)
     {
         var version = VersionOf(files.Single(file => file.IsPointer));
         foreach (var file in files)

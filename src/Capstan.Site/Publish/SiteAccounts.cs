@@ -81,6 +81,9 @@ internal sealed class SiteAccounts(SiteContext site, AccountStore accounts, ILog
                 "account_unreadable");
     }
 
+    /// <summary>As it lies in the store; null when it cannot be opened.</summary>
+    public ConnectionAccount? OpenOne(AccountRow row) => Open(row);
+
     /// <summary>Null when it cannot be opened.</summary>
     private ConnectionAccount? Open(AccountRow row)
     {

@@ -9,12 +9,16 @@ namespace Capstan.Site.Publish;
 /// <summary>Makes the documents that the site publishes. Pure, but for the randomness of sealing.</summary>
 internal static class SiteTargets
 {
+    /// <summary>A former sealing key leaves the description before uploads to it are refused: what clients wrote meanwhile is still on its way.</summary>
+    private static readonly TimeSpan Notice = TimeSpan.FromDays(14);
+
     public static byte[] Description(SiteContext site) => Documents.SiteDescription.Encode(new SiteDescription
     {
         SiteCode = site.Site.SiteCode,
         Epoch = site.Site.Epoch,
         SealingKey = site.Keys.SealingKey,
         ReceiptsKey = site.Keys.ReceiptsKey,
+        FormerSealingKeys = site.Keys.Former.Where(former => former.Until - Notice > site.Time.GetUtcNow()).Take(SiteDescription.MaxFormerKeys).Select(former => former.Public).ToList() is { Count: > 0 } former ? former : null,
     });
 
     /// <param name="paces">One for each CAP.</param>
@@ -50,6 +54,7 @@ internal static class SiteTargets
                 IssuedAt = device.ApprovedAt!.Value / 1000,
                 ExpiresAt = device.CertificateUntil!.Value / 1000,
             },
+            Resync = device.State == DeviceState.Approved ? device.ResyncOrder : null,
             NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
         });

@@ -94,7 +94,7 @@ internal static class HealthRules
                 "Look for the cause in the site's log, then run `capstan cap publish`."));
         if (facts.RootExpires - facts.Now < RootWarning)
             conditions.Add(new("root_expiring", facts.RootExpires < facts.Now ? "error" : "warning", $"The root metadata expires {facts.RootExpires:u}.",
-                "Put keys/root.key.pem back and sign a new root before then."));
+                "Stop the site, run `capstan site rotate-keys --data DIR --root-key FILE` with a copy of the root key, and start it again, before then."));
     }
 
     private static void Cap(CapState cap, HealthFacts facts, List<HealthCondition> conditions)

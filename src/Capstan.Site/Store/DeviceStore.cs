@@ -8,7 +8,8 @@ namespace Capstan.Site.Store;
 
 /// <summary>What the loader and the publisher must know of one device.</summary>
 internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, string SigningKey, string SealingKey, string State, long? Ordinal,
-    long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil, string InstallNonce, string Speakers, string Newcomers);
+    long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil, string InstallNonce, string Speakers, string Newcomers,
+    long? ResyncOrder);
 
 /// <summary>A device that asks to become a client.</summary>
 internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
@@ -35,7 +36,7 @@ internal static class DeviceState
 /// <summary>Devices: identity, enrolment, what they last said of themselves, and the head of their record chain.</summary>
 internal sealed class DeviceStore(SiteDatabase database)
 {
-    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers";
+    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers, resync_order";
 
     public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
@@ -109,6 +110,14 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static async Task<bool> RetireAsync(DbTransaction transaction, string deviceId) => await transaction.Connection!.ExecuteAsync(
         "update device set state = 'retired', policy_pending = case when ordinal is null then 0 else 1 end where device_id = @deviceId and state <> 'retired'",
         new { deviceId }, transaction) == 1;
+
+    /// <summary>Orders an approved device to send everything in full, by its next policy. False when it is not approved.</summary>
+    public static async Task<bool> ResyncAsync(DbTransaction transaction, string deviceId, DateTimeOffset now) => await transaction.Connection!.ExecuteAsync(
+        """
+        update device set resync_order = case when resync_order >= @seconds then resync_order + 1 else @seconds end, policy_pending = 1
+        where device_id = @deviceId and state = 'approved'
+        """,
+        new { deviceId, seconds = now.ToUnixTimeSeconds() }, transaction) == 1;
 
     /// <summary>Moves the head of the chain. Wishes for the kinds that this record brought are fulfilled.</summary>
     public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) => transaction.RunAsync(

@@ -21,6 +21,8 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string VersionFloor = "version-floor";
     /// <summary>The highest epoch beyond the site's own for which an approved client has signed: the site was restored elsewhere, or under a wrong clock.</summary>
     public const string EpochSeen = "epoch-seen";
+    /// <summary>The last rotation of keys that the store knows of; see <see cref="Keeping.KeyRotation"/>.</summary>
+    public const string Rotation = "rotation";
     /// <summary>Quarantined files that were dropped for want of room.</summary>
     public const string QuarantineDropped = "quarantine-dropped";
 

@@ -3,6 +3,10 @@ using System.Text;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Site;
+using Capstan.Site.Api;
+using Capstan.Site.Keeping;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.ServerTests.Interop;
 
@@ -47,6 +51,39 @@ public sealed class TufInteropTests : IDisposable
         Assert.Equal("policy 7, changed", targets.GetProperty("policy/device-7.json").GetString());
         Assert.Equal("policy 8", targets.GetProperty("policy/device-8.json").GetString());
         Assert.Equal(JsonValueKind.Null, targets.GetProperty("policy/nobody.json").ValueKind);
+    }
+
+    /// <summary>The site as an administrator uses it: published, all keys replaced, published, the root key replaced, published.</summary>
+    [Fact]
+    public async Task Tuf_js_follows_a_site_through_changes_of_all_its_keys()
+    {
+        var home = Path.Combine(_folder, "site");
+        var stop = TestContext.Current.CancellationToken;
+        await SiteServer.InitializeAsync(home, "ABC", TimeProvider.System, stop);
+        await ServeAsync(home, api => api.AddCapAsync(new CapAdd(Nal.Paths.NalPath.FromDirectory(Cap).ToString()), stop));
+        foreach (var withRoot in new[] { false, true })
+        {
+            await KeyRotation.RotateAsync(home, [], withRoot, null, TimeProvider.System, stop);
+            await ServeAsync(home, api => api.PublishAsync(stop));
+        }
+
+        var report = await RunAsync("tuf-verify.mjs", Cap, Path.Combine(_folder, "tuf-js"), "site/site.json", "site/cap-list.json");
+
+        Assert.Equal(3, report.GetProperty("rootVersion").GetInt32());
+        Assert.Contains("formerSealingKeys", report.GetProperty("targets").GetProperty("site/site.json").GetString(), StringComparison.Ordinal);
+        Assert.NotEqual(JsonValueKind.Null, report.GetProperty("targets").GetProperty("site/cap-list.json").ValueKind);
+    }
+
+    private static async Task ServeAsync(string home, Func<ApiClient, Task> work)
+    {
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        await using var site = await SiteServer.OpenAsync(new SiteOptions { Directory = home, Listen = new Uri("http://127.0.0.1:0") }, TimeProvider.System, NullLoggerFactory.Instance, stopping.Token);
+        var running = site.RunAsync(stopping.Token);
+        var (api, http) = ApiClient.Create(await site.Listening, site.ApiToken);
+        using (http)
+            await work(api);
+        await stopping.CancelAsync();
+        await running;
     }
 
     [Fact]

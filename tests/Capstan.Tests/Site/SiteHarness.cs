@@ -61,7 +61,9 @@ internal sealed class SiteHarness : IAsyncDisposable
     {
         var home = new SiteDirectory(Path.Combine(directory, "site"));
         var random = new Random(1);
-        var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), await SiteDatabase.OpenAsync(home.Database, time, CancellationToken.None), time, random);
+        var database = await SiteDatabase.OpenAsync(home.Database, time, CancellationToken.None);
+        await Capstan.Site.Keeping.KeyRotation.FinishAsync(home, database, time, CancellationToken.None);
+        var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, time, random);
         IStorageProvider provider = new LocalProvider(time);
         var arbiter = new ConnectionArbiter([wrap?.Invoke(provider) ?? provider], new ArbiterOptions(), time, random, NullLoggerFactory.Instance);
         var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
