@@ -74,6 +74,9 @@ public sealed class NalException : Exception
     public bool IsTransient { get; }
     public Completion Completion { get; }
 
+    /// <summary>After which the same call may succeed, where that is known; null else.</summary>
+    internal TimeSpan? RetryAfter { get; init; }
+
     /// <summary>What was tried on the way, when a lease could not be had; null for an operation on a store.</summary>
     public Arbiter.NalTrace? Trace { get; init; }
 }

@@ -14,7 +14,8 @@ internal static class MachineChecks
         try
         {
             var now = host.Time.GetUtcNow();
-            return [.. Judge(machine, machine.Connections(now), host.Command), .. machine.RefusedAccounts().Select(stop => Stopped(stop, now, host.Command))];
+            return [.. Judge(machine, machine.Connections(now), host.Command), .. machine.RefusedAccounts().Select(stop => Stopped(stop, now, host.Command)),
+                .. machine.SharedNames().Select(shared => Shared(shared, now, host.Command))];
         }
         catch (NalException cause)
         {
@@ -36,6 +37,10 @@ internal static class MachineChecks
         if (lost.Count == 0)
             yield return DoctorLine.Ok("journal", $"{Display.Plural(connections.Count, "connection")} in {machine.Journal}, none lost; the budget is that of {machine.Scope}");
     }
+
+    internal static DoctorLine Shared(SharedName shared, DateTimeOffset now, string command) => DoctorLine.Warning("names",
+        $"{shared.Server} says that it is {shared.SameAs} (the same ServerGuid), noticed {Display.Relative(shared.Since, now)}: they share the connections that this machine may have",
+        $"One server: name the one as alias of the other with {command} cap add PATH --alias NAME. Two servers: give each an identity of its own (Samba: 'netbios name'; a copied server: a new installation), and delete servers.json in the journal's directory.");
 
     internal static DoctorLine Stopped(RefusedAccount stop, DateTimeOffset now, string command) => DoctorLine.Warning("accounts",
         $"{stop.Account} is not tried at {stop.Server} any more, so that it is not locked; tried {Display.Relative(stop.Tried, now)}: {stop.Cause}",

@@ -6,6 +6,15 @@ internal sealed class AbandonedCalls
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _lasting = [];
 
+    public bool IsEmpty
+    {
+        get
+        {
+            lock (_gate)
+                return _lasting.Count == 0;
+        }
+    }
+
     public void Add(Task operation)
     {
         lock (_gate)

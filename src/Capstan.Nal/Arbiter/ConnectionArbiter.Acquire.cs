@@ -128,6 +128,7 @@ public sealed partial class ConnectionArbiter
                 if (failed.Error == NalError.Authenticate)
                     _refusedLogons[(key.Server, key.Account)] = failed;
                 trial.Set(failed);
+                trial.BlockedUntil = arbiter.Now + failed.RetryAfter;
                 return null;
             }
             return await OpenAsync(trial, request, key, path, deadline, cancellationToken);
@@ -246,8 +247,11 @@ public sealed partial class ConnectionArbiter
         /// <summary>When a server that is full is asked again, by the monotonic clock; null for every other outcome.</summary>
         public TimeSpan? RetryAt => Refusal?.Reading.RetryAt;
 
-        /// <summary>When this candidate is asked again, by the monotonic clock: the server, or the share that is full on a server which is not. Null for every other outcome.</summary>
-        public TimeSpan? NextTry => RetryAt ?? _shareRetryAt;
+        /// <summary>When what is in the way of this candidate is gone by itself, by the monotonic clock; null where that is not known.</summary>
+        public TimeSpan? BlockedUntil { get; set; }
+
+        /// <summary>When this candidate is asked again, by the monotonic clock: the server, the share that is full on a server which is not, or a slot that is blocked. Null for every other outcome.</summary>
+        public TimeSpan? NextTry => RetryAt ?? _shareRetryAt ?? BlockedUntil;
 
         /// <summary>Names of the accounts tried, in that order.</summary>
         public List<string> Accounts { get; } = [];

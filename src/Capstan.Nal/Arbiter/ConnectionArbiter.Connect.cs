@@ -130,8 +130,22 @@ public sealed partial class ConnectionArbiter
             else
                 Perform(desk, action);
         }
+        TellTurns(desk);
         Forget(desk);
         return closings is null ? Task.CompletedTask : Task.WhenAll(closings);
+    }
+
+    private void TellTurns(Desk desk)
+    {
+        try
+        {
+            desk.TellTurns();
+        }
+        catch (IOException cause)
+        {
+            // Told again at the next event; a place that holders do not see waits for them all the same.
+            SlotsNotTended(desk.Name, cause);
+        }
     }
 
     private Task Close(Desk desk, ArbiterAction.Close close)
@@ -224,12 +238,12 @@ public sealed partial class ConnectionArbiter
         {
             ThrowIfStopped(key, first);
             var provider = _providers[key.Provider];
-            var opening = new OpeningOf(provider, key.Server, first.Path, first.Account, () => KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
+            var opening = new OpeningOf(provider, key.Server, key.Show, first.Path, first.Account, () => KnownAccounts(key, first), desk.Terms, first.Purpose.Component,
                 (account, refusal) =>
                 {
                     // An account that somebody typed stops nothing.
                     if (first.Purpose.Accounts is null)
-                        Stop(key.Server!, account, refusal);
+                        Stop(key.Show, account, refusal);
                 });
             var kept = await _keeper.OpenAsync(opening, desk.SlotOf(claim), _stopping.Token);
             await UseAsync(desk, claim, key, first, kept);
@@ -248,8 +262,8 @@ public sealed partial class ConnectionArbiter
         }
         if (!_stopping.IsCancellationRequested)
             ConnectFailed(key.Show, cause.Error, (Now - started).TotalMilliseconds, cause);
-        if (cause.Error == NalError.Authenticate && first is { Account: { } refused, Purpose.Accounts: null } && key.Server is { } at)
-            Stop(at, refused, cause);
+        if (cause.Error == NalError.Authenticate && first is { Account: { } refused, Purpose.Accounts: null } && key.Server is not null)
+            Stop(key.Show, refused, cause);
         lock (_gate)
         {
             desk.GiveBack(claim);
@@ -273,8 +287,9 @@ public sealed partial class ConnectionArbiter
         try
         {
             broken = kept.Connection.Broken;
-            if (first.Account is { } account && key.Server is { } server)
-                Resume(server, account);
+            if (first.Account is { } account && key.Server is not null)
+                Resume(key.Show, account);
+            NoticeName(key, kept.Connection.Identity?.Id);
         }
         catch
         {
@@ -288,6 +303,9 @@ public sealed partial class ConnectionArbiter
             desk.Refusals = 0;
             desk.FullCause = null;
             _ = Do(desk, actions => desk.Core.Connected(claim, Now, actions));
+            // Found to be another's while it was opened: it is the last one on these slots.
+            if (key.Server is not null && SlotsOf(key.Show) != key.Server)
+                _ = Do(desk, actions => desk.Core.Retire(claim, Now, actions));
         }
         // Not under the lock: one that is broken already says so here.
         if (broken is not null)
@@ -304,9 +322,13 @@ public sealed partial class ConnectionArbiter
     /// <summary>Another process of this machine may have been refused with this account while this one stood in line: each would else try one wrong password.</summary>
     private void ThrowIfStopped(ConnectionKey key, Pending first)
     {
-        if (first.Account is not { } account || key.Server is not { } server || KnownAccounts(key, first).Any(known => string.Equals(known.Name, account.Name, StringComparison.OrdinalIgnoreCase)))
+        if (first.Account is not { } account || key.Server is null || first.Purpose.Accounts is not null)
             return;
-        throw new NalException(NalError.Authenticate, $"{account.Name} is not tried at server {server} any more: while this request waited, another process of this machine was refused with it, or it was replaced", first.Path.ToString(), Completion.NotSent, server: server);
+        bool IsNamed(ConnectionAccount known) => string.Equals(known.Name, account.Name, StringComparison.OrdinalIgnoreCase);
+        // One that no server refused may always be tried; of refused ones it depends on the others.
+        if ((AccountsOf(key.Show).Any(IsNamed) && !_stops.Has(key.Show, account.Name)) || KnownAccounts(key, first).Any(IsNamed))
+            return;
+        throw new NalException(NalError.Authenticate, $"{account.Name} is not tried at server {key.Show} any more: while this request waited, another process of this machine was refused with it, or it was replaced", first.Path.ToString(), Completion.NotSent, server: key.Show);
     }
 
     /// <summary>An event whose cause those who waited for it are told. Called under the lock.</summary>
@@ -357,6 +379,9 @@ public sealed partial class ConnectionArbiter
         lock (_gate)
         {
             desk.GiveBack(claim);
+            // What still hangs there outlasts the connection, and is looked for again when the next one ends.
+            foreach (var over in _abandoned.Where(calls => calls.Value.IsEmpty && _desks.Values.All(other => !other.Open.ContainsKey(calls.Key))).Select(calls => calls.Key).ToArray())
+                _abandoned.Remove(over);
             _ = Do(desk, actions => desk.Core.Closed(claim, Now, actions));
         }
     }

@@ -17,7 +17,7 @@ public sealed partial class ConnectionArbiter
     private sealed class Desk(string name, bool isCounted, ServerCore core)
     {
         private readonly Dictionary<long, Slot> _slots = [];
-        private readonly Dictionary<long, IDisposable> _turns = [];
+        private readonly Dictionary<long, ServerSlots.Turn> _turns = [];
 
         public string Name => name;
         public bool IsCounted => isCounted;
@@ -44,7 +44,17 @@ public sealed partial class ConnectionArbiter
 
         public void Keep(long claim, Slot slot) => _slots.Add(claim, slot);
 
-        public void Keep(long claim, IDisposable turn) => _turns.Add(claim, turn);
+        public void Keep(long claim, ServerSlots.Turn turn) => _turns.Add(claim, turn);
+
+        /// <summary>Of the open connections, by claim.</summary>
+        public (long Claim, Slot Slot)[] HeldSlots() => [.. Core.Read().Where(reading => Open.ContainsKey(reading.Key) && _slots.ContainsKey(reading.Claim)).Select(reading => (reading.Claim, _slots[reading.Claim]))];
+
+        /// <summary>Tells the line which places nobody waits for any more.</summary>
+        public void TellTurns()
+        {
+            foreach (var (claim, turn) in _turns)
+                turn.SetWanted(Core.IsAwaited(claim));
+        }
 
         public void EndTurn(long claim) => _turns.Remove(claim);
 
@@ -74,17 +84,20 @@ public sealed partial class ConnectionArbiter
         if (_desks.TryGetValue(name, out var desk))
             return desk;
         _desks.Add(name, desk = new Desk(name, key.Server is not null, new ServerCore(key.Server is null ? ServerRules.Uncounted : RulesFor(name))));
-        if (_terms.TryGetValue(name, out var terms))
-            desk.Terms = terms;
+        desk.Terms = TermsOf(name);
         return desk;
     }
+
+    /// <summary>What was published of a server, or of another name that shares its slots. Called under the lock.</summary>
+    private ServerTerms TermsOf(string server) => _terms.TryGetValue(server, out var terms) ? terms
+        : _terms.FirstOrDefault(known => SlotsOf(known.Key) == server).Value ?? new();
 
     private ServerRules RulesFor(string server) => new()
     {
         Budget = _options.BudgetPerServer,
         MaxWaiting = _options.MaxWaitingPerServer,
         LongestLease = _options.LongestLease,
-        Linger = _terms.TryGetValue(server, out var terms) ? terms.Linger : TimeSpan.Zero,
+        Linger = TermsOf(server).Linger,
     };
 
     /// <summary>An empty desk would stay for every server that was ever named; one that was full is remembered, so that waits for it go on growing. Called under the lock.</summary>
@@ -106,19 +119,25 @@ public sealed partial class ConnectionArbiter
             return;
         try
         {
-            (Desk Desk, bool IsOpen)[] desks;
+            (Desk Desk, (long Claim, Slot Slot)[] Held)[] desks;
             lock (_gate)
-                desks = [.. _desks.Values.Where(desk => desk.IsCounted).Select(desk => (desk, desk.Open.Count > 0))];
-            foreach (var (desk, isOpen) in desks)
+                desks = [.. _desks.Values.Where(desk => desk.IsCounted).Select(desk => (desk, desk.HeldSlots()))];
+            foreach (var (desk, held) in desks)
             {
-                // The file system is asked outside the lock.
-                var isWanted = isOpen && _keeper.IsWanted(desk.Name);
+                // The file system is asked and written outside the lock.
+                var isWanted = held.Length > 0 && _keeper.IsWanted(desk.Name);
+                var lost = held.Where(one => IsLost(desk, one.Slot)).ToArray();
+                (KeptConnection Kept, ConnectionReading Reading)[] open;
                 lock (_gate)
                 {
                     desk.IsWanted = isWanted;
                     _ = Do(desk, actions => desk.Core.Tick(isWanted, Now, actions));
-                    Note(desk);
+                    foreach (var (claim, _) in lost)
+                        _ = Do(desk, actions => desk.Core.Retire(claim, Now, actions));
+                    open = [.. desk.Core.Read().Where(reading => desk.Open.ContainsKey(reading.Key)).Select(reading => (desk.Open[reading.Key], reading))];
                 }
+                foreach (var (kept, reading) in open)
+                    _keeper.Note(kept, Show(reading.State), reading.ReferenceCount, reading.PersistenceCount, reading.Holders, _time.GetUtcNow() - (Now - reading.LastUsed));
             }
         }
         finally
@@ -127,13 +146,50 @@ public sealed partial class ConnectionArbiter
         }
     }
 
-    private void Note(Desk desk)
+    /// <summary>Whether somebody else has the slot by now, because its file was deleted.</summary>
+    private bool IsLost(Desk desk, Slot slot)
     {
-        var (now, wall) = (Now, _time.GetUtcNow());
-        foreach (var reading in desk.Core.Read())
+        try
         {
-            if (desk.Open.TryGetValue(reading.Key, out var kept))
-                _keeper.Note(kept, Show(reading.State), reading.ReferenceCount, reading.PersistenceCount, reading.Holders, wall - (now - reading.LastUsed));
+            var hold = slot.Look();
+            if (hold != SlotHold.Kept)
+                SlotFileDeleted(slot.Number, desk.Name, hold == SlotHold.Restored ? "it was made and locked again" : "another process has the new one, so this connection closes with its last lease");
+            return hold == SlotHold.Lost;
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            // Looked at again at the next beat; whoever else takes the slot finds this connection in the journal.
+            SlotsNotTended(desk.Name, cause);
+            return false;
+        }
+    }
+
+    /// <summary>Takes what other processes of this machine learned of names.</summary>
+    private void LearnNames()
+    {
+        try
+        {
+            _names.Refresh();
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            NamesNotKept("other processes", cause);
+        }
+    }
+
+    /// <summary>Whether a server that was reached under one name is known under another, whose slots it shares from now on.</summary>
+    private void NoticeName(ConnectionKey key, Guid? id)
+    {
+        if (key.Server is null || id is not { } guid)
+            return;
+        try
+        {
+            if (_names.Notice(key.Show, guid, _time.GetUtcNow()) is { } other)
+                ServerHasTwoNames(key.Show, other, guid);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            NamesNotKept(key.Show, cause);
         }
     }
 
@@ -197,19 +253,18 @@ public sealed partial class ConnectionArbiter
         }
     }
 
-    /// <summary>Of the accounts that may be tried, all whose secrets are at hand for a server. Takes the lock.</summary>
+    /// <summary>Of the accounts that may be tried, all whose secrets are at hand for a server. Reads files.</summary>
     private IReadOnlyList<ConnectionAccount> KnownAccounts(ConnectionKey key, Pending pending)
     {
-        if (key.Server is not { } server)
+        if (key.Server is null)
             return [];
-        lock (_gate)
-            return pending.Purpose.Accounts ?? [.. MayTry(server, AccountsOf(server), out _)];
+        return pending.Purpose.Accounts ?? [.. MayTry(key.Show, AccountsOf(key.Show), out _)];
     }
 
     private ImmutableArray<ConnectionAccount> AccountsOf(string server) => _accounts.TryGetValue(server, out var set) ? set : [];
 
     /// <summary>Without those that the server refused.</summary>
-    private IEnumerable<ConnectionAccount> MayTry(string server, IReadOnlyList<ConnectionAccount> accounts, out DateTimeOffset? next)
+    private IReadOnlyList<ConnectionAccount> MayTry(string server, IReadOnlyList<ConnectionAccount> accounts, out DateTimeOffset? next)
     {
         next = null;
         if (accounts.Count == 0)

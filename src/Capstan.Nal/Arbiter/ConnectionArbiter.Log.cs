@@ -39,6 +39,19 @@ public sealed partial class ConnectionArbiter
     [LoggerMessage(EventId = 1211, EventName = nameof(AccountStopped), Level = LogLevel.Warning, Message = "Account {Account} is not tried at {Server} any more: {Reason}")]
     private partial void AccountStopped(string account, string server, string reason);
 
+    [LoggerMessage(EventId = 1213, EventName = nameof(ServerHasTwoNames), Level = LogLevel.Warning,
+        Message = "{Server} and {Other} are one server, as it says itself (ServerGuid {Id}): from now on they share its slots on this machine. If they are, name the one as alias of the other: capstan cap add --alias; if they are two, give them identities of their own")]
+    private partial void ServerHasTwoNames(string server, string other, Guid id);
+
+    [LoggerMessage(EventId = 1214, EventName = nameof(NamesNotKept), Level = LogLevel.Warning, Message = "What this machine knows of the names of servers (news of {Server}) cannot be read or written")]
+    private partial void NamesNotKept(string server, Exception cause);
+
+    [LoggerMessage(EventId = 1215, EventName = nameof(SlotFileDeleted), Level = LogLevel.Warning, Message = "The file of slot {Slot} of {Server} was deleted while the slot was used: {What}")]
+    private partial void SlotFileDeleted(int slot, string server, string what);
+
+    [LoggerMessage(EventId = 1216, EventName = nameof(SlotsNotTended), Level = LogLevel.Warning, Message = "The slots of {Server} cannot be looked after on this machine; it is tried again within a second")]
+    private partial void SlotsNotTended(string server, Exception cause);
+
     [LoggerMessage(EventId = 1212, EventName = nameof(StopsUnreadable), Level = LogLevel.Warning, Message = "What this machine remembers of accounts refused by {Server} cannot be read or written")]
     private partial void StopsUnreadable(string server, Exception cause);
 }

@@ -39,6 +39,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly ConnectionKeeper _keeper;
     private readonly StoppedAccounts _stops;
+    private readonly ServerNames _names;
     /// <summary>By server, or by place where nobody counts.</summary>
     private readonly Dictionary<string, Desk> _desks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ServerTerms> _terms = new(StringComparer.Ordinal);
@@ -84,7 +85,12 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         _random = random;
         _logger = new QuietLogger(loggers.CreateLogger<ConnectionArbiter>());
         _origin = time.GetTimestamp();
-        _keeper = new ConnectionKeeper(options.Machine, boot, time, new QuietLogger(loggers.CreateLogger<ConnectionKeeper>()));
+        _names = new ServerNames(options.Machine);
+        _keeper = new ConnectionKeeper(options.Machine, server =>
+        {
+            lock (_gate)
+                return SlotsOf(server);
+        }, boot, time, new QuietLogger(loggers.CreateLogger<ConnectionKeeper>()));
         _stops = new StoppedAccounts(options.Machine);
     }
 
@@ -111,10 +117,10 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
                 _aliases.Remove(alias);
             foreach (var alias in terms.Aliases.Where(alias => !string.Equals(alias, server, StringComparison.OrdinalIgnoreCase)))
                 _aliases[alias] = server;
-            if (!_desks.TryGetValue(server, out var desk))
+            if (!_desks.TryGetValue(SlotsOf(server), out var desk))
                 return;
-            desk.Terms = terms;
-            desk.Core.Rules = RulesFor(server);
+            desk.Terms = TermsOf(desk.Name);
+            desk.Core.Rules = RulesFor(desk.Name);
         }
     }
 
@@ -140,6 +146,7 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
         if (wait < TimeSpan.Zero || wait > LongestWait)
             throw new ArgumentOutOfRangeException(nameof(purpose), wait, $"a request may wait from 0 to {LongestWait.TotalMinutes} minutes");
         cancellationToken.ThrowIfCancellationRequested();
+        LearnNames();
         return new ValueTask<LeaseResult>(new Acquisition(this, path, purpose, wait).RunAsync(cancellationToken));
     }
 
@@ -192,13 +199,14 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
 
     private IReadOnlyList<RankedPath> Rank(IReadOnlyList<NalPath> candidates, LeasePurpose purpose)
     {
+        var accounts = candidates.Distinct().ToDictionary(path => path, path => _providers.TryGetValue(path.Provider, out var provider) ? AccountsOf(provider, path, purpose, out _) : []);
         var rules = new SelectionRules(_options.UsePreferredServers, _options.UseExistingConnections, _options.UseRandomPathSelection,
             _options.Preferences, _options.OrderSeed, _options.OrderCycle)
         { Avoided = _options.Avoided };
         lock (_gate)
         {
             return PathSelection.Rank(candidates,
-                path => _providers.TryGetValue(path.Provider, out var provider) && Accounts(provider, path, purpose, out _).Any(account => IsOpen(KeyOf(provider, path, account))), rules);
+                path => accounts[path].Any(account => IsOpen(KeyOf(_providers[path.Provider], path, account))), rules);
         }
     }
 
@@ -206,15 +214,20 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     /// <param name="stopped">Why there is none to try although some are known; else null.</param>
     private IReadOnlyList<ConnectionAccount?> Candidates(IStorageProvider provider, NalPath path, LeasePurpose purpose, out NalException? stopped)
     {
+        // The files of the stopped ones are read outside the lock.
+        var accounts = AccountsOf(provider, path, purpose, out stopped);
         lock (_gate)
-            return [.. Accounts(provider, path, purpose, out stopped).OrderBy(account => IsOpen(KeyOf(provider, path, account)) ? 0 : 1)];
+            return [.. accounts.OrderBy(account => IsOpen(KeyOf(provider, path, account)) ? 0 : 1)];
     }
 
-    private IEnumerable<ConnectionAccount?> Accounts(IStorageProvider provider, NalPath path, LeasePurpose purpose, out NalException? stopped)
+    private IReadOnlyList<ConnectionAccount?> AccountsOf(IStorageProvider provider, NalPath path, LeasePurpose purpose, out NalException? stopped)
     {
         stopped = null;
         IReadOnlyList<ConnectionAccount?> none = [null];
-        if (ServerOf(provider, path) is not { } server)
+        string? server;
+        lock (_gate)
+            server = NameOf(provider, path);
+        if (server is null)
             return none;
         var known = purpose.Accounts ?? AccountsOf(server);
         if (known.Count == 0)
@@ -234,16 +247,28 @@ public sealed partial class ConnectionArbiter : IAsyncDisposable
     /// <summary>Called under the lock.</summary>
     private bool IsOpen(ConnectionKey key) => key.Server is { } server && _desks.TryGetValue(server, out var desk) && desk.Core.IsOpen(key);
 
-    private string? ServerOf(IStorageProvider provider, NalPath path) =>
+    /// <summary>The name that accounts and terms are known by; null where nobody counts. Called under the lock.</summary>
+    private string? NameOf(IStorageProvider provider, NalPath path) =>
         provider.ServerOf(path) is { } server ? _aliases.GetValueOrDefault(server, server) : null;
+
+    /// <summary>The name whose slots a server uses. Called under the lock.</summary>
+    private string SlotsOf(string server)
+    {
+        var shared = _names.SlotsOf(_aliases.GetValueOrDefault(server, server));
+        return _aliases.GetValueOrDefault(shared, shared);
+    }
 
     private ConnectionKey KeyOf(IStorageProvider provider, NalPath path, ConnectionAccount? account)
     {
-        string? server;
+        string? name, server;
         lock (_gate)
-            server = ServerOf(provider, path);
+        {
+            name = NameOf(provider, path);
+            server = name is null ? null : SlotsOf(name);
+        }
+        // Names that share slots share no connection: they may be two servers that say the same of themselves.
         return new ConnectionKey(provider.Name, server, account?.Name.ToLowerInvariant() ?? "",
-            Place: server is null ? path.WithQualifiers(null, isPreferred: false).ToString() : "", CredentialOf(account));
+            Place: name is null ? path.WithQualifiers(null, isPreferred: false).ToString() : name == server ? "" : name, CredentialOf(account));
     }
 
     /// <summary>Two secrets under one account name share no connection.</summary>

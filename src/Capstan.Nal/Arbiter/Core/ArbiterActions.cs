@@ -1,13 +1,14 @@
 namespace Capstan.Nal.Arbiter.Core;
 
 /// <summary>What is shared: one connection per server and account; where the storage counts nobody, one per place.</summary>
-/// <param name="Server">The server that counts the connection; null where nobody does (then no budget applies).</param>
 /// <param name="Account">Lower case; empty where the storage has no accounts.</param>
-/// <param name="Place">The root, for storage that counts nobody; else empty.</param>
+/// <param name="Server">The server that counts the connection: whose slots are used. Null where nobody does (then no budget applies).</param>
+/// <param name="Place">The root, for storage that counts nobody; the server's name, where it shares the slots of another one; else empty.</param>
 /// <param name="Credential">Tells two secrets of one account name apart, within this process; 0 where there is none.</param>
 internal sealed record ConnectionKey(string Provider, string? Server, string Account, string Place, ulong Credential = 0)
 {
-    public string Show => Server ?? Place;
+    /// <summary>The name of the server, or the place where nobody counts.</summary>
+    public string Show => Place.Length > 0 ? Place : Server ?? "";
 }
 
 /// <summary>Where a connection stands in its life.</summary>

@@ -166,6 +166,15 @@ internal sealed class ServerCore(ServerRules rules)
         Close(entry, actions);
     }
 
+    /// <summary>A connection that must not stay: nobody joins it any more, and it closes with its last lease.</summary>
+    public void Retire(long claim, TimeSpan now, List<ArbiterAction> actions)
+    {
+        if (Find(claim, ConnectionState.Open, ConnectionState.Idle) is not { } entry)
+            return;
+        entry.State = ConnectionState.Draining;
+        Settle(entry, now, actions);
+    }
+
     public void Closed(long claim, TimeSpan now, List<ArbiterAction> actions)
     {
         if (Find(claim, ConnectionState.Closing) is not { } entry)
@@ -224,6 +233,9 @@ internal sealed class ServerCore(ServerRules rules)
     /// <summary>Whether a lease on this connection would need no new one.</summary>
     public bool IsOpen(ConnectionKey key) => _entries.TryGetValue(key, out var entry) && entry.State is ConnectionState.Open or ConnectionState.Idle;
 
+    /// <summary>Whether somebody still waits for what this claim stands in line for. True for every other claim.</summary>
+    public bool IsAwaited(long claim) => Find(claim, ConnectionState.InLine) is not { Attempting.Count: 0 };
+
     public IEnumerable<ConnectionReading> Read() => _entries.Values.Select(entry => new ConnectionReading(entry.Claim, entry.Key, entry.State, entry.Leases.Count, entry.Warm.Count,
         entry.Leases.Count == 0 ? [] : [.. entry.Leases.Values.Select(holder => holder.Component).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Take(MostHolders)], entry.Opened, entry.LastUsed));
 
@@ -254,6 +266,11 @@ internal sealed class ServerCore(ServerRules rules)
         {
             case ConnectionState.Open or ConnectionState.Idle when !IsOld(entry, now):
                 entry.State = ConnectionState.Open;
+                Grant(entry, request, now, actions);
+                return true;
+            // Who may not wait uses it once more: it closes with that lease.
+            case ConnectionState.Idle when !request.MayQueue:
+                entry.State = ConnectionState.Draining;
                 Grant(entry, request, now, actions);
                 return true;
             case ConnectionState.Idle:

@@ -76,13 +76,13 @@ internal sealed class ConnectionJournal : IDisposable
         throw new IOException($"{directory} holds {MostRecordsOfAnAccount} records: settle or drop them (capstan nal connections, capstan nal drop)");
     }
 
-    /// <summary>All records that are not closed, or those of one server.</summary>
+    /// <summary>All records that are not closed.</summary>
     /// <exception cref="IOException">The journal cannot be listed.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
-    public IReadOnlyList<JournalEntry> Read(string? server = null) => Read(_root, server);
+    public IReadOnlyList<JournalEntry> Read() => Read(_root);
 
     /// <summary>As the member, for those who only look.</summary>
-    public static IReadOnlyList<JournalEntry> Read(NalMachine machine) => Read(RootOf(machine), server: null);
+    public static IReadOnlyList<JournalEntry> Read(NalMachine machine) => Read(RootOf(machine));
 
     /// <summary>Changes a record that nobody owns, and that is still the one that was read. Durable.</summary>
     /// <param name="next">Null marks it closed.</param>
@@ -179,7 +179,7 @@ internal sealed class ConnectionJournal : IDisposable
 
     private static bool IsFree(RecordBlocks blocks) => blocks.IsNew || blocks.Record?.State == ConnectionStates.Closed;
 
-    private static List<JournalEntry> Read(string root, string? server)
+    private static List<JournalEntry> Read(string root)
     {
         if (!Directory.Exists(root))
             return [];
@@ -192,7 +192,7 @@ internal sealed class ConnectionJournal : IDisposable
             foreach (var path in Directory.EnumerateFiles(directory, Prefix + "*").OrderBy(path => path.Length).ThenBy(path => path, StringComparer.Ordinal))
             {
                 var name = $"{Path.GetFileName(account)}/{Path.GetFileName(path)}";
-                if (ReadOne(name, path) is { } entry && (server is null || entry.Record?.Server == server))
+                if (ReadOne(name, path) is { } entry)
                     entries.Add(entry);
             }
         }

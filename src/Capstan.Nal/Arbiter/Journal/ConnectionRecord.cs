@@ -19,6 +19,9 @@ internal sealed record ConnectionRecord
     /// <summary>Canonical host and port: what the slots are counted by.</summary>
     public required string Server { get; init; }
 
+    /// <summary>The name that it was opened under, where that is another one than <see cref="Server"/>: two names of one server share its slots. Null for the same.</summary>
+    public string? Name { get; init; }
+
     /// <summary>As it was when the session was made; null before.</summary>
     public string? Address { get; init; }
 
@@ -44,6 +47,9 @@ internal sealed record ConnectionRecord
 
     /// <summary>The start of the machine in which it was made.</summary>
     public required string Boot { get; init; }
+
+    /// <summary>The machine that made it; null where that was not known, and in format 1.</summary>
+    public MachineEvidence? Machine { get; init; }
 
     /// <summary>How long the machine had been up when it was last written: an age that no clock changes.</summary>
     public TimeSpan? Uptime { get; init; }

@@ -14,7 +14,17 @@ internal readonly record struct Ghost(string Name, ConnectionRecord Record)
 /// <param name="KnownAccounts">Those whose secrets are at hand, lower case.</param>
 /// <param name="Slot">The slot that the logon will use.</param>
 /// <param name="IdleTime">After which the server ends a session that nobody uses.</param>
-internal sealed record GhostQuestion(string Account, IReadOnlySet<string> KnownAccounts, int Slot, string Boot, TimeSpan Uptime, DateTimeOffset Now, TimeSpan IdleTime);
+internal sealed record GhostQuestion(string Account, IReadOnlySet<string> KnownAccounts, int Slot, string Boot, TimeSpan Uptime, DateTimeOffset Now, TimeSpan IdleTime)
+{
+    /// <summary>The machine that asks; null where nobody can tell.</summary>
+    public MachineEvidence? Machine { get; init; }
+
+    /// <summary>The name of the server that the logon goes to; null (the default) for the one that records have without another.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Names under which no ghost can be ended now.</summary>
+    public IReadOnlySet<string> OutOfReach { get; init; } = new HashSet<string>(StringComparer.Ordinal);
+}
 
 /// <summary>What is to be done with the ghosts of a server, by a logon there.</summary>
 /// <param name="Carry">Its session is ended by the logon itself; null when there is none.</param>
@@ -28,7 +38,7 @@ internal sealed record GhostPlan(Ghost? Carry, Ghost? First, IReadOnlyList<(Ghos
 /// <summary>How a connection ends that the server may still count although its owner is gone. These rules, and no others. Pure.</summary>
 /// <remarks>
 /// <para>The next working logon of the same account carries its session id, and the server ends it. An id counts for 7 days: after that the server may have
-/// given it to somebody else.</para>
+/// given it to somebody else. It says something to the server's name alone that gave it, and only of a session of this machine: a copy of it has the same journal and other sessions.</para>
 /// <para>Without any id, one of this start of the machine ends with the next working logon: its session was never known to be made, and the kernel answers for the dead process as soon
 /// as the link works. Every other one (of an earlier start, too old, or of an account that nobody here knows) is assumed gone when it has been lost for as long as the server keeps what is idle.</para>
 /// </remarks>
@@ -48,14 +58,14 @@ internal static class GhostRules
             var (record, isHere) = (ghost.Record, ghost.Record.Slot == question.Slot);
             if (record.State == ConnectionStates.Abandoned)
                 gone.Add((ghost, "it was abandoned by hand"));
-            else if (HasId(record, question) && IsAccount(record, question.Account))
+            else if (HasId(record, question) && IsAccount(record, question.Account) && NameOf(record) == (question.Name ?? record.Server))
             {
                 if (carry is null)
                     carry = ghost;
                 else if (isHere)
                     first ??= ghost;
             }
-            else if (HasId(record, question) && question.KnownAccounts.Contains(record.Account.ToLowerInvariant()))
+            else if (HasId(record, question) && (question.KnownAccounts.Contains(record.Account.ToLowerInvariant()) || IsAccount(record, question.Account)) && !question.OutOfReach.Contains(NameOf(record)))
             {
                 if (isHere)
                     first ??= ghost;
@@ -80,7 +90,7 @@ internal static class GhostRules
     /// <summary>Within one start of the machine no clock matters. Across starts, a record from the future is of a clock that was wrong: its age is not known.</summary>
     private static bool HasId(ConnectionRecord record, GhostQuestion question)
     {
-        if (record.Session is null or 0)
+        if (record.Session is null or 0 || MachineEvidence.AreTwo(record.Machine, question.Machine))
             return false;
         if (record.Boot == question.Boot && record.Uptime is { } then)
             return question.Uptime - then <= LongestId;
@@ -90,6 +100,9 @@ internal static class GhostRules
     /// <summary>For how long nobody can have used it: since it was last written, or since the machine started.</summary>
     private static TimeSpan Lost(ConnectionRecord record, string boot, TimeSpan uptime) =>
         record.Boot == boot && record.Uptime is { } then ? uptime - then : uptime;
+
+    /// <summary>The name under which a connection was opened.</summary>
+    public static string NameOf(ConnectionRecord record) => record.Name ?? record.Server;
 
     private static bool IsAccount(ConnectionRecord record, string account) => string.Equals(record.Account, account, StringComparison.OrdinalIgnoreCase);
 }

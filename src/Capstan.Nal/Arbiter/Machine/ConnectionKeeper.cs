@@ -9,15 +9,17 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Nal.Arbiter.Machine;
 
 /// <summary>What a connection is opened for.</summary>
-/// <param name="Server">Canonical; null where the storage counts nobody.</param>
+/// <param name="Server">Whose slots are used, canonical; null where the storage counts nobody.</param>
+/// <param name="Name">The server's name: another one than <paramref name="Server"/>, where two names of one server share its slots.</param>
 /// <param name="Known">Gives every account of the server whose secret is at hand and that may be tried: its ghosts can be ended by a logon of their own.</param>
 /// <param name="Refused">Told when the server refuses such a logon.</param>
-internal sealed record OpeningOf(IStorageProvider Provider, string? Server, NalPath Path, ConnectionAccount? Account, Func<IReadOnlyList<ConnectionAccount>> Known, ServerTerms Terms,
+internal sealed record OpeningOf(IStorageProvider Provider, string? Server, string Name, NalPath Path, ConnectionAccount? Account, Func<IReadOnlyList<ConnectionAccount>> Known, ServerTerms Terms,
     string Component, Action<ConnectionAccount, NalException> Refused);
 
 /// <summary>Opens and closes the connections of this process among those of the machine: a slot before, a record before and after, ghosts on the way. Thread-safe.</summary>
 /// <param name="machine">Null: no slots and no journal.</param>
-internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, TimeProvider time, ILogger logger) : IDisposable
+/// <param name="canonical">Of a server's name, the one whose slots it uses.</param>
+internal sealed partial class ConnectionKeeper(NalMachine? machine, Func<string, string> canonical, Boot boot, TimeProvider time, ILogger logger) : IDisposable
 {
     private readonly ConcurrentDictionary<string, ServerSlots> _slots = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
@@ -29,19 +31,24 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     /// <exception cref="NalException"><see cref="NalError.WriteLocal"/>: slots cannot be used here.</exception>
     public Slot? TryClaim(string server, int budget, string account) => OnMachine(server, () =>
     {
+        if (budget == 1)
+            return SlotsOf(server).TryTake([0]);
         var ghosts = Ghosts(server);
         return SlotsOf(server).TryTake(ghosts.Count == 0 ? Enumerable.Range(0, budget) : Enumerable.Range(0, budget).OrderBy(number =>
             !ghosts.Exists(ghost => ghost.Record.Slot == number) ? 1
             : GhostRules.Plan(ghosts, Question(account, Nobody, number, new ServerTerms().IdleTime)).Blocked is null ? 0 : 2));
     });
 
+    /// <summary>Of one slot: more were never seen, and each is a logon.</summary>
+    private const int MostGhosts = 64;
+
     private static readonly IReadOnlySet<string> Nobody = new HashSet<string>(StringComparer.Ordinal);
 
     private GhostQuestion Question(string account, IReadOnlySet<string> known, int slot, TimeSpan idleTime) =>
-        new(account, known, slot, boot.Id, boot.Uptime(), time.GetUtcNow(), idleTime);
+        new(account, known, slot, boot.Id, boot.Uptime(), time.GetUtcNow(), idleTime) { Machine = boot.Evidence?.Invoke() };
 
     /// <summary>As <see cref="ServerSlots.StandInLine"/>.</summary>
-    public IDisposable StandInLine(string server, int budget, Action<Slot?, Exception?> served) => SlotsOf(server).StandInLine(budget, served);
+    public ServerSlots.Turn StandInLine(string server, int budget, Action<Slot?, Exception?> served) => SlotsOf(server).StandInLine(budget, served);
 
     /// <summary>Whether somebody else on this machine waits for a slot of this server. False when that cannot be told.</summary>
     public bool IsWanted(string server)
@@ -62,7 +69,7 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     {
         try
         {
-            return machine is null ? [] : [.. Journal().Read(server).Where(entry => entry.Record is { } record && record.Owner != Journal().Owner).Select(entry => entry.Record!)];
+            return machine is null ? [] : [.. At(server).Where(entry => entry.Record is { } record && record.Owner != Journal().Owner).Select(entry => entry.Record!)];
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
@@ -79,23 +86,33 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
     {
         if (machine is null || slot is null || opening.Server is not { } server)
             return new KeptConnection(await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, opening.Account, Previous: null), cancellationToken), record: null);
-        var plan = PlanFor(opening, server, slot);
+        var outOfReach = new HashSet<string>(StringComparer.Ordinal);
+        var plan = PlanFor(opening, server, slot, outOfReach, await AloneAsync(server, slot, cancellationToken));
         // Each pass ends a ghost, or an account that could end some.
-        while (plan.First is { } first)
+        for (var passes = 0; plan.First is { } first; passes++)
         {
-            if (await EndAsync(first, opening, server, slot, cancellationToken) is { } refused)
+            if (passes == MostGhosts)
+                throw new NalException(NalError.WaitForSlot, $"server {server} may still count connections that this machine lost, and {MostGhosts} logons did not end them: see capstan nal connections", opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
+
+            if (GhostRules.NameOf(first.Record) != opening.Name)
+            {
+                if (await EndElsewhereAsync(first, opening, server, slot, cancellationToken) is { } unreached)
+                    outOfReach.Add(unreached);
+            }
+            else if (await EndAsync(first, opening, server, slot, cancellationToken) is { } refused)
             {
                 var before = opening.Known;
                 opening = opening with { Known = () => [.. before().Where(account => account != refused)] };
             }
-            plan = PlanFor(opening, server, slot);
+            plan = PlanFor(opening, server, slot, outOfReach, OnMachine(server, () => At(server)));
         }
         if (plan.Blocked is { } blocked)
         {
             throw new NalException(NalError.WaitForSlot, string.Create(CultureInfo.InvariantCulture,
                 $"server {server} may still count a connection of {blocked.Record.Account} that this machine lost ({blocked.Name}, {blocked.Record.Opened:yyyy-MM-dd HH:mm}); "
                 + $"it is assumed gone in {Math.Ceiling(plan.BlockedFor.TotalMinutes):F0} min, or at once with: capstan nal drop {blocked.Name}"),
-                opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
+                opening.Path.ToString(), Completion.NotSent, isTransient: true, server)
+            { RetryAfter = plan.BlockedFor };
         }
         var carry = plan.Carry;
         using var itsSlot = OnMachine(server, () => ClaimFor(ref carry, server, slot));
@@ -175,72 +192,6 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
 
     public void Dispose() => _journal?.Dispose();
 
-    /// <summary>Ends a ghost of another account, or a second one of the same, by a logon of its own.</summary>
-    /// <returns>The account, when the server refuses it: it ends nothing any more. Null when the ghost is over.</returns>
-    private async Task<ConnectionAccount?> EndAsync(Ghost ghost, OpeningOf opening, string server, Slot slot, CancellationToken cancellationToken)
-    {
-        var own = opening.Account is { } same && IsNamed(same, ghost);
-        // Taken away since the plan was made: the next plan knows.
-        if ((own ? opening.Account : opening.Known().FirstOrDefault(known => IsNamed(known, ghost))) is not { } account)
-            return null;
-        // It has a record as any other: this process may die before it is closed.
-        var record = OnMachine(server, () => Journal().Create(NewRecord(opening with { Account = account }, server, slot)));
-        IStorageConnection connection;
-        try
-        {
-            connection = await opening.Provider.ConnectAsync(new ConnectRequest(opening.Path, account, PreviousOf(ghost)), cancellationToken);
-        }
-        catch (Exception failure)
-        {
-            GiveUp(record, failure);
-            if (failure is not NalException { Error: NalError.Authenticate, IsTransient: false } refusal || own)
-                throw;
-            opening.Refused(account, refusal);
-            return account;
-        }
-        var isClosed = false;
-        try
-        {
-            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Id, Address = connection.Identity?.Address, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
-            Forget(ghost, "a logon of its own told the server its session id");
-        }
-        finally
-        {
-            isClosed = await CloseAsync(new KeptConnection(connection, record));
-        }
-        if (isClosed)
-            return null;
-        CloseNotConfirmed(server, cause: null);
-        throw new NalException(NalError.Connect, $"server {server} did not confirm the end of a connection of {account.Name} that this machine had lost; it may count it still, so none is opened beside it",
-            opening.Path.ToString(), Completion.NotSent, isTransient: true, server);
-    }
-
-    private GhostPlan PlanFor(OpeningOf opening, string server, Slot slot) => OnMachine(server, () =>
-    {
-        var ghosts = Ghosts(server);
-        var known = ghosts.Count == 0 ? [] : opening.Known().Select(account => account.Name.ToLowerInvariant()).ToHashSet(StringComparer.Ordinal);
-        var plan = GhostRules.Plan(ghosts, Question(opening.Account?.Name ?? "", known, slot.Number, opening.Terms.IdleTime));
-        foreach (var (ghost, why) in plan.Gone)
-            Forget(ghost, why);
-        return plan;
-    });
-
-    /// <summary>A ghost's id goes with one logon only, or the second one could name a session that the server has begun since: with the slot that the ghost uses. That of this logon
-    /// is held already; another's is taken until the logon is over, and the ghost left to whoever has it or waits for it.</summary>
-    private Slot? ClaimFor(ref Ghost? carry, string server, Slot slot)
-    {
-        if (carry is not { } ghost || ghost.Record.Slot == slot.Number)
-            return null;
-        var its = SlotsOf(server).TryTake([ghost.Record.Slot]);
-        if (its is not null && Ghosts(server).Exists(now => now.Name == ghost.Name && (now.Record.Owner, now.Record.Sequence) == (ghost.Record.Owner, ghost.Record.Sequence)))
-            return its;
-        its?.Dispose();
-        carry = null;
-        return null;
-    }
-
-    private List<Ghost> Ghosts(string server) => [.. Journal().Read(server).Where(entry => entry.IsGhost).Select(entry => new Ghost(entry.Name, entry.Record!) { Entry = entry })];
-
     private ConnectionRecord NewRecord(OpeningOf opening, string server, Slot slot)
     {
         var now = time.GetUtcNow();
@@ -249,12 +200,14 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
         {
             Path = opening.Path.ToString(),
             Server = server,
+            Name = opening.Name == server ? null : opening.Name,
             Account = opening.Account?.Name ?? "",
             Slot = slot.Number,
             Owner = Journal().Owner,
             Process = process.Id,
             ProcessStart = new DateTimeOffset(process.StartTime.ToUniversalTime()),
             Boot = boot.Id,
+            Machine = boot.Evidence?.Invoke(),
             Uptime = boot.Uptime(),
             Holders = [opening.Component],
             Opened = now,
@@ -309,24 +262,6 @@ internal sealed partial class ConnectionKeeper(NalMachine? machine, Boot boot, T
             JournalNotWritten(record.Record.Server, cause);
         }
     }
-
-    private void Forget(Ghost ghost, string why)
-    {
-        try
-        {
-            // Whoever else settles it at the same time has done it then.
-            if (ConnectionJournal.Change(ghost.Entry, next: null))
-                GhostEnded(ghost.Name, ghost.Record.Server, why);
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            JournalNotWritten(ghost.Record.Server, cause);
-        }
-    }
-
-    private static PreviousSession? PreviousOf(Ghost? ghost) => ghost?.Record is { Session: { } session } record ? new PreviousSession(session, record.ServerGuid) : null;
-
-    private static bool IsNamed(ConnectionAccount account, Ghost ghost) => string.Equals(account.Name, ghost.Record.Account, StringComparison.OrdinalIgnoreCase);
 
     private ServerSlots SlotsOf(string server) => _slots.GetOrAdd(server, name => new ServerSlots(machine!.Slots, name));
 

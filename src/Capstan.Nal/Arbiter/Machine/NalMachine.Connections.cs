@@ -14,8 +14,31 @@ namespace Capstan.Nal.Arbiter.Machine;
 public sealed record MachineConnection(string Record, string Path, string Server, string Account, string State, int ReferenceCount, int PersistenceCount,
     IReadOnlyList<string> Holders, string? SessionId, int? ProcessId, DateTimeOffset? Opened, DateTimeOffset? LastUsed, string NextStep);
 
+/// <summary>Two names under which this machine met one server, as that says itself: they share its slots.</summary>
+/// <param name="Server">Canonical host and port.</param>
+/// <param name="SameAs">The name whose slots are used.</param>
+/// <param name="Since">When that was noticed, by the wall clock.</param>
+public sealed record SharedName(string Server, string SameAs, DateTimeOffset Since);
+
 public sealed partial class NalMachine
 {
+    /// <summary>Names that share another one's slots, because the server there says the same of itself (ServerGuid). Reads only.</summary>
+    /// <exception cref="NalException"><see cref="NalError.ReadLocal"/>, or <see cref="NalError.AccessDenied"/>: they cannot be read.</exception>
+    public IReadOnlyList<SharedName> SharedNames()
+    {
+        try
+        {
+            var names = new ServerNames(this);
+            names.Refresh();
+            return [.. names.All().Where(known => known.SameAs is not null).Select(known => new SharedName(known.Name, known.SameAs!, known.Since))];
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            throw new NalException(cause is IOException ? NalError.ReadLocal : NalError.AccessDenied, $"the names of servers in {Journal} cannot be read: {cause.Message}",
+                Journal, Completion.NotSent, inner: cause);
+        }
+    }
+
     /// <summary>The connections of all processes of this machine, ghosts too. Reads only; counts and holders are at most a second old.</summary>
     /// <exception cref="NalException"><see cref="NalError.ReadLocal"/>, or <see cref="NalError.AccessDenied"/>: the journal cannot be read.</exception>
     public IReadOnlyList<MachineConnection> Connections(DateTimeOffset now)

@@ -63,7 +63,7 @@ public sealed partial class NalMachine
     {
         lock (_gate)
         {
-            if (_isTested)
+            if (_isTested && Directory.Exists(Slots) && Directory.Exists(Journal))
                 return;
             try
             {
@@ -83,6 +83,6 @@ public sealed partial class NalMachine
     }
 
     [SuppressMessage("Interoperability", "CA1416:Validate platform compatibility", Justification = "Of and At give a machine on Linux only.")]
-    private static void Make(string directory) =>
+    internal static void Make(string directory) =>
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 }

@@ -3,13 +3,56 @@ using System.Text;
 
 namespace Capstan.Nal.Arbiter.Machine;
 
-/// <summary>A slot that this process holds. Disposing it gives it back; so does the end of the process.</summary>
-internal sealed class Slot(int number, FileLock held) : IDisposable
+/// <summary>Whether a slot still excludes others.</summary>
+internal enum SlotHold
 {
+    Kept = 1,
+    /// <summary>Its file was deleted, and made and locked again.</summary>
+    Restored = 2,
+    /// <summary>Its file was deleted, and somebody else has the new one.</summary>
+    Lost = 3,
+}
+
+/// <summary>A slot that this process holds. Disposing it gives it back; so does the end of the process. Thread-safe.</summary>
+internal sealed class Slot(int number, string path, FileLock held) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private FileLock _held = held;
+    private bool _isLost;
+    private bool _isOver;
+
     /// <summary>From 0; below the budget of the server when it was taken.</summary>
     public int Number => number;
 
-    public void Dispose() => held.Dispose();
+    /// <summary>Looks whether somebody deleted the file under the lock, and mends it. <see cref="SlotHold.Lost"/> is said once.</summary>
+    /// <exception cref="IOException">The file cannot be made again.</exception>
+    public SlotHold Look()
+    {
+        lock (_gate)
+        {
+            // Given back, it may be somebody else's by now.
+            if (_isOver || _isLost || _held.IsInPlace)
+                return SlotHold.Kept;
+            NalMachine.Make(Path.GetDirectoryName(path)!);
+            if (FileLock.TryTake(path) is not { } again)
+            {
+                _isLost = true;
+                return SlotHold.Lost;
+            }
+            _held.Dispose();
+            _held = again;
+            return SlotHold.Restored;
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isOver = true;
+            _held.Dispose();
+        }
+    }
 }
 
 /// <summary>The slots of one server on this machine, and the line of processes that wait for one. Thread-safe.</summary>
@@ -29,7 +72,7 @@ internal sealed class ServerSlots
     public ServerSlots(string slots, string server)
     {
         _files = new SlotFiles(slots, server);
-        Directory.CreateDirectory(_files.Directory);
+        Make();
     }
 
     /// <summary>A free slot at once, unless there is none or somebody waits: nobody is overtaken.</summary>
@@ -38,6 +81,7 @@ internal sealed class ServerSlots
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
     public Slot? TryTake(IEnumerable<int> order)
     {
+        Make();
         // One asks at a time: whoever finds the lock taken has then found somebody who waits. While it is held nobody enters the line.
         using var door = FileLock.Wait(_files.Door);
         using var nobodyWaits = FileLock.TryTake(_files.Waiting);
@@ -46,7 +90,7 @@ internal sealed class ServerSlots
 
     /// <summary>Stands in line for one of the first <paramref name="budget"/> slots.</summary>
     /// <param name="served">Called once, from a thread of the line, with the slot or with why there is none; not after the place was left.</param>
-    public IDisposable StandInLine(int budget, Action<Slot?, Exception?> served)
+    public Turn StandInLine(int budget, Action<Slot?, Exception?> served)
     {
         var turn = new Turn(this, budget, served);
         Begin("line", turn.Run);
@@ -56,6 +100,7 @@ internal sealed class ServerSlots
     /// <summary>Whether somebody on this machine waits for a slot of this server.</summary>
     public bool IsWanted()
     {
+        Make();
         using var door = FileLock.Wait(_files.Door);
         using var nobodyWaits = FileLock.TryTake(_files.Waiting);
         return nobodyWaits is null;
@@ -66,7 +111,7 @@ internal sealed class ServerSlots
         foreach (var number in order)
         {
             if (FileLock.TryTake(_files.Slot(number)) is { } held)
-                return new Slot(number, held);
+                return new Slot(number, _files.Slot(number), held);
         }
         return null;
     }
@@ -101,8 +146,15 @@ internal sealed class ServerSlots
             _watched.Remove(number);
             first = _first;
         }
-        if (first is null || !first.Offer(held is null ? null : new Slot(number, held), failure))
+        if (first is null || !first.Offer(held is null ? null : new Slot(number, _files.Slot(number), held), failure))
             held?.Dispose();
+    }
+
+    /// <summary>Again, should somebody have emptied the directory under the processes that use it.</summary>
+    private void Make()
+    {
+        if (!Directory.Exists(_files.Directory))
+            NalMachine.Make(_files.Directory);
     }
 
     /// <exception cref="IOException">The system gives no further thread.</exception>
@@ -121,12 +173,14 @@ internal sealed class ServerSlots
     }
 
     /// <summary>One place in line, from the ticket to the slot.</summary>
-    private sealed class Turn(ServerSlots slots, int budget, Action<Slot?, Exception?> served) : IDisposable
+    internal sealed class Turn(ServerSlots slots, int budget, Action<Slot?, Exception?> served) : IDisposable
     {
         private readonly Lock _gate = new();
         private FileLock? _waiting;
         private FileLock? _ticket;
         private string? _ticketPath;
+        private bool _hasEntered;
+        private bool _isDeserted;
         private bool _isOver;
 
         public void Run()
@@ -154,6 +208,26 @@ internal sealed class ServerSlots
             }
         }
 
+        /// <summary>Whether anybody wants what this place is for. One that nobody wants stays in line, since a wait in the kernel cannot be called off, and makes no holder hurry.</summary>
+        /// <remarks>Said again and again: it may not succeed at once while somebody asks at the door.</remarks>
+        /// <exception cref="IOException">The line cannot be used.</exception>
+        public void SetWanted(bool isWanted)
+        {
+            lock (_gate)
+            {
+                _isDeserted = !isWanted;
+                if (_isOver || !_hasEntered)
+                    return;
+                if (isWanted)
+                {
+                    _waiting ??= FileLock.TryTake(slots._files.Waiting, isShared: true);
+                    return;
+                }
+                _waiting?.Dispose();
+                _waiting = null;
+            }
+        }
+
         /// <summary>Takes what the turn was for. False when it is over: the slot stays the giver's.</summary>
         public bool Offer(Slot? slot, Exception? failure)
         {
@@ -176,16 +250,18 @@ internal sealed class ServerSlots
         /// <summary>Draws a ticket. False when the place was left before.</summary>
         private bool Enter(out long ticket)
         {
+            slots.Make();
             var waiting = FileLock.Wait(slots._files.Waiting, isShared: true);
             lock (_gate)
             {
-                _waiting = waiting;
+                _hasEntered = true;
                 ticket = 0;
-                if (_isOver)
-                {
+                if (_isOver || _isDeserted)
                     waiting.Dispose();
+                else
+                    _waiting = waiting;
+                if (_isOver)
                     return false;
-                }
             }
             using var line = FileLock.Wait(slots._files.Line);
             Span<byte> text = stackalloc byte[20];

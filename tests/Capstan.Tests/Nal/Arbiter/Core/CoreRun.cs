@@ -36,6 +36,8 @@ internal sealed class CoreRun(ServerRules rules)
 
     public List<ArbiterAction> Closed(long claim) => Do(actions => Core.Closed(claim, Now, actions));
 
+    public List<ArbiterAction> Retire(long claim) => Do(actions => Core.Retire(claim, Now, actions));
+
     public List<ArbiterAction> Tick(TimeSpan now, bool isWanted = false)
     {
         Now = now;

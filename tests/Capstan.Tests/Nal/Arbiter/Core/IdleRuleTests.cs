@@ -39,6 +39,34 @@ public sealed class IdleRuleTests
         Assert.Equal([new ArbiterAction.Close(1, One)], run.Release(3));
     }
 
+    [Fact]
+    public void One_that_nobody_uses_and_that_is_too_old_serves_whoever_may_not_wait_once_more()
+    {
+        var run = new CoreRun(new ServerRules()).Open(keepWarm: true);
+        run.Release(1);
+        run.Now = TimeSpan.FromHours(1);
+        Assert.Equal([new ArbiterAction.Grant(2, One)], run.Ask(2, One, mayQueue: false));
+        Assert.Equal(ConnectionState.Draining, run.Only.State);
+        Assert.Equal([new ArbiterAction.Close(1, One)], run.Release(2));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void One_that_must_not_stay_closes_with_its_last_lease_however_warm_it_was_to_be_kept(bool isUsed)
+    {
+        var run = new CoreRun(Lingering).Open(keepWarm: true);
+        if (!isUsed)
+        {
+            run.Release(1);
+            Assert.Equal([new ArbiterAction.Close(1, One)], run.Retire(1));
+            return;
+        }
+        Assert.Empty(run.Retire(1));
+        Assert.Empty(run.Ask(2, One));
+        Assert.Equal([new ArbiterAction.Close(1, One)], run.Release(1));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

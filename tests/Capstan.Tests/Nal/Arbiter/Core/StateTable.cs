@@ -52,6 +52,7 @@ internal static class StateTable
         ("connecting failed, server full", run => run.ConnectFailed(1, run.Now + TimeSpan.FromSeconds(5))),
         ("broken", run => run.Broken(1)),
         ("closed", run => run.Closed(1)),
+        ("retired", run => run.Retire(1)),
         ("tick, nothing due", run => run.Tick(run.Now)),
         ("tick, wanted by others", run => run.Tick(run.Now, isWanted: true)),
         ("tick, at the server's next try", run => run.Tick(run.Now + Retry)),

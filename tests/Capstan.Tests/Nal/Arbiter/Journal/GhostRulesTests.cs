@@ -119,6 +119,55 @@ public sealed class GhostRulesTests
         Assert.Equal(!counts, plan.Gone.Count == 1);
     }
 
+    public static TheoryData<string?, string?, string?, bool> Machines => new()
+    {
+        { "a", "x", "m1,m2", false },
+        { "a", "x", "m2,m3", false },
+        { "a", "x", "", false },
+        { "a", null, "", false },
+        { null, null, "", false },
+        { "b", "x", "m1", true },
+        { "a", "y", "m1", true },
+        { "a", "x", "m3", true },
+        { "a", null, "m3", true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void The_id_of_a_machine_that_this_one_was_copied_from_is_never_sent(string? id, string? product, string? addresses, bool isOther)
+    {
+        var made = new MachineEvidence("a", "x", ["m1", "m2"]);
+        var asks = new MachineEvidence(id, product, addresses!.Split(',', StringSplitOptions.RemoveEmptyEntries));
+        foreach (var account in new[] { "one", "two" })
+        {
+            var ghost = Ghost(account, session: 7, boot: "boot-1");
+            ghost = ghost with { Record = ghost.Record with { Machine = made } };
+            var plan = GhostRules.Plan([ghost], Logon with { Machine = asks, Uptime = TimeSpan.FromMinutes(5) });
+            Assert.Equal(!isOther, (plan.Carry ?? plan.First) is not null);
+            // What it was is told by the server's idle time.
+            Assert.Equal(isOther ? TimeSpan.FromMinutes(10) : TimeSpan.Zero, plan.BlockedFor);
+            Assert.Equal(isOther, GhostRules.Plan([ghost], Logon with { Machine = asks, Uptime = IdleTime }).Gone.Count == 1);
+        }
+        Assert.NotNull(GhostRules.Plan([Ghost("one", session: 7)], Logon with { Machine = asks }).Carry);
+    }
+
+    [Fact]
+    public void An_id_is_sent_to_the_name_alone_that_gave_it()
+    {
+        var ghost = Ghost("one", session: 7);
+        ghost = ghost with { Record = ghost.Record with { Name = "fs2:445" } };
+        Assert.Equal(ghost, GhostRules.Plan([ghost], Logon with { Name = "fs2:445" }).Carry);
+        foreach (var name in new[] { null, "fs1:445", "fs3:445" })
+        {
+            var plan = GhostRules.Plan([ghost], Logon with { Name = name ?? "fs1:445" });
+            Assert.Equal((null, ghost), (plan.Carry, plan.First!.Value));
+            var beyond = GhostRules.Plan([ghost], Logon with { Name = name ?? "fs1:445", OutOfReach = new HashSet<string> { "fs2:445" }, Uptime = TimeSpan.Zero });
+            Assert.Equal((null, null, ghost), (beyond.Carry, beyond.First, beyond.Blocked!.Value));
+        }
+        // Another slot's is not this logon's to end.
+        Nothing(GhostRules.Plan([ghost with { Record = ghost.Record with { Slot = 1 } }], Logon with { Name = "fs1:445" }));
+    }
+
     [Fact]
     public void An_abandoned_one_is_gone_whatever_else_it_is()
     {

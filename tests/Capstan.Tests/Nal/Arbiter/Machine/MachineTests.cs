@@ -17,6 +17,7 @@ public sealed class MachineTests : IAsyncDisposable
 {
     private static readonly CancellationToken None = CancellationToken.None;
     private static readonly NalPath Share = NalPath.Parse("smb://fs1/cap/");
+    private static readonly NalPath OtherName = NalPath.Parse("smb://fs2/cap/");
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
 
     /// <summary>In memory where there is such a place: what is shown here does not depend on how long a disk takes.</summary>
@@ -349,32 +350,173 @@ public sealed class MachineTests : IAsyncDisposable
         Assert.Contains("No space left", thrown.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Design, section 5: one server under two names is noticed (ServerGuid) and shares one slot.</summary>
+    [Fact]
+    public async Task A_server_that_is_met_under_a_second_name_shares_one_slot_from_then_on()
+    {
+        var (one, two) = (New(), New());
+        await (await LeaseAsync(one, "CCIM")).DisposeAsync();
+        // That it is one server is known by its answer; this connection closes when it is idle, however warm it was to be kept.
+        await (await LeaseAsync(two, "APM", keepWarm: true, OtherName)).DisposeAsync();
+        Assert.Empty(two.Connections());
+        Assert.Equal(("fs2:445", "fs1:445"), Assert.Single(_machine.SharedNames()) is var shared ? (shared.Server, shared.SameAs) : default);
+
+        await using var lease = await LeaseAsync(one, "CCIM");
+        var refusal = (await two.AcquireAsync(OtherName, new LeasePurpose("APM", Wait: TimeSpan.Zero), None)).Refusal!;
+        Assert.Contains("held by CCIM of process", refusal.Reason, StringComparison.Ordinal);
+        Assert.Equal((1, 1), (_server.OpenConnections, _server.PeakConnections));
+    }
+
+    [Fact]
+    public async Task One_process_that_needs_two_servers_that_share_a_slot_uses_them_in_turn()
+    {
+        var arbiter = New();
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        await (await LeaseAsync(arbiter, "CCIM", path: OtherName)).DisposeAsync();
+        for (var round = 0; round < 3; round++)
+        {
+            // What is kept warm under the one name gives way to the other.
+            await (await LeaseAsync(arbiter, "Publisher", keepWarm: true)).DisposeAsync();
+            await (await LeaseAsync(arbiter, "Publisher", keepWarm: true, OtherName)).DisposeAsync();
+        }
+        await using (await LeaseAsync(arbiter, "Publisher"))
+        {
+            var waiting = arbiter.AcquireAsync(OtherName, new LeasePurpose("Publisher"), None).AsTask();
+            _time.Advance(TimeSpan.FromSeconds(30));
+            var refusal = (await waiting).Refusal!;
+            Assert.Contains("waited 30.0 s for a slot on fs2:445 (1 of 1 held by Publisher", refusal.Reason, StringComparison.Ordinal);
+            Assert.NotNull(refusal.NextTry);
+        }
+        Assert.Equal(1, _server.PeakConnections);
+    }
+
+    /// <summary>Two servers may say the same of themselves: the id of the one must not end a session at the other.</summary>
+    [Fact]
+    public async Task A_ghost_under_another_name_is_ended_under_that_name()
+    {
+        new ServerNames(_machine).Notice("fs1:445", _server.Guid!.Value, Start);
+        new ServerNames(_machine).Notice("fs2:445", _server.Guid!.Value, Start);
+        Crashed("SMSClient_ABC", _server.AddGhost("SMSClient_ABC"), path: OtherName);
+        var carried = new List<(string Root, ulong? Id)>();
+        _server.OnConnect = (request, _) =>
+        {
+            carried.Add((request.Path.Root, request.Previous?.Id));
+            return Task.CompletedTask;
+        };
+        await using var lease = await LeaseAsync(New(), "CCIM");
+        Assert.Equal([("fs2", 1ul), ("fs1", null)], carried);
+        Assert.Equal(1, _server.OpenConnections);
+        Assert.Equal("fs1:445", Assert.Single(Records()).Record!.Server);
+    }
+
+    [Fact]
+    public async Task Whatever_happened_to_the_slots_directory_the_journal_keeps_the_machine_within_its_budget()
+    {
+        var (one, two) = (New(), New());
+        await using (await LeaseAsync(one, "CCIM"))
+        {
+            Directory.Delete(_machine.Slots, recursive: true);
+            var looks = _time.ArmedAsync(TimeSpan.FromMilliseconds(100));
+            var waiting = two.AcquireAsync(Share, new LeasePurpose("APM"), None).AsTask();
+            for (var look = 0; look < 20; look++)
+            {
+                await looks;
+                looks = _time.ArmedAsync(TimeSpan.FromMilliseconds(100));
+                _time.Advance(TimeSpan.FromMilliseconds(100));
+            }
+            var refusal = (await waiting).Refusal!;
+            Assert.Contains("was emptied while it was used", refusal.Reason, StringComparison.Ordinal);
+            Assert.Equal(1, _server.PeakConnections);
+        }
+        await (await LeaseAsync(two, "APM")).DisposeAsync();
+        Assert.Equal(1, _server.PeakConnections);
+    }
+
+    [Fact]
+    public async Task A_slot_whose_file_was_deleted_is_locked_again_at_the_next_beat()
+    {
+        var (one, two) = (New(), New());
+        await using var lease = await LeaseAsync(one, "CCIM");
+        Directory.Delete(_machine.Slots, recursive: true);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        var refusal = (await two.AcquireAsync(Share, new LeasePurpose("APM", Wait: TimeSpan.Zero), None)).Refusal!;
+        Assert.Contains("no slot on fs1:445 is free (1 of 1 held by CCIM of process", refusal.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_slot_that_is_blocked_is_tried_again_when_it_is_free()
+    {
+        Crashed("SMSClient_ABC", session: null, boot: "an earlier one");
+        var refusal = (await New().AcquireAsync(Share, new LeasePurpose("CCIM"), None)).Refusal!;
+        Assert.Equal(Start + TimeSpan.FromMinutes(10), refusal.NextTry);
+    }
+
+    [Fact]
+    public async Task Of_five_hundred_accounts_no_more_are_tried_than_are_needed_and_each_once()
+    {
+        _server.Passwords = new Dictionary<string, string>(StringComparer.Ordinal) { ["a20"] = "secret" };
+        var arbiter = New();
+        arbiter.SetAccounts("fs1:445", [.. Enumerable.Range(0, 500).Select(number => Account($"a{number}"))]);
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Equal(Enumerable.Range(0, 21).Select(number => $"a{number}"), _server.Logons);
+        Assert.Empty(Records());
+        // The one that works is tried first from then on, since those before it rest.
+        await (await LeaseAsync(arbiter, "CCIM")).DisposeAsync();
+        Assert.Equal(22, _server.Logons.Count);
+    }
+
+    [Fact]
+    public async Task A_thousand_servers_in_a_list_end_in_the_one_that_answers()
+    {
+        var arbiter = New();
+        arbiter.SetExport("CAPs", [.. Enumerable.Range(0, 1_000).Select(number => NalPath.Parse($"smb://s{number}/cap/"))]);
+        for (var number = 0; number < 1_000; number++)
+            arbiter.SetAccounts($"s{number}:445", [Account("SMSClient_ABC")]);
+        _server.OnConnect = (request, _) => request.Path.Root == "s777" ? Task.CompletedTask : throw new NalException(NalError.Connect, "nothing answers there", completion: Completion.NotSent);
+        await using var lease = (await arbiter.AcquireAsync(NalPath.Export("CAPs"), new LeasePurpose("CCIM"), None)).Lease!;
+        Assert.Equal("s777", lease.Path.Root);
+        Assert.Equal((1_000, 1), (lease.Trace.Candidates.Count, _server.OpenConnections));
+        Assert.Single(Records());
+    }
+
+    public static TheoryData<int, int, int> AbsurdLimits => new() { { 0, 1, 1 }, { -1, 1, 1 }, { 17, 1, 1 }, { int.MaxValue, 1, 1 }, { 1, -1, 1 }, { 1, 1, 0 }, { 1, 1, -1 } };
+
+    [Theory]
+    [MemberData(nameof(AbsurdLimits))]
+    public void Absurd_limits_are_refused_with_all_their_readings(int budget, int waiting, int hours)
+    {
+        var options = new ArbiterOptions { BudgetPerServer = budget, MaxWaitingPerServer = waiting, LongestLease = TimeSpan.FromHours(hours) };
+        var thrown = Assert.Throws<ArgumentException>(() => new ConnectionArbiter([_server], options, _time, new Random(1), NullLoggerFactory.Instance));
+        Assert.Contains($"the budget per server is {budget} and must be 1 to 16; the queue per server holds {waiting}", thrown.Message, StringComparison.Ordinal);
+    }
+
     private ConnectionArbiter New(IStorageProvider? provider = null, int budget = 1, ILoggerFactory? loggers = null)
     {
         var arbiter = new ConnectionArbiter([provider ?? _server], new ArbiterOptions { Machine = _machine, OrderSeed = "device", BudgetPerServer = budget }, new Boot("this start", () => _uptime), _time, new Random(1), loggers ?? NullLoggerFactory.Instance);
         arbiter.SetAccounts("fs1:445", [Account("SMSClient_ABC")]);
+        arbiter.SetAccounts("fs2:445", [Account("SMSClient_ABC")]);
         _arbiters.Add(arbiter);
         return arbiter;
     }
 
     private static ConnectionAccount Account(string name) => new(name, new Secret("secret"));
 
-    private static async Task<Lease> LeaseAsync(ConnectionArbiter arbiter, string component, bool keepWarm = false) =>
-        (await arbiter.AcquireAsync(Share, new LeasePurpose(component, keepWarm), None)).Lease!;
+    private static async Task<Lease> LeaseAsync(ConnectionArbiter arbiter, string component, bool keepWarm = false, NalPath? path = null) =>
+        (await arbiter.AcquireAsync(path ?? Share, new LeasePurpose(component, keepWarm), None)).Lease!;
 
     private IReadOnlyList<JournalEntry> Records() => ConnectionJournal.Read(_machine);
 
     private static void Rewrite(JournalEntry entry, ConnectionRecord record) => File.WriteAllBytes(entry.File, RecordText.Write(record));
 
     /// <summary>What a process leaves that was killed.</summary>
-    private void Crashed(string account, ulong? session, string boot = "this start")
+    private void Crashed(string account, ulong? session, string boot = "this start", NalPath? path = null)
     {
         _machine.Prepare();
         using var journal = new ConnectionJournal(_machine);
         journal.Create(new ConnectionRecord
         {
-            Path = Share.ToString(),
-            Server = "fs1:445",
+            Path = (path ?? Share).ToString(),
+            Server = (path ?? Share).Server!,
             Account = account,
             Session = session,
             ServerGuid = _server.Guid,

@@ -117,7 +117,64 @@ public sealed class ServerSlotsTests : IDisposable
         Assert.Equal(0, free.Number);
     }
 
-    [Theory, InlineData("nfs"), InlineData("cifs"), InlineData("SMB2")]
+    [Fact]
+    public async Task A_place_that_nobody_wants_any_more_makes_no_holder_hurry_until_somebody_wants_it_again()
+    {
+        var held = New().TryTake([0])!;
+        var line = New();
+        var served = new TaskCompletionSource<Slot>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var turn = line.StandInLine(1, (slot, _) => served.SetResult(slot!));
+        await TicketsAsync(1);
+        Assert.True(New().IsWanted());
+        turn.SetWanted(false);
+        Assert.False(New().IsWanted());
+        turn.SetWanted(true);
+        Assert.True(New().IsWanted());
+        turn.SetWanted(false);
+        held.Dispose();
+        using var got = await served.Task;
+        Assert.Equal(0, got.Number);
+    }
+
+    [Fact]
+    public void A_slot_whose_file_was_deleted_is_made_again_before_anybody_else_has_it()
+    {
+        using var held = New().TryTake([0])!;
+        Directory.Delete(Path.Combine(_directory.FullName, "fs1%3A445"), recursive: true);
+        Assert.Equal(SlotHold.Restored, held.Look());
+        Assert.Null(New().TryTake([0]));
+        Assert.Equal(SlotHold.Kept, held.Look());
+    }
+
+    [Fact]
+    public void A_slot_whose_file_was_deleted_is_lost_when_somebody_else_has_it_and_that_is_said_once()
+    {
+        using var held = New().TryTake([0])!;
+        Directory.Delete(Path.Combine(_directory.FullName, "fs1%3A445"), recursive: true);
+        using var other = New().TryTake([0]);
+        Assert.NotNull(other);
+        Assert.Equal((SlotHold.Lost, SlotHold.Kept), (held.Look(), held.Look()));
+        Assert.Equal(SlotHold.Kept, other.Look());
+    }
+
+    [Fact]
+    public async Task Who_waited_for_a_slot_whose_file_was_deleted_gets_the_one_that_is_there_now()
+    {
+        var held = New().TryTake([0])!;
+        var next = Stand(New(), _ => { });
+        await TicketsAsync(1);
+        File.Delete(Path.Combine(_directory.FullName, "fs1%3A445", "slot-0"));
+        held.Dispose();
+        using var slot = await next;
+        Assert.Equal(SlotHold.Kept, slot.Look());
+        Assert.NotNull(FileLock.TryTake(Path.Combine(_directory.FullName, "fs1%3A445", "slot-1")));
+        Assert.Null(FileLock.TryTake(Path.Combine(_directory.FullName, "fs1%3A445", "slot-0")));
+    }
+
+    [Theory, InlineData("fuseblk"), InlineData("fuse.fuse-overlayfs"), InlineData("ext4"), InlineData("tmpfs")]
+    public void A_file_system_of_this_machine_alone_is_used(string fileSystem) => LockTest.Run(_directory.FullName, fileSystem);
+
+    [Theory, InlineData("nfs"), InlineData("cifs"), InlineData("SMB2"), InlineData("fuse"), InlineData("fuse.sshfs"), InlineData("fuse.glusterfs"), InlineData("virtiofs")]
     public void A_file_system_that_other_machines_share_is_refused_by_name(string fileSystem) =>
         Assert.Contains(fileSystem, Assert.Throws<IOException>(() => LockTest.Run(_directory.FullName, fileSystem)).Message, StringComparison.Ordinal);
 
