@@ -5,6 +5,7 @@ using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
+using Capstan.Testing.Servers;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.ServerTests.Arbiter;
@@ -37,10 +38,12 @@ internal sealed class Worker : IAsyncDisposable
 
     /// <param name="rounds">0 for as many as there is time for; <see cref="Holding"/> for one that never ends.</param>
     /// <param name="machine">The directory of its slots and journal.</param>
-    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap")
+    /// <param name="host">Where it runs; null for this machine.</param>
+    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap", string server = "127.0.0.1", OtherHost? host = null)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        foreach (var argument in (string[])[Verb, $"smb://127.0.0.1:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
+        string[] command = [.. host?.Enter ?? [], Environment.ProcessPath!];
+        var start = new ProcessStartInfo(host is null ? command[0] : Tools.Find(command[0])!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (var argument in (string[])[.. command[1..], Verb, $"smb://{server}:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
             start.ArgumentList.Add(argument);
         start.Environment[NalMachine.DirectoryVariable] = machine;
         start.Environment["CAPSTAN_TEST_PASSWORD"] = password;

@@ -4,10 +4,10 @@ using System.Text;
 namespace Capstan.Nal.Arbiter.Journal;
 
 /// <summary>What tells one machine from a copy of it: a virtual machine that was cloned has the journal of the first one, and none of its sessions.</summary>
+/// <param name="Addresses">Permanent addresses of network devices, in order; none where there are none.</param>
 /// <param name="Id">Of <c>/etc/machine-id</c>, hashed; null where there is none. A copy often has the same.</param>
 /// <param name="Product">The hardware's own UUID, hashed; null where it cannot be read (only root may).</param>
-/// <param name="Addresses">Permanent addresses of network devices, in order; none where there are none.</param>
-internal sealed record MachineEvidence(string? Id, string? Product, IReadOnlyList<string> Addresses)
+internal sealed record MachineEvidence(IReadOnlyList<string> Addresses, string? Id = null, string? Product = null)
 {
     /// <summary>The kernel's mark of an address that came with the device (<c>NET_ADDR_PERM</c>).</summary>
     private const string Permanent = "0";
@@ -15,7 +15,7 @@ internal sealed record MachineEvidence(string? Id, string? Product, IReadOnlyLis
     /// <summary>Read anew: a virtual machine may be copied while it runs.</summary>
     public static MachineEvidence Read() => Read("/etc/machine-id", "/sys/class/dmi/id/product_uuid", "/sys/class/net");
 
-    internal static MachineEvidence Read(string id, string product, string network) => new(Hash(Text(id)), Hash(Text(product)), [.. AddressesIn(network).Order(StringComparer.Ordinal)]);
+    internal static MachineEvidence Read(string id, string product, string network) => new([.. AddressesIn(network).Order(StringComparer.Ordinal)], Hash(Text(id)), Hash(Text(product)));
 
     /// <summary>Whether these are two machines, as far as one piece of evidence says so. What is missing on one side says nothing.</summary>
     public static bool AreTwo(MachineEvidence? one, MachineEvidence? other) => one is not null && other is not null

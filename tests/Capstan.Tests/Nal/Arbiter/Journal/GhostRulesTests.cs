@@ -136,8 +136,8 @@ public sealed class GhostRulesTests
     [MemberData(nameof(Machines))]
     public void The_id_of_a_machine_that_this_one_was_copied_from_is_never_sent(string? id, string? product, string? addresses, bool isOther)
     {
-        var made = new MachineEvidence("a", "x", ["m1", "m2"]);
-        var asks = new MachineEvidence(id, product, addresses!.Split(',', StringSplitOptions.RemoveEmptyEntries));
+        var made = new MachineEvidence(["m1", "m2"], "a", "x");
+        var asks = new MachineEvidence(addresses!.Split(',', StringSplitOptions.RemoveEmptyEntries), id, product);
         foreach (var account in new[] { "one", "two" })
         {
             var ghost = Ghost(account, session: 7, boot: "boot-1");

@@ -111,6 +111,22 @@ public sealed class JournalViewTests : IDisposable
     }
 
     [Fact]
+    public void A_record_of_a_machine_that_tells_little_of_itself_is_read_as_it_was_written()
+    {
+        using var journal = new ConnectionJournal(_machine);
+        MachineEvidence[] machines = [new([]), new(["m1"], "id"), new([], Product: "product"), MachineEvidence.Read()];
+        foreach (var machine in machines)
+            journal.Create(Record(journal) with { Machine = machine });
+        Assert.All(ConnectionJournal.Read(_machine).Zip(machines), pair =>
+        {
+            Assert.Equal("", pair.First.Problem);
+            var read = pair.First.Record!.Machine!;
+            Assert.Equal((pair.Second.Id, pair.Second.Product), (read.Id, read.Product));
+            Assert.Equal(pair.Second.Addresses, read.Addresses);
+        });
+    }
+
+    [Fact]
     public void A_record_of_another_version_is_not_guessed_at()
     {
         using var journal = new ConnectionJournal(_machine);
