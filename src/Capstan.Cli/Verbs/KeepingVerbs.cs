@@ -87,7 +87,7 @@ internal static class KeepingVerbs
         foreach (var note in report.Notes)
             await host.Error.WriteLineAsync(VisibleText.Of(note));
         await host.Error.WriteLineAsync($"Enrolment tokens ended: {report.TokensEnded}; one that was used since would be good again. Make new ones with {host.Command} token create.");
-        await host.Error.WriteLineAsync("Clients that were approved after the backup ask again: look at capstan client list --state pending, and compare fingerprints. Retire again whom you had retired since.");
+        await host.Error.WriteLineAsync("Clients that were approved after the backup, and that no CAP shows, ask again: look at capstan client list --state pending, and compare fingerprints. Retire again whom you had retired since.");
         await host.Error.WriteLineAsync($"Make sure that no other copy of this site runs. Then serve it: {host.Command} site run --data {report.Directory}");
         return ExitCode.Done;
     }

@@ -104,6 +104,30 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
         return new TufTarget(targetPath, content, role.Version, entry.Sha256) { IsStale = trusted.IsStale(expires, time.GetUtcNow()) };
     }
 
+    /// <summary>Every target that a role lists which the top-level targets delegate to, and those of its bins: each with its hash. All of them are verified.</summary>
+    /// <remarks>Reads every bin: for a site that looks for what it has forgotten, not for clients.</remarks>
+    /// <param name="role">For example <c>policy</c>.</param>
+    /// <exception cref="ProtocolException"/>
+    public async ValueTask<IReadOnlyList<(string Path, string Sha256)>> ListTargetsAsync(string role, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(role);
+        var trusted = _trusted ??= await LoadAsync(cancellationToken);
+        if (trusted.Targets?.Delegations?.KeysOf(role) is null)
+            throw new ProtocolException(ProtocolError.Missing, $"The trusted targets do not delegate to {role}.", role);
+        var top = await RoleAsync(trusted, role, TufRole.Targets, cancellationToken);
+        var targets = new List<(string, string)>(top.Targets.Select(target => (target.Key, target.Value.Sha256)));
+        if (top.Delegations?.Bins is { } bins)
+        {
+            for (var bin = 0U; bin < 1UL << bins.BitLength; bin++)
+            {
+                var listed = await RoleAsync(trusted, SuccinctRoles.Name(bin, bins.BitLength, bins.NamePrefix), role, cancellationToken);
+                targets.AddRange(listed.Targets.Where(target => bins.NameFor(target.Key) == SuccinctRoles.Name(bin, bins.BitLength, bins.NamePrefix))
+                    .Select(target => (target.Key, target.Value.Sha256)));
+            }
+        }
+        return targets;
+    }
+
     /// <summary>TUF 5.6.7: depth first, in the order of trust, each role once, at most <see cref="TufLimits.Delegations"/> of them.</summary>
     private async ValueTask<(TargetsMetadata Role, TargetEntry Entry, DateTimeOffset Expires)?> FindAsync(
         TrustedMetadata trusted, string targetPath, CancellationToken cancellationToken)

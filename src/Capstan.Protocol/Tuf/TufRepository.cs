@@ -53,6 +53,10 @@ public sealed partial class TufRepository
     /// <summary>The root key must sign again before this (<see cref="RotateRoot"/>); no publish can renew it.</summary>
     public DateTimeOffset RootExpires => CurrentRoot.Expires;
 
+    /// <summary>Hash of a target as it is published with the next <see cref="Publish"/>; null for one that is not there.</summary>
+    /// <exception cref="ArgumentException">No role signs for this path.</exception>
+    public string? Sha256Of(string targetPath) => _roles[SignerOf(targetPath)].Targets.GetValueOrDefault(targetPath)?.Sha256;
+
     /// <summary>True when the current root names this key as one of its own: it can sign the next one.</summary>
     public bool IsRootKey(ECDsa key) => CurrentRoot.Roles[TufRole.Root].Keys.Any(known => string.Equals(known.Id, TufKey.IdOf(key), StringComparison.Ordinal));
 

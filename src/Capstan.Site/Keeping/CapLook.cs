@@ -1,7 +1,7 @@
 using Capstan.Nal;
 using Capstan.Nal.Paths;
-using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Protocol.V1;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 
@@ -12,7 +12,11 @@ namespace Capstan.Site.Keeping;
 /// <param name="Epoch">0 for nothing.</param>
 /// <param name="RootVersion">Beyond the site's own, its keys were changed after the backup.</param>
 /// <param name="Failure">Why it could not be looked at; null when it could.</param>
-internal sealed record CapShown(string Path, long Version, long Epoch, int RootVersion, string? Failure);
+internal sealed record CapShown(string Path, long Version, long Epoch, int RootVersion, string? Failure)
+{
+    /// <summary>See <see cref="CapMemory"/>.</summary>
+    public IReadOnlyList<Policy> Policies { get; init; } = [];
+}
 
 /// <summary>Looks at every CAP of a site that does not run, through the site's own accounts.</summary>
 internal sealed class CapLook(SiteContext site, CapAccess access)
@@ -44,7 +48,10 @@ internal sealed class CapLook(SiteContext site, CapAccess access)
                 var source = new StoreSource(store);
                 var version = await repository.VerifiedVersionAsync(source, token);
                 var (epoch, root) = await CapTrust.EpochAsync(store, repository, site.Time, token);
-                return new CapShown(cap, version, epoch, root, null);
+                return new CapShown(cap, version, epoch, root, null)
+                {
+                    Policies = epoch == 0 ? [] : await CapMemory.ReadAsync(store, repository, site.Site.SiteCode, site.Time, token),
+                };
             }, token), token).WaitAsync(token);
         }
         catch (NalException cause)

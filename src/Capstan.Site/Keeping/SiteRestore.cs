@@ -89,12 +89,21 @@ public static class SiteRestore
         var epoch = RestoreRules.Epoch(Math.Max(before.Epoch, await EpochSeenAsync(database, cancellationToken)), Highest(shown, cap => cap.Epoch), now);
         var floor = RestoreRules.VersionFloor(last, Highest(shown, cap => cap.Version), now);
         var text = $"The site began epoch {epoch} {how}, after epoch {before.Epoch}. Clients follow by themselves; those that it does not know ask again and wait for approval.";
-        var (tokens, clients) = await database.WriteAsync(async transaction =>
-            (await EpochStart.ApplyAsync(transaction, floor, text, now), await DeviceStore.CountApprovedAsync(transaction)), cancellationToken);
+        // The latest word of the latest life.
+        var policies = shown.OrderByDescending(cap => cap.Epoch).ThenByDescending(cap => cap.Version).FirstOrDefault()?.Policies ?? [];
+        var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
+        {
+            var ended = await EpochStart.ApplyAsync(transaction, floor, text, now);
+            return (ended, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction));
+        }, cancellationToken);
         // Last: with it, the directory is the site of the new epoch. Interrupted before, it is none, or still that of the epoch before, and the call is repeated.
         home.WriteIdentity(before with { Epoch = epoch }, replace: !isNew);
         BackupFolder.FlushNames(home.Root);
-        return new RestoreReport(home.Root, before.SiteCode, epoch, clients, tokens, [.. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now)]);
+        return new RestoreReport(home.Root, before.SiteCode, epoch, clients, tokens,
+        [
+            .. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now),
+            .. recovered is (0, 0) ? Array.Empty<string>() : [$"Policies on a CAP are newer than the backup: {recovered.Approved} clients were approved again by them, and {recovered.Retired} retired."],
+        ]);
     }
 
     private static IEnumerable<string> Notes(IReadOnlyList<CapShown> shown, long last, int rootVersion, DateTimeOffset now)

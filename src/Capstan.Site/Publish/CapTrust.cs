@@ -20,13 +20,10 @@ internal static class CapTrust
     /// <summary>The epoch that a CAP verifiably shows, and its latest root; 0 for what does not verify from our root.</summary>
     public static async Task<(long Epoch, int RootVersion)> EpochAsync(IStore store, TufRepository repository, TimeProvider time, CancellationToken cancellationToken)
     {
-        var trust = new TrustInMemory();
         var root = 0;
         try
         {
-            var client = new TufClient(new StoreSource(store), trust, time);
-            await client.TrustRootAsync(repository.RootHash, repository.RootVersion, cancellationToken);
-            await client.RefreshAsync(complete: true, cancellationToken);
+            var client = await OpenAsync(store, repository, time, cancellationToken);
             root = client.RootVersion;
             return await client.ReadTargetAsync(Layout.SiteDescriptionTarget, Documents.SiteDescription.MaxBytes, cancellationToken) is { } target
                 ? (Documents.SiteDescription.Decode(target.Content.Span, target.Path).Epoch, root)
@@ -37,6 +34,16 @@ internal static class CapTrust
             // What does not verify says nothing of an epoch; what is published next repairs it.
             return (0, root);
         }
+    }
+
+    /// <summary>A reader of a CAP that has verified its metadata from our root.</summary>
+    /// <exception cref="ProtocolException">Something is missing, or does not verify.</exception>
+    public static async Task<TufClient> OpenAsync(IStore store, TufRepository repository, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var client = new TufClient(new StoreSource(store), new TrustInMemory(), time);
+        await client.TrustRootAsync(repository.RootHash, repository.RootVersion, cancellationToken);
+        await client.RefreshAsync(complete: true, cancellationToken);
+        return client;
     }
 
     private sealed class TrustInMemory : ITrustStore

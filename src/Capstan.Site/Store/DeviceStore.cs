@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
@@ -73,6 +74,32 @@ internal sealed class DeviceStore(SiteDatabase database)
             Now = Times.Of(now),
             NoPrevious = Upload.NoPrevious,
         }, transaction);
+
+    /// <summary>Registers a device as its published policy says, or approves a pending one by it. Its name comes with its next heartbeat.</summary>
+    public static async Task RecoverAsync(DbTransaction transaction, Policy policy, DateTimeOffset now)
+    {
+        var certificate = policy.Certificate;
+        if (!Protocol.DeviceId.TryParse(policy.DeviceId, out var id))
+            throw new ArgumentException($"{policy.DeviceId} is no device id.", nameof(policy));
+        if (await FindAsync(transaction, policy.DeviceId) is null)
+            await InsertAsync(transaction, new NewDevice(id, certificate.SigningKey.Thumbprint(), JsonSerializer.Serialize(certificate.SigningKey, StoreJson.Default.Jwk),
+                JsonSerializer.Serialize(certificate.SealingKey, StoreJson.Default.Jwk), "", id.Fingerprint, "", ""), now);
+        await transaction.Connection!.ExecuteAsync(
+            """
+            update device set state = 'approved', approved_at = @issued, certificate_until = @until, policy_pending = 1, resync_order = @Resync, newcomers = @newcomers,
+                              ordinal = case when exists (select 1 from device where ordinal = @Ordinal) then (select max(ordinal) + 1 from device) else @Ordinal end
+            where device_id = @DeviceId
+            """,
+            new
+            {
+                policy.DeviceId,
+                policy.Resync,
+                certificate.Ordinal,
+                issued = certificate.IssuedAt * 1000,
+                until = certificate.ExpiresAt * 1000,
+                newcomers = JsonSerializer.Serialize(policy.NewIdentity ?? [], StoreJson.Default.IReadOnlyListString),
+            }, transaction);
+    }
 
     /// <summary>A pending device has sent its request again.</summary>
     public static Task AskedAgainAsync(DbTransaction transaction, long number, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(

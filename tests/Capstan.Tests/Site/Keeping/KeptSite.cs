@@ -23,9 +23,9 @@ internal static class KeptSite
     public static async Task<SiteHarness> RestoreAsync(this SiteHarness site, string backup, string life, bool isCapLost = false)
     {
         var directory = site.Backup(life);
-        var report = await RestoreAsync(site.Backup(backup), Path.Combine(directory, "site"), site.Context.Time);
         if (isCapLost)
             Directory.Delete(site.CapDirectory, recursive: true);
+        var report = await RestoreAsync(site.Backup(backup), Path.Combine(directory, "site"), site.Context.Time);
         var restored = await OpenAsync(directory, site.CapDirectory, site.Context.Time);
         Assert.Equal(report.Epoch, restored.Context.Site.Epoch);
         return restored;

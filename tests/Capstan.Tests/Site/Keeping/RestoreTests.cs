@@ -131,6 +131,50 @@ public sealed class RestoreTests : IAsyncLifetime
         await restored.CloseAsync();
     }
 
+    [Theory]
+    [InlineData(null, "approved", "approved")]
+    [InlineData(null, "retired", "retired")]
+    [InlineData("pending", "approved", "approved")]
+    [InlineData("pending", "retired", "retired")]
+    [InlineData("approved", "approved", null)]
+    [InlineData("approved", "retired", "retired")]
+    [InlineData("retired", "approved", null)]
+    [InlineData("retired", "retired", null)]
+    public void What_a_CAP_shows_is_only_added(string? ours, string shown, string? merged) => Assert.Equal(merged, Capstan.Site.Keeping.CapMemory.Merge(ours, shown));
+
+    [Fact]
+    public async Task Approvals_and_retirements_that_the_CAP_shows_are_taken_from_there()
+    {
+        using var asks = new FakeDevice(_site.Context, "asks");
+        await _site.TakeInAsync(asks, asks.Request(await _site.TokenAsync() with { Secret = "wrong" }));
+        using var leaves = await _site.EnrolAsync("leaves");
+        await _site.BackUpAsync("b1");
+        using var later = await _site.EnrolAsync("later");
+        using var gone = await _site.EnrolAsync("gone");
+        Assert.True(await _site.Get<Enrolment>().ApproveAsync(asks.Id.Value, CancellationToken.None));
+        foreach (var device in new[] { leaves, gone })
+            Assert.True(await _site.Get<Enrolment>().RetireAsync(device.Id.Value, CancellationToken.None));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await _site.PublishAsync();
+        var ordinal = await OrdinalAsync(_site, later);
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        var restored = await _site.RestoreAsync("b1", "life2");
+
+        foreach (var (device, state) in new[] { (_device, "approved"), (asks, "approved"), (later, "approved"), (leaves, "retired"), (gone, "retired") })
+            Assert.Equal(state, (await restored.ClientAsync(device)).State);
+        Assert.Equal(ordinal, await OrdinalAsync(restored, later));
+        // It goes on at the place that the receipts show, and has a name again with its heartbeat.
+        using var follows = later.For(restored.Context);
+        (follows.Sequence, follows.Previous) = (0, Upload.NoPrevious);
+        await restored.TakeInAsync(follows, follows.Heartbeat(policy: 3));
+        Assert.Equal(("later", 3L, 1L), (await restored.ClientAsync(later)) is var client ? (client.HostName, client.PolicyVersion!.Value, client.Sequence) : default);
+        await restored.CloseAsync();
+    }
+
+    private static async Task<long?> OrdinalAsync(SiteHarness site, FakeDevice device) =>
+        await site.Context.Database.WriteAsync(async transaction => (await DeviceStore.FindAsync(transaction, device.Id.Value))!.Ordinal, CancellationToken.None);
+
     [Fact]
     public async Task A_device_that_it_does_not_know_sees_that_it_is_not_listed()
     {

@@ -14,4 +14,15 @@ public class RestoredLivesTests
         await using var world = new LivesWorld(seed);
         await world.LiveAsync(steps: 30);
     }
+
+    [Fact]
+    public async Task After_long_lives_too()
+    {
+        LongRun.SkipUnlessAsked();
+        for (var seed = 100; seed < 130; seed++)
+        {
+            await using var world = new LivesWorld(seed);
+            await world.LiveAsync(steps: 60);
+        }
+    }
 }
