@@ -8,6 +8,7 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Capstan.Bench.Figures;
+using Capstan.Bench.Fleet;
 
 // dotnet run -c Release --project bench/Capstan.Bench -- figures [agent]   the figures of docs/testing.md, whole processes and pipelines
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
@@ -15,6 +16,8 @@ using Capstan.Bench.Figures;
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
 // dotnet run -c Release --project bench/Capstan.Bench -- core [directory]  the arbiter's core, its slots and its journal, on the disk of a directory
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet-sim         fleets over licences, simulated
+// dotnet run -c Release --project bench/Capstan.Bench -- fleet [seeds]     200 real clients at a Samba that takes 20, beside loops of smbclient (root, as the server tests)
+// dotnet run -c Release --project bench/Capstan.Bench -- soak [minutes]    what stays open after reads, ours beside rclone (root)
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
 {
@@ -31,6 +34,12 @@ switch (args)
         return await FigureTable.PrintAsync([CoreFigures.RunAsync, new MachineFigures(disk.FirstOrDefault() ?? Path.GetTempPath()).RunAsync]);
     case ["fleet-sim"]:
         return await FigureTable.PrintAsync([FleetFigures.RunAsync]);
+    case ["fleet", .. var seeds]:
+        var fleet = new FleetAtSamba(seeds is [var count] ? int.Parse(count, CultureInfo.InvariantCulture) : 7);
+        return await FigureTable.PrintAsync([() => fleet.RunAsync(CancellationToken.None)]);
+    case ["soak", .. var minutes]:
+        var soak = new LeakSoak(TimeSpan.FromMinutes(minutes is [var length] ? double.Parse(length, CultureInfo.InvariantCulture) : 10));
+        return await FigureTable.PrintAsync([() => soak.RunAsync(CancellationToken.None)]);
     case ["micro", .. var rest]:
         // In process: the projects' central settings need no copy, and the ratios are what we read.
         var config = ManualConfig.CreateEmpty()
@@ -42,6 +51,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | micro [filter]");
         return 2;
 }

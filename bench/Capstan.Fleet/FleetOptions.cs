@@ -26,7 +26,7 @@ internal sealed record FleetOptions
     /// <summary>The chance of one client: the same for the same seed.</summary>
     public Random RandomOf(int client) => new(unchecked((Seed * 397) ^ client));
 
-    /// <summary>Where the fleet makes its temporary directory, about 1 MB per client; null for the system's place.</summary>
+    /// <summary>Where the fleet makes its temporary directory, half a megabyte per client; null for the system's place.</summary>
     public string? Parent { get; init; }
 
     /// <summary>The token as this fleet's clients get it.</summary>

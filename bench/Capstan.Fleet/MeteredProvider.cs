@@ -6,8 +6,8 @@ namespace Capstan.Fleet;
 
 /// <summary>A provider as the client knows it, that counts what happens at the server's door and lets each connection last for the cycle's hold.</summary>
 /// <remarks>
-/// A connection counts from the moment its share was opened, since a server may count there or at the logon before, until its close was answered. It is held open
-/// when the client closes it, not while the client works: so it lasts for the hold, or for the work where that is longer.
+/// A connection counts from the moment its share was open, since a server may count there or at the logon before, until its close begins: in between the server has it for certain.
+/// It is held open when the client closes it, not while the client works: so it lasts for the hold, or for the work where that is longer.
 /// </remarks>
 internal sealed class MeteredProvider(IStorageProvider inner, ClientDoor door) : IStorageProvider
 {
@@ -66,14 +66,8 @@ internal sealed class MeteredProvider(IStorageProvider inner, ClientDoor door) :
                 return await inner.CloseAsync(cancellationToken);
             if (inner.Broken is not { IsCompleted: true })
                 await door.HoldAsync(moment);
-            try
-            {
-                return await inner.CloseAsync(cancellationToken);
-            }
-            finally
-            {
-                door.Closed();
-            }
+            door.Closed();
+            return await inner.CloseAsync(cancellationToken);
         }
     }
 }

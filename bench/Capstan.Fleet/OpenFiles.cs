@@ -6,7 +6,7 @@ namespace Capstan.Fleet;
 internal static class OpenFiles
 {
     /// <summary>Of one client: its database with log and index, its locks, its log, and one connection.</summary>
-    public const int PerClient = 10;
+    public const int PerClient = 8;
 
     /// <summary>Of the process itself.</summary>
     public const int Own = 200;

@@ -158,7 +158,8 @@ public sealed class TestSite : IDisposable
         {
             await foreach (var entry in Cap.ListAsync(StorePath.Parse(Layout.InboxDirectory(bin)), cancellationToken))
             {
-                if (await Cap.ReadAllAsync(entry.Path, UploadCodec.MaxSealedBytes, cancellationToken) is not { } file)
+                // A file that is shorter than its name says is still being written.
+                if (await Cap.ReadAllAsync(entry.Path, UploadCodec.MaxSealedBytes, cancellationToken) is not { } file || file.Length < LengthIn(entry.Path.Name))
                     continue;
                 try
                 {
@@ -257,6 +258,9 @@ public sealed class TestSite : IDisposable
         var cut = target.LastIndexOf('/');
         return $"{Layout.Targets}/{target[..(cut + 1)]}{Convert.ToHexStringLower(SHA256.HashData(content.Span))}.{target[(cut + 1)..]}";
     }
+
+    /// <summary>The length that an upload's name tells; 0 where it tells none.</summary>
+    private static long LengthIn(string name) => name.Split('-') is [_, _, var length, _] && long.TryParse(length, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
 
     private static DeviceId Parse(string id) => DeviceId.TryParse(id, out var device) ? device : throw new ArgumentException("not a device id", nameof(id));
 

@@ -11,6 +11,9 @@ public sealed class FleetTests : IAsyncLifetime
     private const int Limit = 4;
     private const int Clients = 24;
 
+    /// <summary>Samba compares with <c>max connections</c> before it counts the newcomer: two that ask in one moment can both be let in.</summary>
+    private const int SambaMayAdmit = 1;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
 
     private readonly TemporaryDirectory _directory = new();
@@ -58,14 +61,14 @@ public sealed class FleetTests : IAsyncLifetime
         await using var fleet = CapstanProcess.StartFleet(_directory.Path, "--cap", Share, "--token-file", "token", "--clients", $"{Clients}", "--hold", "0.2..0.6", "--seed", "1", "--data", Temporary, "-o", "json");
         Assert.True(await fleet.WaitAsync(s_patience) == 0, fleet.Output + fleet.Errors);
         await watching.CancelAsync();
-        Assert.InRange(await peak, 1, Limit);
+        Assert.InRange(await peak, 1, Limit + SambaMayAdmit);
 
         var report = JsonDocument.Parse(fleet.Output).RootElement;
         Assert.Equal((Clients, Clients, 0), (report.GetProperty("completed").GetInt32(), report.GetProperty("enrolment").GetProperty("completed").GetInt32(), report.GetProperty("unfinished").GetArrayLength()));
         // Refused, and let in later: nobody gave up, and nobody got in beside the limit.
         Assert.InRange(report.GetProperty("refused").GetInt32(), 1, int.MaxValue);
         Assert.Equal(Clients, report.GetProperty("attempts").GetInt32() - report.GetProperty("refused").GetInt32());
-        Assert.InRange(report.GetProperty("peakConnections").GetInt32(), 1, Limit);
+        Assert.InRange(report.GetProperty("peakConnections").GetInt32(), 1, Limit + SambaMayAdmit);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Temporary));
 
         var devices = JsonDocument.Parse(await RunAsync("client", "list", "-o", "json", "--data", "site")).RootElement.EnumerateArray().ToList();
