@@ -57,8 +57,7 @@ internal sealed class ClientFleet : IAsyncDisposable
     /// <summary>Runs the cycles of a plan with the clients that are enrolled. Ends when all are done or when it is called off.</summary>
     public async Task<FleetResult> RunAsync(FleetPlan plan, CancellationToken cancellationToken)
     {
-        var random = new Random(plan.Seed);
-        var holds = Enumerable.Range(0, _options.Clients).Select(_ => Enumerable.Range(0, plan.Cycles).Select(_ => plan.Hold.At(random.NextDouble())).ToArray()).ToArray();
+        var holds = plan.DrawHolds(_options.Clients);
         _ = _door.Restart();
         var start = _door.Now;
         var cycles = await Task.WhenAll(_clients.Select((client, number) => Task.Run(() => RunAsync(client!, plan, holds[number], start, cancellationToken), CancellationToken.None)));

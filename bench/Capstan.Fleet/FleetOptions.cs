@@ -46,4 +46,12 @@ internal sealed record FleetOptions
 /// <summary>What the enrolled clients do in one measured run.</summary>
 /// <param name="Cycles">Of each client; 1 or more.</param>
 /// <param name="Seed">Draws the holds.</param>
-internal sealed record FleetPlan(FleetStart Start, int Cycles, HoldRange Hold, int Seed);
+internal sealed record FleetPlan(FleetStart Start, int Cycles, HoldRange Hold, int Seed)
+{
+    /// <summary>Of each client, its cycles' holds.</summary>
+    public TimeSpan[][] DrawHolds(int clients)
+    {
+        var random = new Random(Seed);
+        return [.. Enumerable.Range(0, clients).Select(_ => Enumerable.Range(0, Cycles).Select(_ => Hold.At(random.NextDouble())).ToArray())];
+    }
+}

@@ -71,8 +71,7 @@ public sealed class FleetTests : IAsyncLifetime
         Assert.InRange(report.GetProperty("peakConnections").GetInt32(), 1, Limit + SambaMayAdmit);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Temporary));
 
-        var devices = JsonDocument.Parse(await RunAsync("client", "list", "-o", "json", "--data", "site")).RootElement.EnumerateArray().ToList();
-        Assert.Equal(Clients, devices.Count(device => device.GetProperty("hostName").GetString()!.StartsWith("fleet-1-", StringComparison.Ordinal) && device.TryGetProperty("memoryBytes", out _)));
+        await ReportedAsync("fleet-1-");
         await GoneAsync();
     }
 
@@ -113,6 +112,21 @@ public sealed class FleetTests : IAsyncLifetime
         while (!stop.IsCancellationRequested)
             peak = Math.Max(peak, Held(await _samba.StatusAsync()));
         return peak;
+    }
+
+    /// <summary>Waits until the site has an inventory of every client: it takes in what was uploaded when it is let in itself.</summary>
+    private async Task ReportedAsync(string names)
+    {
+        using var deadline = new CancellationTokenSource(s_patience);
+        int reported;
+        do
+        {
+            Assert.False(deadline.IsCancellationRequested, "the site has not taken in every inventory");
+            var devices = JsonDocument.Parse(await RunAsync("client", "list", "-o", "json", "--data", "site")).RootElement.EnumerateArray();
+            reported = devices.Count(device => device.GetProperty("hostName").GetString()!.StartsWith(names, StringComparison.Ordinal) && device.TryGetProperty("memoryBytes", out _));
+        }
+        while (reported < Clients);
+        Assert.Equal(Clients, reported);
     }
 
     /// <summary>None of the clients' sessions is left; the site may have one for a moment.</summary>
