@@ -36,23 +36,14 @@ internal sealed class SmbclientLoop(int port, string share, string accountFile)
     private async Task<bool> TryAsync(TimeSpan hold, CancellationToken cancellationToken)
     {
         using var process = Process.Start(Tools.StartInfo("smbclient", ["//127.0.0.1/" + share, "-p", port.ToString(CultureInfo.InvariantCulture), "-s", "/dev/null", "-A", accountFile], []))!;
-        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
-        var said = "";
-        // A command in its session is answered when it is connected; what it prints before it ends says why it is not.
-        await process.StandardInput.WriteLineAsync("pwd");
-        await process.StandardInput.FlushAsync(cancellationToken);
-        while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
-        {
-            said += line;
-            if (!line.Contains("Current directory", StringComparison.Ordinal))
-                continue;
-            await Task.Delay(hold, TimeProvider.System, cancellationToken);
-            process.StandardInput.Close();
-            await process.WaitForExitAsync(cancellationToken);
-            return true;
-        }
-        said += await errors;
+        var texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(cancellationToken), process.StandardError.ReadToEndAsync(cancellationToken));
+        // Refused, it ends by itself; connected, it waits for commands until there are none. What it prints comes only when it ends.
+        await Task.WhenAny(texts, Task.Delay(hold, TimeProvider.System, cancellationToken));
+        process.StandardInput.Close();
+        var said = string.Concat(await texts);
         await process.WaitForExitAsync(cancellationToken);
+        if (process.ExitCode == 0)
+            return true;
         // A script cannot tell one failure from another, and tries again.
         if (said.Contains("NT_STATUS_INSUFFICIENT_RESOURCES", StringComparison.Ordinal))
             Interlocked.Increment(ref _refused);
