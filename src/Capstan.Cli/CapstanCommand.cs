@@ -24,6 +24,8 @@ internal static class CapstanCommand
             ClientVerbs.Create(host),
             StatusVerbs.CreateStatus(host),
             StatusVerbs.CreateQuarantine(host),
+            UserVerbs.Create(host),
+            UserVerbs.CreateAudit(host),
             NalVerbs.Create(host),
             DoctorVerb.Create(host),
         };

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using Capstan.Nal.Providers.Mswnet;
 
 namespace Capstan.Cli;
@@ -11,8 +10,6 @@ namespace Capstan.Cli;
 /// <param name="takesTicket">Whether the Kerberos ticket of this process may stand in place of a password.</param>
 internal sealed class Credentials(string prefix, string variable, string whose, bool takesTicket)
 {
-    private const int MaxPasswordBytes = 4_096;
-
     private readonly Option<string?> _account = new($"--{prefix}account") { Description = $"{whose}: user, DOMAIN\\user or user@realm{(takesTicket ? "; kerberos: or kerberos:user@REALM for this process's ticket" : "")}", HelpName = "NAME" };
     private readonly Option<string?> _file = new($"--{prefix}password-file")
     {
@@ -38,36 +35,6 @@ internal sealed class Credentials(string prefix, string variable, string whose, 
                 : file is not null ? throw new CliException($"{account} logs on with a ticket: leave {_file.Name} out.", ExitCode.Usage)
                 : (account, "");
         }
-        var password = file switch
-        {
-            "-" => await FirstLineAsync(host.OpenInput(), "standard input", cancellationToken),
-            { } path => await FromFileAsync(host.FullPath(path), cancellationToken),
-            _ when host.Environment(variable) is { Length: > 0 } value => value,
-            _ => await PromptAsync(host, account, cancellationToken),
-        };
-        return (account, password);
+        return (account, await PasswordSource.ReadAsync(file, _file.Name, variable, account, host, cancellationToken));
     }
-
-    private static async Task<string> FromFileAsync(string path, CancellationToken cancellationToken)
-    {
-        var content = File.OpenRead(path);
-        await using (content)
-            return await FirstLineAsync(content, path, cancellationToken);
-    }
-
-    private static async Task<string> FirstLineAsync(Stream content, string where, CancellationToken cancellationToken)
-    {
-        var buffer = new byte[MaxPasswordBytes + 1];
-        var length = await content.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-        var end = buffer.AsSpan(0, length).IndexOf((byte)'\n');
-        if (end < 0 && length > MaxPasswordBytes)
-            throw new CliException($"the first line of {where} is longer than {MaxPasswordBytes} bytes: that is no password.", ExitCode.Usage);
-        var line = Encoding.UTF8.GetString(buffer, 0, end < 0 ? length : end).TrimEnd('\r').TrimStart('\uFEFF');
-        return line.Length > 0 ? line : throw new CliException($"{where} has no password in its first line.", ExitCode.Usage);
-    }
-
-    private async Task<string> PromptAsync(CliHost host, string account, CancellationToken cancellationToken) =>
-        host.ReadPassword is { } read
-            ? await Task.Run(() => read($"Password of {account}: "), cancellationToken) is { Length: > 0 } typed ? typed : throw new CliException("no password was typed.", ExitCode.Usage)
-            : throw new CliException($"there is no password for {account}: give {_file.Name} FILE, or the variable {variable}; without a terminal nobody can be asked.", ExitCode.Usage);
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Capstan.Nal.Arbiter;
+using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Console;
 using Capstan.Site.Fleet;
@@ -29,16 +30,25 @@ internal static class SiteHost
         var loopback = listen.IsLoopback || (IPAddress.TryParse(listen.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
         return loopback
             ? listen
-            : throw new SiteException($"The site does not listen on {listen.Host}: beyond this machine it needs TLS and sign-in, which this version does not have. Listen on 127.0.0.1, and reach it through an SSH tunnel (ssh -L 8750:127.0.0.1:8750 …).",
+            : throw new SiteException($"The site does not listen on {listen.Host} without TLS: give --tls https://{listen.Authority} beside a loopback address, and make a user with `capstan user add NAME --role administrator`.",
                 "needs_tls_and_signin");
     }
 
-    public static WebApplication Build(SiteContext site, ConnectionArbiter arbiter, ApiToken token, Uri address, Func<Task<Uri>> listening, ILoggerFactory loggers)
+    /// <exception cref="SiteException"><c>bad_listen_address</c> for what is not https, or has no numeric address.</exception>
+    public static IPEndPoint CheckTlsAddress(Uri address) =>
+        address.Scheme == Uri.UriSchemeHttps && address.AbsolutePath == "/" && IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip)
+            ? new IPEndPoint(ip, address.Port)
+            : throw new SiteException($"'{address}' is not an address for TLS: give https://0.0.0.0:8443 for every address of this machine, or one of its own addresses.", "bad_listen_address");
+
+    /// <param name="tls">Where users sign in from other machines; null for this machine only.</param>
+    public static WebApplication Build(SiteContext site, ConnectionArbiter arbiter, ApiToken token, Uri address, TlsListener? tls, Func<Task<Uri>> listening, ILoggerFactory loggers)
     {
         // Nothing of the process's surroundings (arguments, environment, appsettings.json) configures a site.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Capstan.Site", ContentRootPath = site.Directory.Root });
-        builder.WebHost.UseKestrelCore().UseUrls(Urls(address)).ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().UseUrls(Urls(address)).ConfigureKestrel(kestrel =>
         {
+            if (tls is not null)
+                tls.Configure(kestrel, address);
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.AddServerHeader = false;
         });
@@ -53,6 +63,7 @@ internal static class SiteHost
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
+        services.AddSingleton<UserStore>().AddSingleton<AuditStore>().AddSingleton<Users>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.
         services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
@@ -64,14 +75,18 @@ internal static class SiteHost
         var app = builder.Build();
         app.UseRouting();
         app.UseMiddleware<ApiGuard>();
+        app.UseMiddleware<AccessGuard>();
         app.UseMiddleware<EntityTags>();
         var api = app.MapGroup("/api/v1").WithMetadata(ApiEndpoint.Mark);
         api.MapSite();
         api.MapClients();
         api.MapCaps();
         api.MapCapUsage();
+        api.MapAccess();
         app.MapOpenApi("/api/{documentName}/openapi.json").WithMetadata(ApiEndpoint.Mark);
-        app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription();
+        app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription().WithMetadata(PublicEndpoint.Mark);
+        app.MapMetrics();
+        app.MapSignIn(site.Time);
         app.MapConsole(() => app.Services.GetRequiredService<ConsoleApi>().Client, site.Time);
         return app;
     }

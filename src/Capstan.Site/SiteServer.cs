@@ -4,6 +4,7 @@ using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
+using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Keeping;
 using Capstan.Site.Load;
@@ -131,7 +132,9 @@ public sealed class SiteServer : IAsyncDisposable
     private async Task ServeAsync(CancellationToken cancellationToken)
     {
         var address = SiteHost.CheckAddress(_options.Listen);
-        await using var app = SiteHost.Build(_site, _arbiter, new ApiToken(ApiToken), address, () => _listening.Task, _loggers);
+        var logger = _loggers.CreateLogger<SiteServer>();
+        using var tls = _options.Tls is null ? null : TlsListener.Open(_options, _site.Directory, _site.Time, logger);
+        await using var app = SiteHost.Build(_site, _arbiter, new ApiToken(ApiToken), address, tls, () => _listening.Task, _loggers);
         var publisher = app.Services.GetRequiredService<Publisher>();
         var loader = app.Services.GetRequiredService<InboxLoader>();
         await publisher.StartAsync(cancellationToken);
@@ -141,10 +144,10 @@ public sealed class SiteServer : IAsyncDisposable
         }
         catch (IOException cause) when (cause.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException or SocketException)
         {
-            throw new SiteException($"{address} is in use by another program. Choose another address with --listen (port 0 takes a free one), or stop that program.", "port_in_use", cause);
+            throw new SiteException($"{(_options.Tls is null ? $"{address} is" : $"{address} or {_options.Tls} is")} in use by another program. Choose another address with --listen (port 0 takes a free one){(_options.Tls is null ? "" : " or --tls")}, or stop that program.", "port_in_use", cause);
         }
-        var listening = new Uri(app.Urls.First());
-        var logger = _loggers.CreateLogger<SiteServer>();
+        var listening = new Uri(app.Urls.First(url => url.StartsWith(Uri.UriSchemeHttp + "://", StringComparison.Ordinal)));
+        tls?.Announce(app.Urls.FirstOrDefault(url => url.StartsWith(Uri.UriSchemeHttps + "://", StringComparison.Ordinal)));
         SiteLog.Started(logger, SiteCode, listening.ToString());
         SiteDirectory.WriteOwned(_site.Directory.Listening, System.Text.Encoding.ASCII.GetBytes(listening.GetLeftPart(UriPartial.Authority)));
         _listening.TrySetResult(listening);
@@ -181,8 +184,17 @@ public sealed class SiteOptions
     /// <summary>The site's directory.</summary>
     public required string Directory { get; init; }
 
-    /// <summary>Address to listen on. Default http://127.0.0.1:8750; port 0 takes a free one. Only loopback addresses until sign-in and TLS exist.</summary>
+    /// <summary>Address to listen on for this machine. Default http://127.0.0.1:8750; port 0 takes a free one. Only loopback addresses.</summary>
     public Uri Listen { get; init; } = new("http://127.0.0.1:8750");
+
+    /// <summary>Address for other machines, for example https://0.0.0.0:8443: users have to sign in. Null for none.</summary>
+    public Uri? Tls { get; init; }
+
+    /// <summary>PEM file with the certificate chain and, behind it or in <see cref="CertificateKey"/>, its key; read anew when it changes. Null: the site makes one of its own, which browsers warn of.</summary>
+    public string? Certificate { get; init; }
+
+    /// <summary>PEM file with the key of <see cref="Certificate"/>.</summary>
+    public string? CertificateKey { get; init; }
 
     /// <summary>Pause between two passes over an inbox that was empty. Default 2 s on LOCAL, 60 s elsewhere; 0.1 s to 1 h.</summary>
     public TimeSpan? DrainInterval { get; init; }

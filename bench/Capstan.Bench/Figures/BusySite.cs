@@ -34,7 +34,7 @@ internal sealed class BusySite : IAsyncDisposable
         _cap = cap;
         _site = site;
         _arbiter = new ConnectionArbiter([new LocalProvider(site.Time)], new ArbiterOptions(), site.Time, site.Random, NullLoggerFactory.Instance);
-        _app = SiteHost.Build(site, _arbiter, new ApiToken("bench"), new Uri("http://127.0.0.1:0"),
+        _app = SiteHost.Build(site, _arbiter, new ApiToken("bench"), new Uri("http://127.0.0.1:0"), tls: null,
             () => Task.FromException<Uri>(new InvalidOperationException("This site does not listen.")), NullLoggerFactory.Instance);
     }
 

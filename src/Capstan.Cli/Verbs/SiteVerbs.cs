@@ -49,8 +49,12 @@ internal static class SiteVerbs
                 return null;
             },
         };
-        return new Verb("run", "Serve a site: API, console, publishing, inboxes; until stopped", "capstan site run --data /var/lib/capstan", "capstan site run --data /srv/site --listen http://127.0.0.1:9000")
-            .With(data, listen)
+        var tls = new Option<Uri?>("--tls") { Description = "Address for other machines, by TLS and for users who sign in, for example https://0.0.0.0:8443", HelpName = "URL" };
+        var certificate = new Option<string?>("--certificate") { Description = "PEM file with the certificate for --tls, its chain and, unless --certificate-key names it, its key (default one of the site's own)", HelpName = "FILE" };
+        var certificateKey = new Option<string?>("--certificate-key") { Description = "PEM file with the key of --certificate", HelpName = "FILE" };
+        return new Verb("run", "Serve a site: API, console, publishing, inboxes; until stopped", "capstan site run --data /var/lib/capstan", "capstan site run --data /srv/site --listen http://127.0.0.1:9000",
+                "capstan site run --tls https://0.0.0.0:8443 --certificate /etc/ssl/site.pem")
+            .With(data, listen, tls, certificate, certificateKey)
             .Does(host, async (parse, cancellationToken) =>
             {
                 using var loggers = LoggerFactory.Create(logging => logging
@@ -62,7 +66,10 @@ internal static class SiteVerbs
                         console.UseUtcTimestamp = true;
                         console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
                     }));
-                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen), Machine = host.Machine };
+                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen), Machine = host.Machine,
+                    Tls = parse.GetValue(tls), Certificate = parse.GetValue(certificate) is { } pem ? host.FullPath(pem) : null, CertificateKey = parse.GetValue(certificateKey) is { } key ? host.FullPath(key) : null };
+                if (options.Tls is null && (options.Certificate ?? options.CertificateKey) is not null)
+                    throw new CliException("--certificate is for --tls, which is not given.", ExitCode.Usage);
                 await using var site = await SiteServer.OpenAsync(options, host.Time, loggers, cancellationToken);
                 var run = site.RunAsync(cancellationToken);
                 if (await Task.WhenAny(run, site.Listening) == site.Listening)

@@ -91,6 +91,21 @@ public sealed class ApiClient(HttpClient http)
     public Task<TokenCreated> CreateTokenAsync(TokenRequest request, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, "api/v1/tokens", JsonContent.Create(request, ApiJson.Default.TokenRequest), ApiJson.Default.TokenCreated, cancellationToken);
 
+    public Task<IReadOnlyList<UserRow>> UsersAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/users", ApiJson.Default.IReadOnlyListUserRow, cancellationToken);
+
+    public async Task AddUserAsync(UserAdd user, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Post, "api/v1/users", JsonContent.Create(user, ApiJson.Default.UserAdd), cancellationToken)).Dispose();
+
+    public async Task ChangeUserAsync(string name, UserChange change, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Put, $"api/v1/users/{Uri.EscapeDataString(name)}", JsonContent.Create(change, ApiJson.Default.UserChange), cancellationToken)).Dispose();
+
+    public async Task RemoveUserAsync(string name, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, $"api/v1/users/{Uri.EscapeDataString(name)}", null, cancellationToken)).Dispose();
+
+    public Task<Page<AuditRow>> AuditAsync(string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/audit", ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.PageAuditRow, cancellationToken);
+
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
 

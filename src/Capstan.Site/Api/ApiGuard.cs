@@ -6,23 +6,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Api;
 
-/// <summary>What stands before every request: only this machine's own names (a page elsewhere cannot point a browser here), and the token for the API.</summary>
-/// <remarks>Runs after routing: what routing found decides whether the token is asked for, so a spelling that routing accepts is never a way around it.</remarks>
-internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<ApiGuard> logger)
+/// <summary>What stands before every request: without TLS only this machine's own names (a page elsewhere cannot point a browser here); and every refusal as a problem document.</summary>
+/// <remarks>Runs after routing: what routing found decides who may ask (<see cref="Access.AccessGuard"/>), so a spelling that routing accepts is never a way around it.</remarks>
+internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
 {
     public async Task InvokeAsync(HttpContext context)
     {
-        if (!IsLoopbackName(context.Request.Host.Host))
+        if (!context.Request.IsHttps && !IsLoopbackName(context.Request.Host.Host))
         {
             await Problems.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, "wrong_host",
                 "The site answers on this machine's loopback names only: use http://127.0.0.1 or http://localhost.");
-            return;
-        }
-        if (ApiEndpoint.IsAsked(context) && !IsAuthorized(context.Request))
-        {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
-            await Problems.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized",
-                "The request has no valid bearer token: it stands in the file api-token of the site's directory.");
             return;
         }
         try
@@ -64,13 +57,6 @@ internal sealed class ApiGuard(RequestDelegate next, ApiToken token, ILogger<Api
         StatusCodes.Status415UnsupportedMediaType => "unsupported_media_type",
         _ => "invalid_request",
     };
-
-    private bool IsAuthorized(HttpRequest request)
-    {
-        const string Scheme = "Bearer ";
-        string? header = request.Headers.Authorization;
-        return header?.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) == true && token.Equals(header[Scheme.Length..].Trim());
-    }
 
     private static bool IsLoopbackName(string host) => host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));

@@ -1,4 +1,5 @@
 using Capstan.Nal.Paths;
+using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
@@ -14,11 +15,11 @@ internal static class CapEndpoints
     public static void MapCaps(this IEndpointRouteBuilder api)
     {
         api.MapGet("/caps", RowsAsync).Produces<IReadOnlyList<CapRow>>();
-        api.MapPost("/caps", AddAsync).Produces<CapAdded>(201).Produces<Problem>(400).Produces<Problem>(409);
-        api.MapDelete("/caps", RemoveAsync).Produces(204).Produces<Problem>(404);
+        api.MapPost("/caps", AddAsync).Produces<CapAdded>(201).Produces<Problem>(400).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
+        api.MapDelete("/caps", RemoveAsync).Produces(204).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
         api.MapGet("/caps/accounts", async (AccountAdministration administration, CancellationToken cancellationToken) =>
             Results.Json(await administration.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListCapAccountRow)).Produces<IReadOnlyList<CapAccountRow>>();
-        api.MapDelete("/caps/accounts", RemoveAccountAsync).Produces<CapAccountRemoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409);
+        api.MapDelete("/caps/accounts", RemoveAccountAsync).Produces<CapAccountRemoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>().Produces<Problem>(400).Produces<Problem>(404);
         api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, SiteAccounts accounts, CapLoadReader loads, CancellationToken cancellationToken) =>
         {
@@ -36,8 +37,9 @@ internal static class CapEndpoints
         }), cancellationToken), ApiJson.Default.IReadOnlyListCapRow);
     }
 
-    private static async Task<IResult> AddAsync(CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)
+    private static async Task<IResult> AddAsync(HttpContext http, CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)
     {
+        AccessGuard.About(http, cap.Path);
         if (!NalPath.TryParse(cap.Path, out var path, out var error))
             return Problems.Invalid($"The path '{cap.Path}' is not a NAL path: at column {error.Column}, expected {error.Expected}. For a folder: LOCAL:\\\\srv\\cap\\ or file:///srv/cap/.");
         if ((Fault(cap.Account, "account") ?? Fault(cap.ClientAccount, "clientAccount")) is { } bad)

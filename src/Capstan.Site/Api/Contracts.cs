@@ -111,6 +111,45 @@ public sealed record TokenCreated(string TokenId, string Token, DateTimeOffset E
 /// <summary>GET /api/v1/tokens: without the secrets, which the site does not keep. Expired and used-up ones stay on the list until they are pruned.</summary>
 public sealed record TokenRow(string TokenId, string? Label, int UsesLeft, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt);
 
+/// <summary>GET /api/v1/users</summary>
+/// <param name="Role"><c>administrator</c>, <c>operator</c> or <c>reader</c>.</param>
+/// <param name="ChangedAt">When role or password were changed last.</param>
+public sealed record UserRow(string Name, string Role, DateTimeOffset CreatedAt, DateTimeOffset ChangedAt);
+
+/// <summary>POST /api/v1/users</summary>
+/// <param name="Name">1 to 64 of A-Z a-z 0-9 . - _ @.</param>
+/// <param name="Password">12 to 256 characters.</param>
+public sealed record UserAdd(string Name, string Role, string Password)
+{
+    /// <summary>Without the password.</summary>
+    public override string ToString() => $"{nameof(UserAdd)} {{ Name = {Name}, Role = {Role} }}";
+}
+
+/// <summary>PUT /api/v1/users/{name}: what is null stays as it is. The user's sessions end.</summary>
+public sealed record UserChange(string? Role = null, string? Password = null)
+{
+    /// <summary>Without the password.</summary>
+    public override string ToString() => $"{nameof(UserChange)} {{ Role = {Role} }}";
+}
+
+/// <summary>POST /api/v1/sessions: signs a user in.</summary>
+public sealed record SessionRequest(string Name, string Password)
+{
+    /// <summary>The name only.</summary>
+    public override string ToString() => $"{nameof(SessionRequest)} {{ Name = {Name} }}";
+}
+
+/// <param name="Token">To be sent as a bearer: a secret.</param>
+/// <param name="ExpiresAt">At the latest; two hours after its last use before that.</param>
+public sealed record SessionBegun(string Token, string Role, DateTimeOffset ExpiresAt);
+
+/// <summary>GET /api/v1/audit[?cursor=&amp;limit=]: who changed what, or tried to.</summary>
+/// <param name="Actor">A user; <c>api-token</c> for who holds the site's own token, <c>nobody</c> for who was not signed in.</param>
+/// <param name="Action">Method and route, <c>sign in</c> or <c>sign out</c>.</param>
+/// <param name="Subject">What it was about, as far as the request says; never a secret.</param>
+/// <param name="Outcome">HTTP status: below 400 it was done.</param>
+public sealed record AuditRow(long Id, DateTimeOffset At, string Actor, string Address, string Action, string? Subject, int Outcome);
+
 /// <summary>GET /api/v1/overview: what the first page shows.</summary>
 public sealed record Overview(string SiteCode, int Clients, int Pending, int SeenInDay, int SeenInWeek, int Quarantined,
     IReadOnlyList<CapRow> Caps, IReadOnlyList<StatusRow> Recent, IReadOnlyList<HealthCondition> Conditions);
@@ -144,5 +183,12 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(TokenCreated))]
 [JsonSerializable(typeof(Overview))]
 [JsonSerializable(typeof(IReadOnlyList<HealthCondition>))]
+[JsonSerializable(typeof(IReadOnlyList<UserRow>))]
+[JsonSerializable(typeof(UserAdd))]
+[JsonSerializable(typeof(UserChange))]
+[JsonSerializable(typeof(SessionRequest))]
+[JsonSerializable(typeof(SessionBegun))]
+[JsonSerializable(typeof(Page<AuditRow>))]
+[JsonSerializable(typeof(IReadOnlyList<AuditRow>))]
 [JsonSerializable(typeof(Problem))]
 public sealed partial class ApiJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
@@ -20,7 +21,8 @@ internal static class SiteEndpoints
         api.MapGet("/quarantine", QuarantineAsync).Produces<Page<QuarantineRow>>();
         api.MapGet("/tokens", async (TokenStore tokens, CancellationToken cancellationToken) =>
             Results.Json(await tokens.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListTokenRow)).Produces<IReadOnlyList<TokenRow>>();
-        api.MapPost("/tokens", CreateTokenAsync).Produces<TokenCreated>(201).Produces<Problem>(400);
+        // A token carries the clients' connection accounts.
+        api.MapPost("/tokens", CreateTokenAsync).Produces<TokenCreated>(201).Produces<Problem>(400).WithMetadata(NeedsRole.Administrator);
     }
 
     private static async Task<IResult> OverviewAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, StatusStore status,
@@ -52,8 +54,9 @@ internal static class SiteEndpoints
         return Results.Json(Paging.Of(rows, page.Limit, row => row.Id), ApiJson.Default.PageQuarantineRow);
     }
 
-    private static async Task<IResult> CreateTokenAsync(TokenIssuer issuer, TokenRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> CreateTokenAsync(HttpContext http, TokenIssuer issuer, TokenRequest request, CancellationToken cancellationToken)
     {
+        AccessGuard.About(http, request.Label is null ? $"{request.Uses} uses" : $"{request.Uses} uses, {request.Label}");
         if (request.Uses is < 1 or > 100_000)
             return Problems.Invalid("uses must be 1 to 100,000.");
         if (request.ExpiresInSeconds is < 60 or > TokenRequest.LongestSeconds)

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text;
+using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Console.Pages;
 using Microsoft.AspNetCore.Builder;
@@ -30,7 +31,7 @@ public static class ConsoleEndpoints
         return services;
     }
 
-    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c> and the assets.</summary>
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
     /// <param name="app">Services need <see cref="AddConsole"/>.</param>
     /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
     /// <param name="time">The clock that relative times start from.</param>
@@ -50,13 +51,15 @@ public static class ConsoleEndpoints
         console.MapGet("/status", (string? severity, string? cursor, CancellationToken cancellationToken) =>
             Status(api(), severity, cursor, time, cancellationToken));
         console.MapGet("/quarantine", (string? cursor, CancellationToken cancellationToken) => Quarantine(api(), cursor, time, cancellationToken));
-        console.MapGet("/assets/console.css", () => Asset("console.css", "text/css; charset=utf-8"));
+        console.MapGet("/audit", (string? cursor, CancellationToken cancellationToken) => Audit(api(), cursor, time, cancellationToken)).WithMetadata(NeedsRole.Administrator);
+        var assets = console.MapGroup("/assets").WithMetadata(PublicEndpoint.Mark);
+        assets.MapGet("/console.css", () => Asset("console.css", "text/css; charset=utf-8"));
         if (HasCharts)
         {
-            console.MapGet("/assets/chart.js", () => Asset("chart.js", "text/javascript; charset=utf-8"));
-            console.MapGet("/assets/capacity.js", () => Asset("capacity.js", "text/javascript; charset=utf-8"));
+            assets.MapGet("/chart.js", () => Asset("chart.js", "text/javascript; charset=utf-8"));
+            assets.MapGet("/capacity.js", () => Asset("capacity.js", "text/javascript; charset=utf-8"));
         }
-        console.MapGet("/assets/icon.svg", () => Asset("icon.svg", "image/svg+xml"));
+        assets.MapGet("/icon.svg", () => Asset("icon.svg", "image/svg+xml"));
     }
 
     private static async Task<IResult> Overview(ApiClient api, TimeProvider time, CancellationToken cancellationToken)
@@ -128,6 +131,12 @@ public static class ConsoleEndpoints
     {
         var data = await api.QuarantineAsync(cursor, RowsPerPage, cancellationToken);
         return Page<QuarantinePage>(new { Data = data, Cursor = cursor, Now = time.GetUtcNow() });
+    }
+
+    private static async Task<IResult> Audit(ApiClient api, string? cursor, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.AuditAsync(cursor, RowsPerPage, cancellationToken);
+        return Page<AuditPage>(new { Data = data, Cursor = cursor, Now = time.GetUtcNow() });
     }
 
     /// <summary>The columns of a list of clients as comma-separated values: the members of <see cref="ClientSummary"/>, by their JSON names.</summary>

@@ -1,3 +1,4 @@
+using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Store;
@@ -17,6 +18,8 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
         {
             var now = site.Time.GetUtcNow();
             await StatusStore.PruneAsync(transaction);
+            await AuditStore.PruneAsync(transaction);
+            await UserStore.PruneSessionsAsync(transaction, now - Users.SessionLimit, now - Users.IdleLimit);
             await TokenStore.PruneAsync(transaction, now - TokensAfter);
             return await Enrolment.ForgetAsync(transaction, now);
         }, cancellationToken);

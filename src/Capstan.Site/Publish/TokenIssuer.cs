@@ -14,15 +14,19 @@ internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStor
     /// <summary>Of all paths as JSON; beside <see cref="AccountHandout.MaxBytes"/> they fit into a token.</summary>
     private const int MaxCapBytes = 16 << 10;
 
+    /// <exception cref="SiteException"><c>no_cap</c>: a client would not know where to begin.</exception>
     public async Task<TokenCreated> CreateAsync(TokenRequest request, CancellationToken cancellationToken)
     {
+        var paths = Fitting((await caps.ListAsync(cancellationToken)).Select(cap => cap.Path));
+        if (paths.Count == 0)
+            throw new SiteException("A token says where a client begins, and this site has no client access point yet. Add one: `capstan cap add PATH`.", "no_cap");
         var root = await publisher.RootAsync(cancellationToken);
         var token = new EnrolmentToken
         {
             SiteCode = site.Site.SiteCode,
             RootHash = root.Hash,
             RootVersion = root.Version,
-            Caps = Fitting((await caps.ListAsync(cancellationToken)).Select(cap => cap.Path)),
+            Caps = paths,
             Accounts = await accounts.ForTokensAsync(cancellationToken),
             TokenId = Base32.Encode(RandomNumberGenerator.GetBytes(10)),
             Secret = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32)),

@@ -66,7 +66,7 @@ internal sealed class SiteHarness : IAsyncDisposable
         var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, time, random);
         IStorageProvider provider = new LocalProvider(time);
         var arbiter = new ConnectionArbiter([wrap?.Invoke(provider) ?? provider], new ArbiterOptions(), time, random, NullLoggerFactory.Instance);
-        var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
+        var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), tls: null, () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
         return new SiteHarness(directory, context, arbiter, app);
     }
 

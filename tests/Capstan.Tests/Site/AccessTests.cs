@@ -1,0 +1,345 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using Capstan.Site;
+using Capstan.Site.Access;
+using Capstan.Site.Api;
+using Capstan.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Capstan.Tests.Site;
+
+/// <summary>Who may do what: users, roles, sessions, TLS and the audit log, on a served site.</summary>
+public sealed class AccessTests : IAsyncLifetime
+{
+    private const string Password = "correct horse battery";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("capstan-access-").FullName;
+    private CancellationTokenSource _stop = new();
+    private SiteServer? _server;
+    private Task _running = Task.CompletedTask;
+    private ApiClient _api = null!;
+    private HttpClient _token = null!;
+
+    private string SiteDirectory => Path.Combine(_directory, "site");
+
+    public async ValueTask InitializeAsync()
+    {
+        await SiteServer.InitializeAsync(SiteDirectory, "ABC", TimeProvider.System, CancellationToken.None);
+        await ServeAsync(tls: null);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Without_users_pages_of_this_machine_ask_nobody_and_the_api_asks_for_its_token()
+    {
+        using var nobody = Browser();
+        Assert.Equal(HttpStatusCode.OK, (await nobody.GetAsync("/", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await nobody.GetAsync("/metrics", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/api/v1/overview", CancellationToken.None)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Once_there_is_a_user_every_page_asks_for_one_and_a_session_opens_and_ends()
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        using var browser = Browser();
+        var asked = await browser.GetAsync("/clients?filter=a", CancellationToken.None);
+        Assert.Equal((HttpStatusCode.Redirect, "/sign-in?to=%2Fclients%3Ffilter%3Da"), (asked.StatusCode, asked.Headers.Location?.OriginalString));
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/assets/console.css", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/healthz", CancellationToken.None)).StatusCode);
+        Assert.Contains("Password", await browser.GetStringAsync("/sign-in", CancellationToken.None), StringComparison.Ordinal);
+
+        var wrong = await SignInAsync(browser, "anna", "something else");
+        Assert.Equal(HttpStatusCode.Unauthorized, wrong.StatusCode);
+        Assert.Contains("no user with this name and password", await wrong.Content.ReadAsStringAsync(CancellationToken.None), StringComparison.Ordinal);
+
+        var right = await SignInAsync(browser, "anna", Password, to: "/clients");
+        Assert.Equal((HttpStatusCode.SeeOther, "/clients"), (right.StatusCode, right.Headers.Location?.OriginalString));
+        var cookie = Assert.Single(right.Headers.GetValues("Set-Cookie"));
+        Assert.Contains("httponly", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("samesite=strict", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("Sign out", await browser.GetStringAsync("/clients", CancellationToken.None), StringComparison.Ordinal);
+        Assert.Contains("sign in", await browser.GetStringAsync("/audit", CancellationToken.None), StringComparison.Ordinal);
+
+        await PostAsync(browser, "/sign-out");
+        Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/clients", CancellationToken.None)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("//evil.example/")]
+    [InlineData("/\\evil.example/")]
+    [InlineData("https://evil.example/")]
+    [InlineData("/a\tb")]
+    public async Task Signing_in_leads_to_no_other_site(string to)
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        using var browser = Browser();
+        Assert.Equal("/", (await SignInAsync(browser, "anna", Password, to)).Headers.Location?.OriginalString);
+    }
+
+    [Fact]
+    public async Task Each_role_does_what_it_may_and_is_told_what_it_lacks()
+    {
+        foreach (var role in new[] { "reader", "operator", "administrator" })
+            await _api.AddUserAsync(new UserAdd(role[..4], role, Password), CancellationToken.None);
+        using var reader = await SessionAsync("read");
+        using var worker = await SessionAsync("oper");
+        using var administrator = await SessionAsync("admi");
+
+        foreach (var user in new[] { reader, worker, administrator })
+            Assert.Equal(HttpStatusCode.OK, (await user.GetAsync("/api/v1/overview", CancellationToken.None)).StatusCode);
+        var refused = await reader.PostAsync("/api/v1/caps/publish", null, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+        var problem = (await refused.Content.ReadFromJsonAsync(ApiJson.Default.Problem, CancellationToken.None))!;
+        Assert.Equal("role_too_low", problem.Code);
+        Assert.Contains("read is reader; this needs operator", problem.Detail, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await worker.PostAsync("/api/v1/caps/publish", null, CancellationToken.None)).StatusCode);
+        using var tokenRequest = JsonContent.Create(new TokenRequest(), ApiJson.Default.TokenRequest);
+        Assert.Equal(HttpStatusCode.Forbidden, (await worker.PostAsync("/api/v1/tokens", tokenRequest, CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await worker.GetAsync("/api/v1/users", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await worker.GetAsync("/audit", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await administrator.GetAsync("/api/v1/users", CancellationToken.None)).StatusCode);
+
+        await _api.ChangeUserAsync("oper", new UserChange(Role: "reader"), CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await worker.GetAsync("/api/v1/overview", CancellationToken.None)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_audit_log_says_who_did_what_and_never_a_password()
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        using var anna = await SessionAsync("anna");
+        using var wish = JsonContent.Create(new TokenRequest(2, 3600, "lab"), ApiJson.Default.TokenRequest);
+        var refused = await anna.PostAsync("/api/v1/tokens", wish, CancellationToken.None);
+        Assert.Equal("no_cap", (await refused.Content.ReadFromJsonAsync(ApiJson.Default.Problem, CancellationToken.None))!.Code);
+        await _api.ChangeUserAsync("anna", new UserChange(Password: "another long password"), CancellationToken.None);
+        using var nobody = Browser();
+        await nobody.PostAsync("/api/v1/caps/publish", null, CancellationToken.None);
+
+        var rows = (await _api.AuditAsync(null, 100, CancellationToken.None)).Items.Reverse().Select(row => $"{row.Actor} {row.Action} {row.Subject} {row.Outcome}");
+        Assert.Equal(
+        [
+            "api-token POST /api/v1/users anna as administrator 201", "anna sign in  200", "anna POST /api/v1/tokens 2 uses, lab 409",
+            "api-token PUT /api/v1/users/{name} anna, new password 204", "nobody POST /api/v1/caps/publish  401",
+        ], rows);
+    }
+
+    [Fact]
+    public async Task A_page_of_another_site_changes_nothing_with_the_session_of_this_one()
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        using var browser = Browser();
+        await SignInAsync(browser, "anna", Password);
+        using var foreign = new HttpRequestMessage(HttpMethod.Post, "/api/v1/caps/publish");
+        foreign.Headers.Add("Origin", "http://evil.example");
+        var refused = await browser.SendAsync(foreign, CancellationToken.None);
+        Assert.Equal("other_site", (await refused.Content.ReadFromJsonAsync(ApiJson.Default.Problem, CancellationToken.None))!.Code);
+        using var own = new HttpRequestMessage(HttpMethod.Post, "/api/v1/caps/publish");
+        own.Headers.Add("Origin", browser.BaseAddress!.GetLeftPart(UriPartial.Authority));
+        Assert.Equal(HttpStatusCode.OK, (await browser.SendAsync(own, CancellationToken.None)).StatusCode);
+        // Nor does it end the session.
+        using var signOut = new HttpRequestMessage(HttpMethod.Post, "/sign-out");
+        signOut.Headers.Add("Sec-Fetch-Site", "cross-site");
+        await browser.SendAsync(signOut, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/clients", CancellationToken.None)).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_last_administrator_stays_while_there_are_others()
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        await _api.AddUserAsync(new UserAdd("ben", "reader", Password), CancellationToken.None);
+        Assert.Equal("last_administrator", (await Assert.ThrowsAsync<ApiException>(() => _api.RemoveUserAsync("anna", CancellationToken.None))).Code);
+        Assert.Equal("last_administrator", (await Assert.ThrowsAsync<ApiException>(() => _api.ChangeUserAsync("anna", new UserChange("operator"), CancellationToken.None))).Code);
+        Assert.Equal("user_exists", (await Assert.ThrowsAsync<ApiException>(() => _api.AddUserAsync(new UserAdd("ben", "operator", Password), CancellationToken.None))).Code);
+        await _api.RemoveUserAsync("ben", CancellationToken.None);
+        await _api.RemoveUserAsync("anna", CancellationToken.None);
+        using var nobody = Browser();
+        Assert.Equal(HttpStatusCode.OK, (await nobody.GetAsync("/", CancellationToken.None)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("", "administrator", Password)]
+    [InlineData("a b", "administrator", Password)]
+    [InlineData("api-token", "administrator", Password)]
+    [InlineData("anna", "root", Password)]
+    [InlineData("anna", "reader", "short")]
+    public async Task Absurd_users_are_refused_with_the_rule(string name, string role, string password) =>
+        Assert.Equal("invalid_request", (await Assert.ThrowsAsync<ApiException>(() => _api.AddUserAsync(new UserAdd(name, role, password), CancellationToken.None))).Code);
+
+    [Fact]
+    public async Task Other_machines_come_by_tls_and_sign_in()
+    {
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        await StopAsync();
+        var port = FreePort();
+        await ServeAsync(new Uri($"https://127.0.0.1:{port}"));
+        var certificate = Path.Combine(SiteDirectory, "keys", "tls.pem");
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(certificate));
+        var expected = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(await File.ReadAllTextAsync(certificate, CancellationToken.None)).Thumbprint;
+        string? shown = null;
+        using var handler = new HttpClientHandler { AllowAutoRedirect = false };
+        handler.ServerCertificateCustomValidationCallback = (_, server, _, _) => (shown = server?.Thumbprint) == expected;
+        using var browser = new HttpClient(handler) { BaseAddress = new Uri($"https://127.0.0.1:{port}") };
+        browser.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue("text/html"));
+
+        // By any name: a certificate tells who it is, not the Host header.
+        using var byName = new HttpRequestMessage(HttpMethod.Get, "/clients");
+        byName.Headers.Host = "site.example";
+        Assert.Equal(HttpStatusCode.Redirect, (await browser.SendAsync(byName, CancellationToken.None)).StatusCode);
+        Assert.Equal(expected, shown);
+        var done = await SignInAsync(browser, "anna", Password);
+        Assert.Contains("__Host-capstan-session", Assert.Single(done.Headers.GetValues("Set-Cookie")), StringComparison.Ordinal);
+        Assert.Contains("secure", Assert.Single(done.Headers.GetValues("Set-Cookie")), StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/clients", CancellationToken.None)).StatusCode);
+        // The listener for this machine is still there, and still for its own names only.
+        using var local = Browser();
+        using var foreign = new HttpRequestMessage(HttpMethod.Get, "/healthz");
+        foreign.Headers.Host = "site.example";
+        Assert.Equal(HttpStatusCode.MisdirectedRequest, (await local.SendAsync(foreign, CancellationToken.None)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("http://0.0.0.0:8750", null, "needs_tls_and_signin")]
+    [InlineData("http://127.0.0.1:0", "http://0.0.0.0:8443", "bad_listen_address")]
+    [InlineData("http://127.0.0.1:0", "https://site.example:8443", "bad_listen_address")]
+    public async Task Addresses_that_would_let_anybody_in_are_refused(string listen, string? tls, string code)
+    {
+        await StopAsync();
+        await using var server = await SiteServer.OpenAsync(new SiteOptions { Directory = SiteDirectory, Listen = new Uri(listen), Tls = tls is null ? null : new Uri(tls) }, TimeProvider.System,
+            NullLoggerFactory.Instance, CancellationToken.None);
+        Assert.Equal(code, (await Assert.ThrowsAsync<SiteException>(() => server.RunAsync(CancellationToken.None))).Code);
+    }
+
+    [Fact]
+    public async Task A_certificate_that_cannot_be_read_is_named()
+    {
+        await StopAsync();
+        var file = Path.Combine(_directory, "cert.pem");
+        await File.WriteAllTextAsync(file, "no certificate", CancellationToken.None);
+        await using var server = await SiteServer.OpenAsync(new SiteOptions { Directory = SiteDirectory, Listen = new Uri("http://127.0.0.1:0"), Tls = new Uri("https://127.0.0.1:0"), Certificate = file },
+            TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        var refused = await Assert.ThrowsAsync<SiteException>(() => server.RunAsync(CancellationToken.None));
+        Assert.Equal("bad_certificate", refused.Code);
+        Assert.Contains(file, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Metrics_are_what_prometheus_reads()
+    {
+        using var nobody = Browser();
+        var answer = await nobody.GetAsync("/metrics", CancellationToken.None);
+        Assert.Equal("text/plain; version=0.0.4; charset=utf-8", answer.Content.Headers.ContentType?.ToString());
+        var lines = (await answer.Content.ReadAsStringAsync(CancellationToken.None)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.All(lines.Where(line => line[0] != '#'), line => Assert.Matches(@"^[a-z_]+(\{[a-z]+=""[^""]*""(,[a-z]+=""[^""]*"")*\})? -?[0-9.E+]+$", line));
+        Assert.Contains("""capstan_clients{state="approved"} 0""", lines);
+        Assert.Contains("# TYPE process_cpu_seconds_total counter", lines);
+        // From a program that is no browser, an answer that it can understand.
+        await _api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        using var scraper = new HttpClient { BaseAddress = await _server!.Listening };
+        Assert.Equal(HttpStatusCode.Unauthorized, (await scraper.GetAsync("/metrics", CancellationToken.None)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await _token.GetAsync("/metrics", CancellationToken.None)).StatusCode);
+    }
+
+    private async Task ServeAsync(Uri? tls)
+    {
+        _stop = new CancellationTokenSource();
+        var server = _server = await SiteServer.OpenAsync(new SiteOptions { Directory = SiteDirectory, Listen = new Uri("http://127.0.0.1:0"), Tls = tls }, TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        _running = server.RunAsync(_stop.Token);
+        (_api, _token) = ApiClient.Create(await server.Listening, server.ApiToken);
+    }
+
+    private async Task StopAsync()
+    {
+        if (_server is not { } server)
+            return;
+        _server = null;
+        await _stop.CancelAsync();
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await server.DisposeAsync();
+        _token.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>With cookies, and without following redirections.</summary>
+    private HttpClient Browser()
+    {
+        var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }, disposeHandler: true) { BaseAddress = _server!.Listening.GetAwaiter().GetResult() };
+        client.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue("text/html"));
+        return client;
+    }
+
+    private async Task<HttpClient> SessionAsync(string name)
+    {
+        var client = Browser();
+        using var request = JsonContent.Create(new SessionRequest(name, Password), ApiJson.Default.SessionRequest);
+        var answer = await client.PostAsync("/api/v1/sessions", request, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await answer.Content.ReadFromJsonAsync(ApiJson.Default.SessionBegun, CancellationToken.None))!.Token);
+        return client;
+    }
+
+    private static async Task<HttpResponseMessage> SignInAsync(HttpClient browser, string name, string password, string to = "/")
+    {
+        using var form = new FormUrlEncodedContent([new("name", name), new("password", password), new("to", to)]);
+        return await browser.PostAsync("/sign-in", form, CancellationToken.None);
+    }
+
+    private static async Task PostAsync(HttpClient browser, string path)
+    {
+        using var empty = new FormUrlEncodedContent([]);
+        await browser.PostAsync(path, empty, CancellationToken.None);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>Sessions on a clock that the test moves.</summary>
+public sealed class SessionTests
+{
+    [Fact]
+    public async Task Sessions_end_by_themselves()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        var users = site.Get<Users>();
+        await users.AddAsync("anna", Role.Reader, "correct horse battery", CancellationToken.None);
+        var idle = (await users.SignInAsync("anna", "correct horse battery", "192.0.2.1", CancellationToken.None)).Token!;
+        var busy = (await users.SignInAsync("anna", "correct horse battery", "192.0.2.1", CancellationToken.None)).Token!;
+        for (var passed = TimeSpan.Zero; passed < Users.SessionLimit - TimeSpan.FromHours(1); passed += TimeSpan.FromHours(1))
+        {
+            Assert.Equal("anna", (await users.FindAsync(busy, CancellationToken.None))?.Name);
+            time.Advance(TimeSpan.FromHours(1));
+        }
+        Assert.Null(await users.FindAsync(idle, CancellationToken.None));
+        Assert.NotNull(await users.FindAsync(busy, CancellationToken.None));
+        time.Advance(TimeSpan.FromHours(1));
+        Assert.Null(await users.FindAsync(busy, CancellationToken.None));
+        Assert.Null(await users.FindAsync("never given", CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Guessing_slows_down_and_a_right_password_is_not_looked_at_meanwhile()
+    {
+        var time = new ManualTime();
+        await using var site = await SiteHarness.CreateAsync(time);
+        var users = site.Get<Users>();
+        await users.AddAsync("anna", Role.Reader, "correct horse battery", CancellationToken.None);
+        for (var i = 0; i <= SignInThrottle.Free; i++)
+            Assert.Null((await users.SignInAsync("anna", "guess", "192.0.2.1", CancellationToken.None)).Token);
+        Assert.True((await users.SignInAsync("anna", "correct horse battery", "192.0.2.9", CancellationToken.None)) is { Token: null, Wait.TotalSeconds: > 0 });
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.NotNull((await users.SignInAsync("anna", "correct horse battery", "192.0.2.9", CancellationToken.None)).Token);
+    }
+}
