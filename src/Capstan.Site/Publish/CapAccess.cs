@@ -88,6 +88,8 @@ internal sealed class CapAccess(ConnectionArbiter arbiter, CapStore caps, SiteAc
 
     private async Task<T> LeaseAsync<T>(NalPath path, string component, IReadOnlyList<ConnectionAccount>? given, Func<IStore, AccountUse?, Task<T>> work, CancellationToken cancellationToken)
     {
+        if (path.Server is { } server)
+            arbiter.SetServer(server, SiteTerms.Of(server, await caps.ListAsync(cancellationToken)));
         var result = await arbiter.AcquireAsync(path, new LeasePurpose(component) { Accounts = given ?? await AccountsAsync(path, cancellationToken) }, cancellationToken);
         if (!result.TryGetLease(out var lease, out var refusal))
             throw new NalException(NalError.ServerFull, refusal.Reason, path.ToString(), isTransient: true);
