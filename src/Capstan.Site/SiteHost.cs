@@ -45,10 +45,12 @@ internal static class SiteHost
     {
         // Nothing of the process's surroundings (arguments, environment, appsettings.json) configures a site.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Capstan.Site", ContentRootPath = site.Directory.Root });
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().UseUrls(Urls(address)).ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
+        if (tls is null)
+            builder.WebHost.UseUrls(Urls(address));
+        builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            if (tls is not null)
-                tls.Configure(kestrel, address);
+            tls?.Configure(kestrel, address);
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.AddServerHeader = false;
         });

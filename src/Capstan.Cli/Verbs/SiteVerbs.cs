@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Capstan.Site;
 using Microsoft.Extensions.Logging;
 
@@ -41,15 +42,14 @@ internal static class SiteVerbs
             Description = "Address to listen on; a loopback address, port 0 takes a free one (default http://127.0.0.1:8750)",
             HelpName = "URL",
             DefaultValueFactory = _ => new Uri("http://127.0.0.1:8750"),
-            CustomParser = result =>
-            {
-                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
-                    return address;
-                result.AddError($"'{result.Tokens[0].Value}' is not an address: write http://127.0.0.1:8750");
-                return null;
-            },
+            CustomParser = result => Address(result, "http://127.0.0.1:8750"),
         };
-        var tls = new Option<Uri?>("--tls") { Description = "Address for other machines, by TLS and for users who sign in, for example https://0.0.0.0:8443", HelpName = "URL" };
+        var tls = new Option<Uri?>("--tls")
+        {
+            Description = "Address for other machines, by TLS and for users who sign in, for example https://0.0.0.0:8443",
+            HelpName = "URL",
+            CustomParser = result => Address(result, "https://0.0.0.0:8443"),
+        };
         var certificate = new Option<string?>("--certificate") { Description = "PEM file with the certificate for --tls, its chain and, unless --certificate-key names it, its key (default one of the site's own)", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--certificate-key") { Description = "PEM file with the key of --certificate", HelpName = "FILE" };
         return new Verb("run", "Serve a site: API, console, publishing, inboxes; until stopped", "capstan site run --data /var/lib/capstan", "capstan site run --data /srv/site --listen http://127.0.0.1:9000",
@@ -66,8 +66,15 @@ internal static class SiteVerbs
                         console.UseUtcTimestamp = true;
                         console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
                     }));
-                var options = new SiteOptions { Directory = host.FullPath(parse.GetRequiredValue(data)), Listen = parse.GetRequiredValue(listen), Machine = host.Machine,
-                    Tls = parse.GetValue(tls), Certificate = parse.GetValue(certificate) is { } pem ? host.FullPath(pem) : null, CertificateKey = parse.GetValue(certificateKey) is { } key ? host.FullPath(key) : null };
+                var options = new SiteOptions
+                {
+                    Directory = host.FullPath(parse.GetRequiredValue(data)),
+                    Listen = parse.GetRequiredValue(listen),
+                    Machine = host.Machine,
+                    Tls = parse.GetValue(tls),
+                    Certificate = parse.GetValue(certificate) is { } pem ? host.FullPath(pem) : null,
+                    CertificateKey = parse.GetValue(certificateKey) is { } key ? host.FullPath(key) : null
+                };
                 if (options.Tls is null && (options.Certificate ?? options.CertificateKey) is not null)
                     throw new CliException("--certificate is for --tls, which is not given.", ExitCode.Usage);
                 await using var site = await SiteServer.OpenAsync(options, host.Time, loggers, cancellationToken);
@@ -90,6 +97,14 @@ internal static class SiteVerbs
         {
             // Asked to stop, and stopped: the loop has finished what it had begun.
         }
+    }
+
+    private static Uri? Address(ArgumentResult result, string example)
+    {
+        if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+            return address;
+        result.AddError($"'{result.Tokens[0].Value}' is not an address: write {example}");
+        return null;
     }
 
     private static Option<string> Data() => new("--data") { Description = "The site's directory", HelpName = "DIR" };
