@@ -35,12 +35,22 @@ internal sealed class SmbclientLoop(int port, string share, string accountFile)
 
     private async Task<bool> TryAsync(TimeSpan hold, CancellationToken cancellationToken)
     {
-        using var process = Process.Start(Tools.StartInfo("smbclient", ["//127.0.0.1/" + share, "-p", port.ToString(CultureInfo.InvariantCulture), "-s", "/dev/null", "-A", accountFile], []))!;
-        var texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(cancellationToken), process.StandardError.ReadToEndAsync(cancellationToken));
-        // Refused, it ends by itself; connected, it waits for commands until there are none. What it prints comes only when it ends.
-        await Task.WhenAny(texts, Task.Delay(hold, TimeProvider.System, cancellationToken));
-        process.StandardInput.Close();
-        var said = string.Concat(await texts);
+        // Its output goes by the line: otherwise it would come when the program ends.
+        using var process = Process.Start(Tools.StartInfo("stdbuf", ["-oL", "smbclient", "//127.0.0.1/" + share, "-p", port.ToString(CultureInfo.InvariantCulture), "-s", "/dev/null", "-A", accountFile], []))!;
+        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
+        var said = "";
+        // The hold begins with the answer to a command of its session: starting 200 processes at once takes seconds.
+        await process.StandardInput.WriteLineAsync("pwd");
+        await process.StandardInput.FlushAsync(cancellationToken);
+        while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+        {
+            said += line;
+            if (!line.Contains("Current directory", StringComparison.Ordinal))
+                continue;
+            await Task.Delay(hold, TimeProvider.System, cancellationToken);
+            process.StandardInput.Close();
+        }
+        said += await errors;
         await process.WaitForExitAsync(cancellationToken);
         if (process.ExitCode == 0)
             return true;
