@@ -13,6 +13,12 @@ public static class Layout
     public const string SiteDescriptionTarget = "site/site.json";
     public const string CapListTarget = "site/cap-list.json";
 
+    public const string ClientBuildsTarget = "client/builds.json";
+
+    /// <summary>Holds one file of agent builds, packed: the same content is the same target, in whatever build it stands.</summary>
+    /// <param name="sha256">Of the unpacked content.</param>
+    public static string BuildFileTarget(string sha256) => $"client/{sha256}.br";
+
     public static string PolicyTarget(DeviceId device) => $"policy/{device}.json";
 
     public static string ReceiptsFile(string bin) => $"{Receipts}/{bin}";

@@ -89,19 +89,27 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
     /// <exception cref="ProtocolException"/>
     public async ValueTask<TufTarget?> ReadTargetAsync(string targetPath, long maxBytes, CancellationToken cancellationToken)
     {
+        if (await LocateTargetAsync(targetPath, cancellationToken) is not { } found)
+            return null;
+        if (found.LengthBytes > maxBytes)
+            throw new ProtocolException(ProtocolError.TooLarge, $"{targetPath} has {found.LengthBytes} bytes; at most {maxBytes} are read.", found.File);
+        var content = await ReadRequiredAsync(found.File, found.LengthBytes, cancellationToken);
+        MetadataFile.CheckAgainst(new MetaEntry(found.RoleVersion, found.LengthBytes, found.Sha256), content, found.File);
+        return new TufTarget(targetPath, content, found.RoleVersion, found.Sha256) { IsStale = found.IsStale };
+    }
+
+    /// <summary>Where a target lies and what verified metadata says of it, for one that is too large to be read at once; null when no trusted role lists it.</summary>
+    /// <remarks>The caller reads it, and must compare length and hash before anything is done with the content.</remarks>
+    /// <exception cref="ProtocolException"/>
+    public async ValueTask<TufLocation?> LocateTargetAsync(string targetPath, CancellationToken cancellationToken)
+    {
         ArgumentException.ThrowIfNullOrEmpty(targetPath);
         var trusted = _trusted ??= await LoadAsync(cancellationToken);
         if (!trusted.IsComplete)
             throw new ProtocolException(ProtocolError.Missing, "There is no complete trusted metadata yet; the next successful poll brings it.", TufRole.TimestampFile);
-        if (await FindAsync(trusted, targetPath, cancellationToken) is not var (role, entry, expires))
-            return null;
-
-        var path = TufRole.TargetFile(targetPath, entry.Sha256);
-        if (entry.Length > maxBytes)
-            throw new ProtocolException(ProtocolError.TooLarge, $"{targetPath} has {entry.Length} bytes; at most {maxBytes} are read.", path);
-        var content = await ReadRequiredAsync(path, entry.Length, cancellationToken);
-        MetadataFile.CheckAgainst(new MetaEntry(role.Version, entry.Length, entry.Sha256), content, path);
-        return new TufTarget(targetPath, content, role.Version, entry.Sha256) { IsStale = trusted.IsStale(expires, time.GetUtcNow()) };
+        return await FindAsync(trusted, targetPath, cancellationToken) is var (role, entry, expires)
+            ? new TufLocation(TufRole.TargetFile(targetPath, entry.Sha256), entry.Length, entry.Sha256, role.Version) { IsStale = trusted.IsStale(expires, time.GetUtcNow()) }
+            : null;
     }
 
     /// <summary>Every target that a role lists which the top-level targets delegate to, and those of its bins: each with its hash. All of them are verified.</summary>
@@ -247,5 +255,14 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
 public sealed record TufTarget(string Path, ReadOnlyMemory<byte> Content, long RoleVersion, string Sha256)
 {
     /// <summary>One of the roles on the way to this target, delegated ones included, is past its expiry: no new orders are taken from it.</summary>
+    public bool IsStale { get; init; }
+}
+
+/// <param name="File">Path on the CAP.</param>
+/// <param name="Sha256">Of the file, lower-case hexadecimal.</param>
+/// <param name="RoleVersion">Version of the role that lists it.</param>
+public sealed record TufLocation(string File, long LengthBytes, string Sha256, long RoleVersion)
+{
+    /// <summary>As of <see cref="TufTarget"/>.</summary>
     public bool IsStale { get; init; }
 }

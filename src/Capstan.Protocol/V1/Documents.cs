@@ -28,6 +28,9 @@ public static class Documents
     public static DocumentKind<PolicySecrets> PolicySecrets { get; } =
         Kind<PolicySecrets>("policy secrets", new JsonLimits(64 * KiB, 1_000, V1.PolicySecrets.MaxAccounts), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<ClientBuilds> ClientBuilds { get; } =
+        Kind<ClientBuilds>("client builds", new JsonLimits(512 * KiB, 10_000, V1.ClientBuilds.MaxBuilds), (document, problems) => document.Check(problems));
+
     public static DocumentKind<Receipts> Receipts { get; } =
         Kind<Receipts>("receipts", new JsonLimits(ReceiptsCodec.MaxBytes, 50_000, Problems.MaxList), (document, problems) => document.Check(problems));
 

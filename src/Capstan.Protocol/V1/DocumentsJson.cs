@@ -11,6 +11,7 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(CapList))]
 [JsonSerializable(typeof(Policy))]
 [JsonSerializable(typeof(PolicySecrets))]
+[JsonSerializable(typeof(ClientBuilds))]
 [JsonSerializable(typeof(Receipts))]
 [JsonSerializable(typeof(EnrolmentToken))]
 [JsonSerializable(typeof(Upload))]

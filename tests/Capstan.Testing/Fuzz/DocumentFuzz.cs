@@ -39,6 +39,11 @@ public static class CapListFuzz
     public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.CapList, data);
 }
 
+public static class ClientBuildsFuzz
+{
+    public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.ClientBuilds, data);
+}
+
 public static class HardwareInventoryFuzz
 {
     public static void Fuzz(ReadOnlySpan<byte> data) => DocumentFuzz.Fuzz(Documents.HardwareInventory, data);

@@ -105,6 +105,28 @@ internal static class Examples
         Count = 3,
     };
 
+    public static ClientBuilds ClientBuilds { get; } = new()
+    {
+        SiteCode = "ABC",
+        Builds =
+        [
+            new ClientBuild
+            {
+                Platform = "linux-x64",
+                Version = "0.2.0",
+                Order = 1_795_348_800,
+                Downgrade = false,
+                SpreadSeconds = 1_300,
+                Files =
+                [
+                    new BuildFile("capstan-client", true, 28_743_974, Hash('a'), Layout.BuildFileTarget(Hash('a'))),
+                    new BuildFile("libe_sqlite3.so", false, 1_434_496, Hash('b'), Layout.BuildFileTarget(Hash('b'))),
+                ],
+            },
+            new ClientBuild { Platform = "win-x64", Version = "package", Order = 1_795_262_400, Downgrade = true, SpreadSeconds = 0, Files = [] },
+        ],
+    };
+
     public static CapUse CapUse { get; } = new()
     {
         Hours =
@@ -166,4 +188,5 @@ internal static class Examples
         Items = items,
     };
 
+    private static string Hash(char digit) => new(digit, 64);
 }
