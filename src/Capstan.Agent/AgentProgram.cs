@@ -4,10 +4,13 @@ using Capstan.Client;
 
 namespace Capstan.Agent;
 
-/// <summary>The executable <c>capstan-client</c>: its verbs and exit codes (0 done, 1 failed, 2 usage, 4 not found, 5 access denied).</summary>
+/// <summary>The executable <c>capstan-client</c>: its verbs and exit codes (0 done, 1 failed, 2 usage, 4 not found, 5 access denied, 75 start me again).</summary>
 internal static class AgentProgram
 {
     public const int Done = 0, Failed = 1, Usage = 2, NotFound = 4, AccessDenied = 5;
+
+    /// <summary>Of <c>run</c>: the service manager starts the launcher again, which chooses another build (EX_TEMPFAIL).</summary>
+    public const int StartAgain = 75;
 
     /// <summary>Runs one verb. An error is one line on the error stream.</summary>
     public static async Task<int> RunAsync(string[] args, AgentConsole console, TimeProvider time, Random random, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using Capstan.Client;
+using Capstan.Client.Builds;
 using Capstan.Nal.Arbiter.Machine;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -32,15 +33,26 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         return AgentProgram.Done;
     }
 
+    /// <summary>Ends when it is told to, or with <see cref="AgentProgram.StartAgain"/> when another build is to be started.</summary>
     public async Task<int> RunAsync(string directory, CancellationToken cancellationToken)
     {
-        var client = await OpenAsync(directory, cancellationToken);
-        await using (client.ConfigureAwait(false))
+        var options = Options(directory);
+        try
         {
-            await console.Out.WriteLineAsync($"The client runs; its log is {LogFile(directory)}. Stop it with Ctrl+C or SIGTERM.");
-            await client.RunAsync(cancellationToken);
+            var client = await CapstanClient.OpenAsync(options, time, random, NullLoggerFactory.Instance, cancellationToken);
+            await using (client.ConfigureAwait(false))
+            {
+                await console.Out.WriteLineAsync($"The client runs; its log is {LogFile(directory)}. Stop it with Ctrl+C or SIGTERM.");
+                await new ServiceWatch(client, console, time).RunAsync(cancellationToken);
+            }
         }
-        return AgentProgram.Done;
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            CapstanClient.NoteFailure(options, e);
+            throw;
+        }
+        await console.Out.WriteLineAsync("The client ends so that another build of it is started.");
+        return AgentProgram.StartAgain;
     }
 
     public async Task<int> RunNowAsync(string directory, CancellationToken cancellationToken)
@@ -135,6 +147,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
     {
         Directory = Path.GetFullPath(directory),
         Machine = MachineOf(),
+        Build = console.Environment("CAPSTAN_BUILD") is { Length: > 0 } build && console.Environment("CAPSTAN_PACKAGE") is { Length: > 0 } package ? new BuildIdentity(build, package) : null,
         HardwareFile = console.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? file : null,
     };
 

@@ -22,6 +22,9 @@ internal static class StatusTable
         ("Waiting for", status.Waiting ?? "nothing"),
         .. status.Caps.Select((cap, index) => (index == 0 ? "CAPs" : "", cap)),
         ("Version", status.ClientVersion),
+        .. status.Build is { } build ? [("Build", status.BuildOnTrial is { } trial ? $"{build}; on trial: {trial}" : build)] : Array.Empty<(string, string)>(),
+        .. status.BuildWaiting is { } waiting ? [("Build waits", waiting)] : Array.Empty<(string, string)>(),
+        .. status.Components.Where(component => component.State != "ok").Select(component => (component.Name, $"{component.State}: {component.Detail}")),
     ]);
 
     public static string Connections(IReadOnlyList<MachineConnection> connections) => connections.Count == 0

@@ -1,3 +1,4 @@
+using Capstan.Client.Builds;
 using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
 using Capstan.Client.State;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Client;
 
 /// <summary>One installed client: its directory, identity, spool and loop (CCIM). One process at a time per directory.</summary>
-/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>builds/</c>, <c>lock</c>.</remarks>
 public sealed class CapstanClient : IAsyncDisposable
 {
     private readonly DirectoryLock _lock;
@@ -65,11 +66,31 @@ public sealed class CapstanClient : IAsyncDisposable
         Task.Run(() => StatusReader.Read(options.Directory), cancellationToken);
 
     /// <summary>The loop: polls, verifies, acts and reports until cancelled.</summary>
+    /// <remarks>Returns only when another build of the agent is to be started: the process ends, and its launcher chooses.</remarks>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         ClientLog.Started(_core.Log, _core.Keys.Id.Value, _core.SiteCode, ClientParts.Version);
         await Loop.RunAsync(cancellationToken);
     }
+
+    /// <summary>A build on trial that cannot even open the client's state leaves its last words for the one that runs after it.</summary>
+    public static void NoteFailure(ClientOptions options, Exception cause)
+    {
+        if (options.Build is not { } build || BuildFolder.ReadState(options.Directory)?.Trial?.Id != build.Id)
+            return;
+        try
+        {
+            new BuildFolder(options.Directory, build.PackageFolder).WriteFailure(build.Id, cause.Message);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What it failed with is on the error stream in any case; the disk may be why.
+            return;
+        }
+    }
+
+    /// <summary>Whether the loop moves: what a watchdog of the service manager is told.</summary>
+    public bool IsSound => Loop.IsSound;
 
     /// <summary>One complete cycle now: verify, collect, upload.</summary>
     public Task<CycleReport> RunNowAsync(CancellationToken cancellationToken) => Loop.RunNowAsync(cancellationToken);
@@ -109,7 +130,7 @@ public sealed class CapstanClient : IAsyncDisposable
             var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));
             var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
             var arbiter = new ConnectionArbiter(parts.Providers, order, time, random, files);
-            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), time, random), files);
+            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), options.Build, time, random), files);
         }
         catch
         {
@@ -129,6 +150,9 @@ public sealed class ClientOptions
     /// <summary>Where connections are counted with the other processes of this machine. Null: this process's connections only.</summary>
     public NalMachine? Machine { get; init; }
 
+    /// <summary>Which build this process is; null when it was started without the launcher: then it takes no orders about builds.</summary>
+    public BuildIdentity? Build { get; init; }
+
     /// <summary>Replaces the hardware evidence by a file (CAPSTAN_HARDWARE_FILE, for tests; the inventory says so).</summary>
     public string? HardwareFile { get; init; }
 }
@@ -137,7 +161,16 @@ public sealed class ClientOptions
 /// <param name="Waiting">Why nothing moves now, with cause and next try; null when nothing waits.</param>
 public sealed record ClientStatus(string DeviceId, string Fingerprint, string SiteCode, string State, long PolicyVersion, long Sequence,
     long AcknowledgedSequence, int Spooled, DateTimeOffset? LastContact, DateTimeOffset? NextContact, string? Waiting, IReadOnlyList<string> Caps,
-    string ClientVersion);
+    string ClientVersion)
+{
+    /// <summary>The build that is current, the one on trial (null for none), and what an order about builds waits for (null for nothing).</summary>
+    public string? Build { get; init; }
+    public string? BuildOnTrial { get; init; }
+    public string? BuildWaiting { get; init; }
+
+    /// <summary>How each component did when it ran last.</summary>
+    public IReadOnlyList<Capstan.Protocol.V1.ComponentState> Components { get; init; } = [];
+}
 
 /// <param name="Uploaded">Records written in this cycle.</param>
 /// <param name="Problems">One line each; empty when all went well.</param>

@@ -77,6 +77,8 @@ internal static class DocumentName
     public const string Site = "site";
     public const string CapList = "cap-list";
     public const string Policy = "policy";
+    /// <summary>Which build of the agent is wanted.</summary>
+    public const string Builds = "builds";
     /// <summary>The policy's secrets, sealed as they came: the last ones that this device could open.</summary>
     public const string Secrets = "secrets";
 }

@@ -108,4 +108,25 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3030, EventName = nameof(EpochFollowed), Level = LogLevel.Warning,
         Message = "The site was restored (epoch {Epoch}): going on behind record {Sequence}, which is the last that it has; {Records} records are signed again")]
     public static partial void EpochFollowed(ILogger logger, long epoch, long sequence, int records);
+
+    [LoggerMessage(EventId = 3050, EventName = nameof(BuildChanged), Level = LogLevel.Information, Message = "{Text}")]
+    public static partial void BuildChanged(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3051, EventName = nameof(BuildFailed), Level = LogLevel.Error, Message = "{Text}")]
+    public static partial void BuildFailed(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3052, EventName = nameof(BuildFileFetched), Level = LogLevel.Information, Message = "{File} of build {Build} was read from {Cap}, {Bytes} bytes by this contact, and verified")]
+    public static partial void BuildFileFetched(ILogger logger, string file, string build, string cap, long bytes);
+
+    [LoggerMessage(EventId = 3053, EventName = nameof(BuildWaits), Level = LogLevel.Information, Message = "{Text}")]
+    public static partial void BuildWaits(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3054, EventName = nameof(BuildInvalid), Level = LogLevel.Error, Message = "{Cause}")]
+    public static partial void BuildInvalid(ILogger logger, string cause);
+
+    [LoggerMessage(EventId = 3055, EventName = nameof(BuildDamaged), Level = LogLevel.Warning, Message = "{Text}")]
+    public static partial void BuildDamaged(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3056, EventName = nameof(BuildOrdered), Level = LogLevel.Information, Message = "The site orders build {Build} (order {Order})")]
+    public static partial void BuildOrdered(ILogger logger, string build, long order);
 }

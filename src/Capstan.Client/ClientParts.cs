@@ -28,6 +28,13 @@ internal sealed record ClientParts(
     Func<CancellationToken, HardwareInventory> Hardware,
     Func<CancellationToken, Task<SoftwareInventory>> Software)
 {
+    /// <summary>Whether an advertised program runs now: the agent does not end itself meanwhile.</summary>
+    public Func<bool> ProgramRuns { get; init; } = static () => false;
+
+    /// <summary>As builds are named: <c>linux-x64</c>.</summary>
+    public static string Platform { get; } =
+        $"{(OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux")}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
+
     public static ClientParts OfThisMachine(ClientOptions options, TimeProvider time)
     {
         var hardware = new HardwareCollector("/", time);

@@ -17,6 +17,11 @@ internal static class StatusCode
     public const string CapUnreachable = "cap_unreachable";
     public const string CapFull = "cap_full";
     public const string MachineChanged = "machine_changed";
+    public const string BuildChanged = "build_changed";
+    public const string BuildFailed = "build_failed";
+    public const string BuildDamaged = "build_damaged";
+    public const string BuildInvalid = "build_invalid";
+    public const string BuildWaits = "build_waits";
 }
 
 /// <summary>Names of the times that survive a restart as hints.</summary>

@@ -6,6 +6,7 @@ using Capstan.Site.Console;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
+using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
@@ -59,9 +60,9 @@ internal static class SiteHost
         services.AddSingleton(typeof(ILogger<>), typeof(Logger<>));
         services.AddSingleton(site).AddSingleton(site.Site).AddSingleton(site.Database).AddSingleton(site.Time).AddSingleton(token).AddSingleton(arbiter);
         services.AddSingleton<PackageCatalog>().AddSingleton<DeviceStore>().AddSingleton<InventoryStore>().AddSingleton<StatusStore>().AddSingleton<TokenStore>()
-            .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>().AddSingleton<AccountStore>();
+            .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>().AddSingleton<AccountStore>().AddSingleton<BuildStore>();
         services.AddSingleton<SiteAccounts>().AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
-            .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>();
+            .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -82,6 +83,7 @@ internal static class SiteHost
         var api = app.MapGroup("/api/v1").WithMetadata(ApiEndpoint.Mark);
         api.MapSite();
         api.MapClients();
+        api.MapClientBuilds();
         api.MapCaps();
         api.MapCapUsage();
         api.MapAccess();

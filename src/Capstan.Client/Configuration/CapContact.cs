@@ -1,3 +1,4 @@
+using Capstan.Client.Builds;
 using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
@@ -15,18 +16,27 @@ namespace Capstan.Client.Configuration;
 /// <param name="HeldBack">Why an approved client could not report although the storage served; null when it could.</param>
 /// <param name="Problems">One line each, those two included.</param>
 /// <param name="IsDoubtful">Something was missing, expired or not acceptable: another CAP may have better.</param>
-internal sealed record ContactReport(int Uploaded, string? Failure, string? HeldBack, IReadOnlyList<string> Problems, bool IsDoubtful);
+internal sealed record ContactReport(int Uploaded, string? Failure, string? HeldBack, IReadOnlyList<string> Problems, bool IsDoubtful)
+{
+    /// <summary>The complete workflow verified the metadata.</summary>
+    public bool IsVerified { get; init; }
+
+    /// <summary>It verified, and left nothing undone: what a build on trial must show.</summary>
+    public bool IsWhole => IsVerified && Failure is null && HeldBack is null;
+}
 
 /// <summary>The work of one lease: verify metadata, take orders, read receipts, upload. Each part is tried even if one before it failed.</summary>
 /// <param name="cap">Where <paramref name="store"/> is.</param>
 /// <param name="host">For a configuration request: read, or failed, before the lease. Null when none is wanted.</param>
-internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Task<HostFacts>? host, TimeProvider time)
+/// <param name="builds">Null where builds are not managed.</param>
+internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Task<HostFacts>? host, BuildKeeper? builds, TimeProvider time)
 {
     private static readonly StorePath s_metadata = StorePath.Parse(Layout.Metadata);
 
     private readonly List<string> _problems = [];
     private string? _failure, _heldBack;
-    private bool _isDoubtful;
+    private bool _isDoubtful, _isVerified;
+    private TufClient? _verified;
 
     /// <summary>Nothing is written below a root that is no CAP: an unmounted share, or another directory.</summary>
     private bool _mayWrite = true;
@@ -48,7 +58,15 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
                 await PartAsync(async () => uploaded = await uploader.UploadAsync(site, flush, cancellationToken));
             }
         }
-        return new ContactReport(uploaded, _failure, _heldBack, _problems, _isDoubtful);
+        // Last: reports are worth more than a new build, and a long download has its end by itself.
+        await PartAsync(() => FetchBuildAsync(plan, cancellationToken));
+        return new ContactReport(uploaded, _failure, _heldBack, _problems, _isDoubtful) { IsVerified = _isVerified && plan.Complete };
+    }
+
+    private async Task FetchBuildAsync(CyclePlan plan, CancellationToken cancellationToken)
+    {
+        if (builds is not null && _verified is { } metadata && core.Lifecycle == ClientLifecycle.Approved)
+            _isDoubtful |= await builds.FetchAsync(metadata, store, cap, plan.Complete, _problems, time, cancellationToken);
     }
 
     private void HoldBack(string cause)
@@ -70,6 +88,8 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
                 await metadata.TrustRootAsync(token.RootHash, token.RootVersion, cancellationToken);
             }
             var update = await metadata.RefreshAsync(plan.Complete, cancellationToken);
+            _verified = metadata;
+            _isVerified = true;
             if (update.State == TufState.Stale)
             {
                 // One CAP may be frozen while another goes on.

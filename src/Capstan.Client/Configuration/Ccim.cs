@@ -1,3 +1,4 @@
+using Capstan.Client.Builds;
 using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
@@ -24,16 +25,23 @@ internal sealed class Ccim : IDisposable
     private readonly Components _components;
     private readonly MachineCheck _machine;
     private readonly CycleMemory _memory;
+    private readonly BuildKeeper? _builds;
     private readonly SemaphoreSlim _one = new(1, 1);
 
-    public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, CapOrder order, TimeProvider time, Random random)
+    private readonly LoopWatch _watch = new();
+    private bool _contactWasWhole;
+
+    /// <param name="build">Which build this is; null where builds are not managed.</param>
+    public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, CapOrder order, BuildIdentity? build, TimeProvider time, Random random)
     {
         _core = core;
         _arbiter = arbiter;
         _order = order;
         _time = time;
         _random = random;
-        _components = new Components(core, parts, time);
+        var deadlines = new Deadlines(time);
+        _components = new Components(core, parts, deadlines, time);
+        _builds = build is null ? null : new BuildKeeper(core, new BuildFolder(core.Directory, build.PackageFolder), build, parts.ProgramRuns, deadlines);
         _machine = new MachineCheck(core);
         _memory = new CycleMemory(core);
         Export = $"CAP List for site {core.SiteCode}";
@@ -42,16 +50,45 @@ internal sealed class Ccim : IDisposable
     /// <summary>Name of the abstract export.</summary>
     public string Export { get; }
 
-    /// <summary>Runs until cancelled. A cycle that fails is logged, counted and tried again; it does not end the loop.</summary>
+    /// <summary>Runs until cancelled, or until another build is to be started: then it returns. A cycle that fails is logged, counted and tried again; it does not end the loop.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (true)
+        try
         {
-            var pause = await StepAsync(cancellationToken);
-            if (pause > TimeSpan.Zero)
+            await BeginAsync(cancellationToken);
+            while (!MustRestart)
+            {
+                _watch.TurnBegins(_core.Clock.Now);
+                var pause = await StepAsync(cancellationToken);
+                if (pause <= TimeSpan.Zero || MustRestart)
+                    continue;
+                _watch.WaitBegins(_core.Clock.Now, pause);
                 await Task.Delay(pause, _time, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && _builds is not null)
+        {
+            await _builds.StoppedAsync(CancellationToken.None);
+            throw;
         }
     }
+
+    /// <summary>Before the first step.</summary>
+    internal async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        if (_builds is null)
+            return;
+        await _builds.BeginAsync(cancellationToken);
+        _memory.FetchAt = _builds.FetchAt;
+        if (_builds.NeedsWholeContact)
+            _memory.CompleteNow();
+    }
+
+    /// <summary>The loop moves; true before it began.</summary>
+    public bool IsSound => _watch.IsSound(_core.Clock.Now);
+
+    /// <summary>Another build is to be started.</summary>
+    internal bool MustRestart => _builds is { MustRestart: true };
 
     /// <summary>Does what is due and says how long nothing will be; zero when there may be more at once.</summary>
     internal async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
@@ -73,12 +110,22 @@ internal sealed class Ccim : IDisposable
                 // Longer waits are cut, so that a laptop's sleep or a lost timer costs a day at most.
                 return Backoff.Min(plan.Wake - now, Day);
             await CycleAsync(plan, cancellationToken);
+            await AfterTurnAsync(cancellationToken);
             return TimeSpan.Zero;
         }
         finally
         {
             _one.Release();
         }
+    }
+
+    private async Task AfterTurnAsync(CancellationToken cancellationToken)
+    {
+        if (_builds is null)
+            return;
+        await _builds.AfterTurnAsync(_contactWasWhole, cancellationToken);
+        _contactWasWhole = false;
+        _memory.FetchAt = _builds.FetchAt;
     }
 
     /// <summary>Makes a complete cycle due now, as if every interval had passed; what a refusal or a failure lets wait goes on waiting.</summary>
@@ -113,7 +160,9 @@ internal sealed class Ccim : IDisposable
         var before = _core.Lifecycle;
         var reports = before == ClientLifecycle.Approved;
         var plan = new CyclePlan(Contact: true, Complete: true, Heartbeat: reports, Inventory: reports, ReadReceipts: true, _core.Clock.Now);
-        return (await CycleAsync(plan, cancellationToken), before);
+        var report = await CycleAsync(plan, cancellationToken);
+        await AfterTurnAsync(cancellationToken);
+        return (report, before);
     }
 
     private async Task<CycleReport> CycleAsync(CyclePlan plan, CancellationToken cancellationToken)
@@ -210,10 +259,11 @@ internal sealed class Ccim : IDisposable
             local = CapExport.IsLocal(cap);
             if (_memory.Reached())
                 ClientLog.CapAccessible(_core.Log, cap.ToString());
-            report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, cap, host, _time), plan, cancellationToken);
+            report = await WithinDeadlineAsync(new CapContact(_core, lease.Store, cap, host, _builds, _time), plan, cancellationToken);
         }
         NoteUse(lease.Trace, cap, _core.Clock.Now - began);
         problems.AddRange(report.Problems);
+        _contactWasWhole = report.IsWhole;
         ForgetSecret();
         if (report.Failure is not null || report.IsDoubtful)
             _order.ServedBadly(cap);

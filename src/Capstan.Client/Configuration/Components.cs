@@ -5,7 +5,7 @@ using Capstan.Protocol.V1;
 namespace Capstan.Client.Configuration;
 
 /// <summary>Runs the inventory components and the heartbeat, each alone with a deadline: one that fails or hangs is reported and stops no other.</summary>
-internal sealed class Components(ClientCore core, ClientParts parts, TimeProvider time)
+internal sealed class Components(ClientCore core, ClientParts parts, Deadlines deadlines, TimeProvider time)
 {
     /// <summary>How long one component may run.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
@@ -13,8 +13,6 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
     /// <summary>More addresses than a heartbeat may hold are a machine of containers; the first of them name it well enough.</summary>
     private const int MaxAddresses = 1_000;
 
-    /// <summary>Components that were given up at their deadline and have not ended: they are not started a second time.</summary>
-    private readonly Dictionary<string, Task> _hanging = new(StringComparer.Ordinal);
     private readonly MachineCheck _machine = new(core);
 
     /// <summary>Collects both inventories and spools those that changed.</summary>
@@ -32,7 +30,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
     {
         try
         {
-            _machine.See(await WithinDeadlineAsync(ItemKind.HardwareInventory, token => Task.FromResult(parts.Hardware(token)), cancellationToken));
+            _machine.See(await deadlines.RunAsync(ItemKind.HardwareInventory, Deadline, token => Task.FromResult(parts.Hardware(token)), cancellationToken));
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -94,7 +92,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
     }
 
     private Task<HostFacts> HostAsync(CancellationToken cancellationToken) =>
-        WithinDeadlineAsync(ItemKind.Heartbeat, _ => Task.FromResult(parts.Host()), cancellationToken);
+        deadlines.RunAsync(ItemKind.Heartbeat, Deadline, _ => Task.FromResult(parts.Host()), cancellationToken);
 
     private async Task RunAsync<T>(DocumentKind<T> kind, Func<CancellationToken, Task<T>> collect, Func<T, string> fingerprint, List<string> problems,
         CancellationToken cancellationToken) where T : class
@@ -105,7 +103,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
         byte[]? document = null;
         try
         {
-            var inventory = await WithinDeadlineAsync(name, collect, cancellationToken);
+            var inventory = await deadlines.RunAsync(name, Deadline, collect, cancellationToken);
             print = fingerprint(inventory);
             if (core.State.Get(StateKey.Fingerprint(name)) != print)
                 document = kind.Encode(inventory);
@@ -145,24 +143,4 @@ internal sealed class Components(ClientCore core, ClientParts parts, TimeProvide
     }
 
     private static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ");
-
-    private async Task<T> WithinDeadlineAsync<T>(string name, Func<CancellationToken, Task<T>> collect, CancellationToken cancellationToken)
-    {
-        if (_hanging.TryGetValue(name, out var hanging) && !hanging.IsCompleted)
-            throw new TimeoutException("an earlier run has passed its deadline and has not ended");
-        using var deadline = new CancellationTokenSource(Deadline, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var token = either.Token;
-        // On the pool: a collector that blocks its thread must not hold the loop past the deadline.
-        var work = Task.Run(() => collect(token), CancellationToken.None);
-        _hanging[name] = work;
-        try
-        {
-            return await work.WaitAsync(token);
-        }
-        catch (OperationCanceledException e) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new TimeoutException($"not finished within its deadline of {Deadline.TotalSeconds:F0} s", e);
-        }
-    }
 }

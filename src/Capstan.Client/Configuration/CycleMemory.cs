@@ -37,8 +37,15 @@ internal sealed class CycleMemory
         _retryAt = ReturnsAt(intervals.Poll);
     }
 
+    /// <summary>When files of a build are wanted from a CAP; null for none.</summary>
+    public TimeSpan? FetchAt { get; set; }
+
+    /// <summary>The complete workflow is due now: a build on trial shows that it can do it, or the one before it that there is a CAP.</summary>
+    public void CompleteNow() => _lastComplete = null;
+
     public CycleFacts Facts() => new()
     {
+        FetchAt = FetchAt,
         Lifecycle = _core.Lifecycle,
         Intervals = Intervals(),
         Ordinal = _core.Policy?.Certificate.Ordinal,

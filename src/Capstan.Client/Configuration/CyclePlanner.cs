@@ -41,6 +41,9 @@ internal sealed record CycleFacts
     /// <summary>The site has brought other connection accounts, and no heartbeat has said yet that they are here.</summary>
     public bool AccountsUnconfirmed { get; init; }
 
+    /// <summary>When files of a build are read from a CAP; null for none. Only while <see cref="ClientLifecycle.Approved"/>.</summary>
+    public TimeSpan? FetchAt { get; init; }
+
     /// <summary>Something in the spool must not wait for the next poll.</summary>
     public bool UploadWaits { get; init; }
 
@@ -78,6 +81,8 @@ internal static class CyclePlanner
         var wake = Backoff.Min(Backoff.Min(poll, complete), Backoff.Min(heartbeat, inventory));
         if (reports && facts.UploadWaits)
             wake = now;
+        if (reports && facts.FetchAt is { } fetch)
+            wake = Backoff.Min(wake, fetch);
         if (facts.RetryAt is { } retry)
             wake = Backoff.Max(wake, retry);
         if (wake > now)

@@ -31,6 +31,13 @@ internal static class OrderRules
         SiteFault(list.SiteCode, siteCode)
         ?? (list.Caps.Any(cap => NalPath.TryParse(cap.Path, out _, out _)) ? null : "it holds no path that this program can read");
 
+    /// <summary>Orders rise: a site that was restored from an old backup counts on from the clock.</summary>
+    public static string? Fault(ClientBuilds builds, ClientBuilds? before, string siteCode) =>
+        SiteFault(builds.SiteCode, siteCode)
+        ?? (from build in builds.Builds
+            where before?.For(build.Platform) is { } known && build.Order < known.Order
+            select $"its order {build.Order} for {build.Platform} is below one that this client has seen").FirstOrDefault();
+
     private static string? SiteFault(string found, string expected) =>
         found == expected ? null : $"it is made for site {found}, and this client belongs to {expected}";
 }

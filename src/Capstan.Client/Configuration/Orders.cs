@@ -21,13 +21,14 @@ internal sealed class Orders(ClientCore core)
     /// <summary>The CAP did not give a document as its metadata promises it, or gave one past its expiry: another CAP may have better.</summary>
     public bool IsCapDoubtful { get; private set; }
 
-    /// <summary>Reads the three documents and adopts each that holds. The documents do not depend on one another's success.</summary>
+    /// <summary>Reads the documents and adopts each that holds. The documents do not depend on one another's success.</summary>
     /// <exception cref="Nal.NalException">The CAP failed while reading; what was adopted stays.</exception>
     public async Task AdoptAsync(TufClient metadata, long timestampVersion, CancellationToken cancellationToken)
     {
         await TakeAsync(metadata, Layout.SiteDescriptionTarget, Documents.SiteDescription.MaxBytes, AdoptSite, cancellationToken);
         await TakeAsync(metadata, Layout.CapListTarget, Documents.CapList.MaxBytes, AdoptCapList, cancellationToken);
         await TakeAsync(metadata, Layout.PolicyTarget(core.Keys.Id), Documents.Policy.MaxBytes, AdoptPolicy, cancellationToken);
+        await TakeAsync(metadata, Layout.ClientBuildsTarget, Documents.ClientBuilds.MaxBytes, AdoptBuilds, cancellationToken);
         // One message a contact, in a fixed order: a lasting condition is the same text again, and so urgent once.
         if (_missing.Count > 0)
             core.Report("warning", StatusCode.PolicyMissing, string.Join("; ", _missing));
@@ -151,6 +152,16 @@ internal sealed class Orders(ClientCore core)
         return null;
     }
 
+    private string? AdoptBuilds(TufTarget target)
+    {
+        var builds = Documents.ClientBuilds.Decode(target.Content.Span, target.Path);
+        if (OrderRules.Fault(builds, core.State.Document(DocumentName.Builds, Documents.ClientBuilds), core.SiteCode) is { } fault)
+            return fault;
+        if (!Unchanged(DocumentName.Builds, target))
+            core.State.Adopt(DocumentName.Builds, Stored(target));
+        return null;
+    }
+
     /// <summary>The secrets of a policy when this device can open them. Without, and when it cannot, the accounts that work stay.</summary>
     private StoredDocument? OpenSecrets(Policy policy, TufTarget target, out long? revision)
     {
@@ -177,6 +188,9 @@ internal sealed class Orders(ClientCore core)
     {
         // Before approval there is no policy; afterwards its absence is unknown, not an order.
         if (core.Lifecycle == ClientLifecycle.Installed && target.StartsWith("policy/", StringComparison.Ordinal))
+            return;
+        // A site that never ordered a build has no such document.
+        if (target == Layout.ClientBuildsTarget && core.State.Document(DocumentName.Builds) is null)
             return;
         var text = $"{target} is not listed by the site's metadata; the last good one stays in force";
         ClientLog.OrderMissing(core.Log, target);

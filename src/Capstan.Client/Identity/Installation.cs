@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Capstan.Client.Builds;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Paths;
@@ -73,6 +74,7 @@ internal static class Installation
         {
             foreach (var file in Made(directory).Where(File.Exists))
                 File.Delete(file);
+            BuildFolder.Remove(directory);
             // While it is held: after that it may be another process's.
             if (!OperatingSystem.IsWindows())
                 File.Delete(Path.Combine(directory, LockFile));

@@ -45,6 +45,13 @@ internal static class StateKey
     /// <summary>The revision that a heartbeat told last.</summary>
     public const string AccountsConfirmed = "accounts-confirmed";
 
+    /// <summary>How many schema scripts a program must know to work with this file.</summary>
+    public const string SchemaOldest = "schema-oldest";
+    /// <summary>Number of the build order that was seen last; when, is the moment of the same name.</summary>
+    public const string BuildOrder = "build-order";
+    /// <summary>What the builds wait for, for people; absent for nothing.</summary>
+    public const string BuildWaiting = "build-waiting";
+
     public static string Fingerprint(string kind) => "fingerprint:" + kind;
 
     /// <summary>See <see cref="Spool.ShownReceipts"/>.</summary>

@@ -6,22 +6,30 @@ using Microsoft.Data.Sqlite;
 namespace Capstan.Client.State;
 
 /// <summary>Numbered, embedded, forward-only scripts <c>Schema/NNNN-name.sql</c>, each applied once in a transaction of its own and recorded with its hash.</summary>
+/// <remarks>
+/// A build that failed its trial leaves a file that it has migrated, and the build before it goes on with that file: it is never copied or put back, since the record chain would
+/// fork. So from 0004 on a script begins with <c>-- oldest: N</c>: programs that know N scripts and more can work with the file after it. Adding is nearly always possible under N as before;
+/// what older programs cannot bear comes releases later, when nobody goes back to them (ADR 10).
+/// </remarks>
 internal static class Migrations
 {
     private const string Marker = ".State.Schema.";
+    private const string Oldest = "-- oldest: ";
 
     /// <exception cref="ClientException"><c>state_newer</c>: a newer program wrote the file; <c>state_damaged</c>: an applied script differs from ours.</exception>
     public static void Apply(SqliteConnection connection, string path)
     {
         connection.Execute("create table if not exists migration (number integer primary key, name text not null, sha256 text not null) strict");
         var applied = Applied(connection);
-        Check(applied, path);
+        Check(connection, applied, path);
         foreach (var script in Scripts().Where(script => !applied.ContainsKey(script.Number)))
         {
             using var transaction = connection.BeginTransaction();
             connection.Execute(script.Text);
             connection.Execute("insert into migration (number, name, sha256) values ($number, $name, $hash)",
                 ("$number", script.Number), ("$name", script.Name), ("$hash", script.Hash));
+            if (OldestOf(script.Text) is { } oldest)
+                ClientState.Put(connection, StateKey.SchemaOldest, oldest);
             transaction.Commit();
         }
     }
@@ -32,7 +40,7 @@ internal static class Migrations
     {
         var known = connection.Scalar("select count(*) from sqlite_master where name = 'migration'") is 1L;
         var applied = known ? Applied(connection) : [];
-        Check(applied, path);
+        Check(connection, applied, path);
         if (applied.Count < Scripts().Count)
             throw new ClientException($"{path} was written by an older program, or its installation did not finish; run capstan-client install or run first", "state_older");
     }
@@ -40,19 +48,33 @@ internal static class Migrations
     private static Dictionary<int, string> Applied(SqliteConnection connection) =>
         new(connection.Query("select number, sha256 from migration", row => KeyValuePair.Create(row.GetInt32(0), row.GetString(1))));
 
-    private static void Check(Dictionary<int, string> applied, string path)
+    /// <summary>What a script says of the oldest program that can work with the file after it; null for a script of before that rule.</summary>
+    public static int? OldestOf(string script) =>
+        script.StartsWith(Oldest, StringComparison.Ordinal) && int.TryParse(script.AsSpan(Oldest.Length, script.IndexOf('\n', StringComparison.Ordinal) - Oldest.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : null;
+
+    private static void Check(SqliteConnection connection, Dictionary<int, string> applied, string path)
     {
         var scripts = Scripts().ToDictionary(script => script.Number);
         foreach (var (number, hash) in applied)
         {
             if (!scripts.TryGetValue(number, out var script))
+            {
+                if (OldestIn(connection) <= scripts.Keys.Max())
+                    continue;
                 throw new ClientException($"{path} was written by a newer program (schema {number}, this program knows {scripts.Keys.Max()}); "
                     + "install that version again", "state_newer");
+            }
             if (!string.Equals(script.Hash, hash, StringComparison.Ordinal))
                 throw new ClientException($"{path}: schema {number} ({script.Name}) was applied from another text than this program has; "
                     + "use the program that made the file", "state_damaged");
         }
     }
+
+    /// <summary>A file with a later script says which programs it is for; one that does not is for none of ours.</summary>
+    private static int OldestIn(SqliteConnection connection) =>
+        int.TryParse(connection.Scalar("select value from state where name = $name", ("$name", StateKey.SchemaOldest)) as string, NumberStyles.None, CultureInfo.InvariantCulture, out var oldest) ? oldest : int.MaxValue;
 
     private static List<Script> Scripts()
     {

@@ -1,3 +1,4 @@
+using Capstan.Client.Builds;
 using Capstan.Client.Configuration;
 using Capstan.Client.Spool;
 using Capstan.Protocol;
@@ -17,10 +18,17 @@ internal static class StatusReader
         if (state.Get(StateKey.Lifecycle) is not { } lifecycle || !DeviceId.TryParse(state.Get(StateKey.DeviceId), out var device))
             throw ClientErrors.NotInstalled(directory);
         var list = state.Document(DocumentName.CapList, Documents.CapList);
+        var builds = BuildFolder.ReadState(directory);
         return new ClientStatus(device.Value, device.Fingerprint, state.Get(StateKey.SiteCode)!, lifecycle,
             state.Document(DocumentName.Policy)?.Version ?? 0, state.GetNumber(StateKey.Sequence), state.GetNumber(StateKey.Acknowledged),
             new RecordSpool(database).Count(), Time(state, StateKey.LastContact), Time(state, StateKey.NextContact), state.Get(StateKey.Waiting),
-            [.. CapExport.Paths(state, list?.Caps.Select(cap => cap.Path)).Select(path => path.ToString())], ClientParts.Version);
+            [.. CapExport.Paths(state, list?.Caps.Select(cap => cap.Path)).Select(path => path.ToString())], ClientParts.Version)
+        {
+            Build = builds?.Current,
+            BuildOnTrial = builds?.Trial?.Id,
+            BuildWaiting = state.Get(StateKey.BuildWaiting),
+            Components = state.Components(),
+        };
     }
 
     private static DateTimeOffset? Time(ClientState state, string name) =>

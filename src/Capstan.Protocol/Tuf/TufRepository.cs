@@ -79,6 +79,9 @@ public sealed partial class TufRepository
         _newContent[targetPath] = content;
     }
 
+    /// <summary>Target paths of a delegated role now, those included that the next <see cref="Publish"/> makes visible.</summary>
+    public IReadOnlySet<string> TargetsOf(string role) => _roles[role].Targets.Keys.ToHashSet(StringComparer.Ordinal);
+
     /// <summary>Removes a target with the next <see cref="Publish"/>. No effect when it is not there.</summary>
     /// <exception cref="ArgumentException">No role signs for this path.</exception>
     public void RemoveTarget(string targetPath)

@@ -106,6 +106,26 @@ public sealed class ApiClient(HttpClient http)
     public Task<Page<AuditRow>> AuditAsync(string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/audit", ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.PageAuditRow, cancellationToken);
 
+    public Task<IReadOnlyList<ClientBuildRow>> ClientBuildsAsync(CancellationToken cancellationToken) =>
+        GetAsync("api/v1/client-builds", ApiJson.Default.IReadOnlyListClientBuildRow, cancellationToken);
+
+    /// <summary>Sends one file of a build, as it is; the site packs it. One that is there already is not read.</summary>
+    /// <param name="sha256">Of <paramref name="content"/>, which this call disposes.</param>
+    public async Task SendClientBuildFileAsync(string sha256, Stream content, CancellationToken cancellationToken)
+    {
+        using var body = new StreamContent(content);
+        (await RequestAsync(HttpMethod.Put, $"api/v1/client-builds/files/{sha256}", body, cancellationToken)).Dispose();
+    }
+
+    public Task<ClientBuildRow> AddClientBuildAsync(ClientBuildAdd build, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/client-builds", JsonContent.Create(build, ApiJson.Default.ClientBuildAdd), ApiJson.Default.ClientBuildRow, cancellationToken);
+
+    public async Task RemoveClientBuildAsync(string platform, string version, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query("api/v1/client-builds", ("platform", platform), ("version", version)), null, cancellationToken)).Dispose();
+
+    public Task<ClientBuildOrdered> UseClientBuildAsync(ClientBuildUse order, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/client-builds/use", JsonContent.Create(order, ApiJson.Default.ClientBuildUse), ApiJson.Default.ClientBuildOrdered, cancellationToken);
+
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
 

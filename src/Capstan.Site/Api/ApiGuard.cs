@@ -44,8 +44,8 @@ internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
 
     private static int StatusOf(string code) => code switch
     {
-        "bad_licensing" or "bad_alias" => StatusCodes.Status400BadRequest,
-        "account_unknown" or "cap_unknown" => StatusCodes.Status404NotFound,
+        "bad_licensing" or "bad_alias" or "bad_build" => StatusCodes.Status400BadRequest,
+        "account_unknown" or "cap_unknown" or "build_unknown" => StatusCodes.Status404NotFound,
         _ => StatusCodes.Status409Conflict,
     };
 

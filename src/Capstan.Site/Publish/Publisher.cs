@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -226,6 +227,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                     repository.SetTarget(Layout.CapListTarget, capList);
                     await SettingStore.SetAsync(transaction, SettingStore.PublishedSite, hash);
                 }
+
+                await BuildTargets.SetAsync(transaction, repository, site.Site.SiteCode);
 
                 var files = repository.Publish(site.Keys.Tuf, now, seenOnCap, force);
                 if (files.Count == 0)

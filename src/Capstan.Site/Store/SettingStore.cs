@@ -9,6 +9,8 @@ internal sealed class SettingStore(SiteDatabase database)
 {
     /// <summary>SHA-256 of the site description and CAP list that are part of published metadata.</summary>
     public const string PublishedSite = "published-site";
+    /// <summary>SHA-256 of the orders about builds that are part of published metadata; absent while none was ever given.</summary>
+    public const string PublishedBuilds = "published-builds";
     /// <summary>The latest time that the site has signed, Unix milliseconds: a clock before it is wrong.</summary>
     public const string LastSigned = "last-signed";
     /// <summary>Rises with each change of connection accounts; absent while there was never one, so that policies without secrets stay without.</summary>

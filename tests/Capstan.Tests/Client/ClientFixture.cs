@@ -28,11 +28,13 @@ internal sealed class ClientFixture : IAsyncDisposable
     public TestSite Site { get; }
     public StoreProvider Provider { get; }
     public string CapPath { get; }
-    public ClientOptions Options { get; }
+    /// <summary>For the next installation or opening.</summary>
+    public ClientOptions Options { get; set; }
     public string HostName { get; set; } = "host1";
     public Func<HostFacts>? Host { get; set; }
     public Func<CancellationToken, HardwareInventory>? Hardware { get; set; }
     public Func<CancellationToken, Task<SoftwareInventory>>? Software { get; set; }
+    public bool ProgramRuns { get; set; }
     public CapstanClient? Client { get; private set; }
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -105,7 +107,10 @@ internal sealed class ClientFixture : IAsyncDisposable
         [Provider],
         () => Host?.Invoke() ?? new HostFacts(HostName, "Test OS 1", ["192.0.2.1"]),
         token => (Hardware ?? (_ => SampleHardware(HostName)))(token),
-        token => (Software ?? (_ => Task.FromResult(SampleSoftware("1.0"))))(token));
+        token => (Software ?? (_ => Task.FromResult(SampleSoftware("1.0"))))(token))
+    {
+        ProgramRuns = () => ProgramRuns,
+    };
 
     public static HardwareInventory SampleHardware(string host) => new()
     {
