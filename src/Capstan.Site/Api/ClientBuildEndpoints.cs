@@ -16,17 +16,17 @@ internal static class ClientBuildEndpoints
             Results.Json(await builds.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListClientBuildRow)).Produces<IReadOnlyList<ClientBuildRow>>();
         api.MapPost("/client-builds", async (BuildAdministration builds, ClientBuildAdd build, CancellationToken cancellationToken) =>
             Results.Json(await builds.AddAsync(build, cancellationToken), ApiJson.Default.ClientBuildRow, statusCode: StatusCodes.Status201Created))
-            .Produces<ClientBuildRow>(201).Produces<Problem>(400).Produces<Problem>(409);
+            .Produces<ClientBuildRow>(201).Produces<Problem>(400).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapDelete("/client-builds", async (BuildAdministration builds, string platform, string version, CancellationToken cancellationToken) =>
         {
             await builds.RemoveAsync(platform, version, cancellationToken);
             return Results.NoContent();
-        }).Produces(204).Produces<Problem>(404).Produces<Problem>(409);
+        }).Produces(204).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapPost("/client-builds/use", async (BuildAdministration builds, ClientBuildUse order, CancellationToken cancellationToken) =>
             order.SpreadSeconds is < 0 or > ClientBuildUse.LongestSpreadSeconds
                 ? Problems.Invalid($"spreadSeconds must be 0 to {ClientBuildUse.LongestSpreadSeconds} (31 days).")
-                : Results.Json(await builds.UseAsync(order, cancellationToken), ApiJson.Default.ClientBuildOrdered)).Produces<ClientBuildOrdered>().Produces<Problem>(400).Produces<Problem>(404);
-        api.MapPut("/client-builds/files/{sha256}", SaveFileAsync).Produces(204).Produces<Problem>(400);
+                : Results.Json(await builds.UseAsync(order, cancellationToken), ApiJson.Default.ClientBuildOrdered)).Produces<ClientBuildOrdered>().Produces<Problem>(400).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
+        api.MapPut("/client-builds/files/{sha256}", SaveFileAsync).Produces(204).Produces<Problem>(400).WithMetadata(NeedsRole.Administrator);
     }
 
     /// <summary>The body is the file as it is: the one request of the API that is long.</summary>
