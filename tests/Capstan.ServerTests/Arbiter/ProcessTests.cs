@@ -134,7 +134,7 @@ public sealed class ProcessTests : IDisposable
         var net = $"10.77.{Environment.ProcessId % 250}";
         await using var before = await OtherHost.StartAsync($"{net}.1/24", $"{net}.2/24");
         await using var server = await SambaServer.StartAsync(new SambaSetup { Global = { ["interfaces"] = $"127.0.0.1/8 {net}.1/24" } });
-        Worker StartAt(OtherHost host) => Worker.Start(server.Port, Account, SambaServer.PasswordOf(Account), Worker.Holding, _machine.Path, server: $"{net}.1", host: host);
+        Worker StartAt(OtherHost host) => Worker.Start(server.Port, Account, SambaServer.PasswordOf(Account), Worker.Holding, _machine.Path, server: $"{net}.1", within: host.Enter);
         await using (var lost = StartAt(before))
         {
             await lost.SaidAsync(Worker.Held);
@@ -171,6 +171,43 @@ public sealed class ProcessTests : IDisposable
         var ended = await CapstanProcess.RunAsync(_machine.Path, "nal", "ls", $"smb://127.0.0.1:{server.Port}/cap/", "--account", Account, "--password-file", PasswordFile(), "--nal-dir", _machine.Path);
         Assert.Equal((0, ""), (ended.ExitCode, ended.Errors));
         Assert.Contains("No connection is open", await CapstanAsync("nal", "connections"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("slots")]
+    [InlineData("journal")]
+    public async Task A_machine_whose_slots_or_journal_are_read_only_opens_nothing_and_says_where(string what)
+    {
+        Tools.Require("unshare", "mount");
+        Tools.RequireRoot("a part of the disk is mounted read-only");
+        await using var server = await SambaServer.StartAsync();
+        var folder = what == "slots" ? NalMachine.At(_machine.Path).Slots : NalMachine.At(_machine.Path).Journal;
+        Directory.CreateDirectory(folder);
+        string[] readOnly = ["unshare", "--mount", "sh", "-c", "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"", folder];
+        await using var worker = Worker.Start(server.Port, Account, SambaServer.PasswordOf(Account), rounds: 1, _machine.Path, within: readOnly);
+        var said = await worker.EndAsync();
+        Assert.Contains(folder, said, StringComparison.Ordinal);
+        Assert.Contains("Read-only file system", said, StringComparison.Ordinal);
+        Assert.True((await server.StatusAsync()).IsEmpty);
+    }
+
+    /// <summary>The first address answers nobody. Whatever address serves, the name is one server with one slot.</summary>
+    [Fact]
+    public async Task A_name_with_two_addresses_is_one_server_and_is_reached_by_the_one_that_answers()
+    {
+        Tools.Require("unshare", "mount");
+        Tools.RequireRoot("another /etc/hosts is mounted");
+        await using var server = new SmbTestServer();
+        server.Rules.Licences.Sessions = 1;
+        server.Listen();
+        var hosts = Path.Combine(_machine.Path, "hosts");
+        await File.WriteAllTextAsync(hosts, "127.0.0.9 two.example\n127.0.0.1 two.example\n", CancellationToken.None);
+        string[] resolving = ["unshare", "--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", hosts];
+        var workers = Enumerable.Range(0, 3).Select(_ => Worker.Start(server.Port, Account, server.Rules.Accounts[Account], rounds: 5, _machine.Path, "data", "two.example", resolving)).ToArray();
+        await AllDoneAsync(workers);
+        Assert.Equal(SmbHoldings.Nothing, server.Holdings);
+        Assert.Empty(server.Complaints);
+        Assert.Empty(Journal());
     }
 
     private static async Task AllDoneAsync(IReadOnlyList<Worker> workers)

@@ -38,11 +38,11 @@ internal sealed class Worker : IAsyncDisposable
 
     /// <param name="rounds">0 for as many as there is time for; <see cref="Holding"/> for one that never ends.</param>
     /// <param name="machine">The directory of its slots and journal.</param>
-    /// <param name="host">Where it runs; null for this machine.</param>
-    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap", string server = "127.0.0.1", OtherHost? host = null)
+    /// <param name="within">The command that starts it elsewhere: in another host, or with another view of the disk. Null for here.</param>
+    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap", string server = "127.0.0.1", IReadOnlyList<string>? within = null)
     {
-        string[] command = [.. host?.Enter ?? [], Environment.ProcessPath!];
-        var start = new ProcessStartInfo(host is null ? command[0] : Tools.Find(command[0])!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        string[] command = [.. within ?? [], Environment.ProcessPath!];
+        var start = new ProcessStartInfo(within is null ? command[0] : Tools.Find(command[0])!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (var argument in (string[])[.. command[1..], Verb, $"smb://{server}:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
             start.ArgumentList.Add(argument);
         start.Environment[NalMachine.DirectoryVariable] = machine;
