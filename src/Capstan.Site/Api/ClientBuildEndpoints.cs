@@ -1,4 +1,5 @@
 using Capstan.Protocol.V1;
+using Capstan.Site.Access;
 using Capstan.Site.Publish.Builds;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
