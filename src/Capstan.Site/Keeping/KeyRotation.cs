@@ -55,7 +55,7 @@ public static class KeyRotation
             var files = repository.Publish(next.Tuf, at, seenOnCap: 0, force: true);
             await Publisher.StoreAsync(transaction, repository, files, at);
             if (plan.Roles.Contains(SiteKeys.SealingRole, StringComparer.Ordinal))
-                await SealAgainAsync(transaction, new SiteContext(identity, home, now, database, time, Random.Shared), next);
+                await SealAgainAsync(transaction, new SiteContext(identity, home, now, database, time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), next);
             await SettingStore.SetAsync(transaction, SettingStore.Rotation, mark);
             await StatusStore.AddAsync(transaction, null, new StatusMessage
             {
