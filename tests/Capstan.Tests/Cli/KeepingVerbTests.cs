@@ -25,7 +25,7 @@ public sealed class KeepingVerbTests : IDisposable
     }
 
     [Theory]
-    [InlineData(ExitCode.Failed, "is not empty", "backup", "site", "--data", "site")]
+    [InlineData(ExitCode.Failed, "choose a directory of its own", "backup", "site", "--data", "site")]
     [InlineData(ExitCode.Failed, "is not a complete backup", "restore", "site", "--data", "new")]
     [InlineData(ExitCode.Usage, "--data", "restore", "site")]
     [InlineData(ExitCode.NotFound, "is not a site's directory", "backup", "b1", "--data", "elsewhere")]
