@@ -157,7 +157,7 @@ internal static class ClientBuildVerbs
         var program = Path.Combine(folder, BuildFile.Program);
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, "--version") { RedirectStandardOutput = true })!;
+            using var process = Process.Start(new ProcessStartInfo(program, "--version") { UseShellExecute = false, RedirectStandardOutput = true })!;
             var said = (await process.StandardOutput.ReadToEndAsync(deadline.Token)).Trim();
             await process.WaitForExitAsync(deadline.Token);
             if (process.ExitCode == 0 && BuildVersion.TryParse(said, out _))

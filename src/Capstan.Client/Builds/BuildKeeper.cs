@@ -36,7 +36,7 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
 
     private ClientBuild? _inspected;
     private HashSet<string> _whole = [];
-    private IReadOnlyDictionary<string, string> _atHand = new Dictionary<string, string>();
+    private IReadOnlyDictionary<string, string> _atHand = new Dictionary<string, string>(StringComparer.Ordinal);
     private bool _isPackageWanted, _contactWasWhole, _gotUp, _toldDamage;
     private TimeSpan? _goOnAt;
     private int _badTries;

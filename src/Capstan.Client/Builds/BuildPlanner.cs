@@ -18,13 +18,13 @@ internal sealed record BuildFacts
     public ClientBuild? Wanted { get; init; }
 
     /// <summary>Names of its files that lie in its folder as they were signed.</summary>
-    public IReadOnlySet<string> Whole { get; init; } = new HashSet<string>();
+    public IReadOnlySet<string> Whole { get; init; } = new HashSet<string>(StringComparer.Ordinal);
 
     /// <summary>Its folder has the list of hashes that the launcher checks: it was complete once.</summary>
     public bool IsSealed { get; init; }
 
     /// <summary>Hashes of content that lies in another build on this disk.</summary>
-    public IReadOnlySet<string> AtHand { get; init; } = new HashSet<string>();
+    public IReadOnlySet<string> AtHand { get; init; } = new HashSet<string>(StringComparer.Ordinal);
 
     /// <summary>The package's build has just the wanted content.</summary>
     public bool IsPackageWanted { get; init; }
@@ -161,7 +161,7 @@ internal static class BuildPlanner
     {
         var current = facts.State.Current;
         var state = facts.State with { Current = facts.Running, CurrentOrder = 0, Previous = null };
-        return facts.LeftOut.Contains(current)
+        return facts.LeftOut.Contains(current, StringComparer.Ordinal)
             ? Failed(state, new BadBuild(current, facts.State.CurrentOrder, "it did not get up any more"), facts.Running)
             : Change(state, BuildChange.Returned, $"the files of build {current} are damaged or gone; {facts.Running} runs");
     }
@@ -210,7 +210,7 @@ internal static class BuildPlanner
     }
 
     private static bool IsOlder(string wanted, BuildFacts facts) =>
-        BuildVersion.TryParse(wanted, out var target) && BuildVersion.TryParse(Version(facts), out var present) && target.CompareTo(present) < 0;
+        BuildVersion.TryParse(wanted, out var target) && BuildVersion.TryParse(Version(facts), out var present) && target.CompareRank(present) < 0;
 
     /// <summary>Of the build that runs: an id is a version and a digest of twelve digits.</summary>
     private static string Version(BuildFacts facts) =>

@@ -9,7 +9,7 @@ namespace Capstan.Client.State;
 /// <remarks>
 /// A build that failed its trial leaves a file that it has migrated, and the build before it goes on with that file: it is never copied or put back, since the record chain would
 /// fork. So from 0004 on a script begins with <c>-- oldest: N</c>: programs that know N scripts and more can work with the file after it. Adding is nearly always possible under N as before;
-/// what older programs cannot bear comes releases later, when nobody goes back to them (ADR 10).
+/// what older programs cannot bear comes releases later, when nobody goes back to them (ADR 11).
 /// </remarks>
 internal static class Migrations
 {

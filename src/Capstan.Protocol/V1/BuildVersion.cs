@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Capstan.Protocol.V1;
 
 /// <summary>A version of the agent, <c>N.N.N</c> or <c>N.N.N-word.word</c>, in the order of Semantic Versioning 2.0 section 11. At most 40 characters.</summary>
-public sealed class BuildVersion : IComparable<BuildVersion>
+public sealed class BuildVersion
 {
     private const int MaxLength = 40;
 
@@ -39,7 +39,8 @@ public sealed class BuildVersion : IComparable<BuildVersion>
         return true;
     }
 
-    public int CompareTo(BuildVersion? other)
+    /// <returns>Below 0 when this one is older, 0 when both are of one rank, above 0 when it is newer, or <paramref name="other"/> is null.</returns>
+    public int CompareRank(BuildVersion? other)
     {
         if (other is null)
             return 1;

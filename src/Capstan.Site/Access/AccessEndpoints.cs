@@ -100,7 +100,7 @@ internal static class AccessEndpoints
     private static bool IsPlaceHere(string? to) => to is ['/', ..] && to is not ['/', '/' or '\\', ..] && !to.Any(char.IsControl) && !to.Contains('\\', StringComparison.Ordinal);
 
     /// <summary>After a form: the browser goes on with a plain request (303), so that nothing is sent twice.</summary>
-    private static IResult See(string place) => new SeeOther(place);
+    private static SeeOther See(string place) => new SeeOther(place);
 
     private static async Task<IResult> PageAsync(Users users, string? to, string? name, string? refusal, int status, TimeProvider time, CancellationToken cancellationToken) =>
         ConsoleEndpoints.Page<SignInPage>(new { To = IsPlaceHere(to) ? to : "/", Name = name, Refusal = refusal, HasUsers = await users.AnyAsync(cancellationToken), Now = time.GetUtcNow() }, status);

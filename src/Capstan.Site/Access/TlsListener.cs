@@ -69,7 +69,7 @@ internal sealed class TlsListener : IDisposable
     public void Announce(string? address)
     {
         var certificate = Current().TargetCertificate;
-        SiteLog.ServesTls(_logger, address ?? _endpoint.ToString(), certificate.Subject, certificate.GetCertHashString(HashAlgorithmName.SHA256), certificate.NotAfter);
+        SiteLog.ServesTls(_logger, address ?? _endpoint.ToString(), certificate.Subject, certificate.GetCertHashString(HashAlgorithmName.SHA256), new DateTimeOffset(certificate.NotAfter));
     }
 
     public void Dispose() => _certificate.TargetCertificate.Dispose();
@@ -119,7 +119,7 @@ internal sealed class TlsListener : IDisposable
         try
         {
             using var certificate = Load(file, null).TargetCertificate;
-            return certificate.NotAfter <= at;
+            return certificate.NotAfter.ToUniversalTime() <= at.UtcDateTime;
         }
         catch (SiteException)
         {

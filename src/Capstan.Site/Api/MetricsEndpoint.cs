@@ -63,7 +63,7 @@ internal static class MetricsEndpoint
         using var process = System.Diagnostics.Process.GetCurrentProcess();
         text.Family("process_resident_memory_bytes", "gauge", "Memory of the process.").Sample(process.WorkingSet64);
         text.Family("process_cpu_seconds_total", "counter", "Processor time of the process.").Sample(process.TotalProcessorTime.TotalSeconds);
-        text.Family("process_start_time_seconds", "gauge", "When the process was started.").Sample(Seconds(process.StartTime));
+        text.Family("process_start_time_seconds", "gauge", "When the process was started.").Sample(Seconds(new DateTimeOffset(process.StartTime)));
     }
 
     private static double? Seconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds() / 1000d;

@@ -25,19 +25,19 @@ internal static class CloneRule
         if (history.Count > 0 && history[^1] == now)
             return (history, []);
         var newcomers = Newcomers(history, now, registered);
-        var kept = history.Append(now).Where(speaker => !newcomers.Contains(speaker.Nonce) && (speaker.Instance is null || !newcomers.Contains(speaker.Instance)));
+        var kept = history.Append(now).Where(speaker => !IsNewcomer(newcomers, speaker));
         return ([.. WithoutRepeats(kept).TakeLast(MaxHistory)], newcomers);
     }
 
     /// <summary>Whether a record is of a machine that was told to make its own identity.</summary>
     public static bool IsNewcomer(IReadOnlyList<string> newcomers, Speaker speaker) =>
-        newcomers.Contains(speaker.Nonce) || (speaker.Instance is { } instance && newcomers.Contains(instance));
+        newcomers.Contains(speaker.Nonce, StringComparer.Ordinal) || (speaker.Instance is { } instance && newcomers.Contains(instance, StringComparer.Ordinal));
 
-    private static IReadOnlyList<string> Newcomers(IReadOnlyList<Speaker> history, Speaker now, string registered)
+    private static List<string> Newcomers(IReadOnlyList<Speaker> history, Speaker now, string registered)
     {
         var others = Between(history, speaker => speaker.Nonce == now.Nonce, speaker => speaker.Nonce);
         if (others.Count > 0)
-            return now.Nonce != registered && others.Contains(registered) ? [now.Nonce] : others;
+            return now.Nonce != registered && others.Contains(registered, StringComparer.Ordinal) ? [now.Nonce] : others;
         // One nonce: the hardware tells nothing, and so the starts have to.
         return now.Instance is null ? [] : Between(history, speaker => speaker == now, speaker => speaker.Instance);
     }

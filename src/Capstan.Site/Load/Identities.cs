@@ -34,7 +34,7 @@ internal static class Identities
     /// <returns>Whether it is approved: as far as the identity that it had was. The label says which one.</returns>
     public static async Task<(bool Accepted, string? Label)> ReplaceAsync(DbTransaction transaction, string siteCode, FormerIdentity former, DeviceId next, DateTimeOffset now)
     {
-        if (await DeviceStore.FindAsync(transaction, former.DeviceId) is not { State: DeviceState.Approved } device || !Names(device).Contains(former.Speaker))
+        if (await DeviceStore.FindAsync(transaction, former.DeviceId) is not { State: DeviceState.Approved } device || !Names(device).Contains(former.Speaker, StringComparer.Ordinal))
             return (false, null);
         using var key = new VerifyingKey(JsonSerializer.Deserialize(device.SigningKey, StoreJson.Default.Jwk)!);
         if (!former.IsProven(key, siteCode, next))

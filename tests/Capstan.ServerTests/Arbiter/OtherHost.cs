@@ -67,5 +67,5 @@ internal sealed class OtherHost : IAsyncDisposable
         await Tools.TryAsync("ip", ["link", "delete", _cable]);
     }
 
-    private Task ThereAsync(params string[] arguments) => Tools.RunAsync(Enter[0], [.. Enter[1..], "ip", .. arguments]);
+    private Task<string> ThereAsync(params string[] arguments) => Tools.RunAsync(Enter[0], [.. Enter[1..], "ip", .. arguments]);
 }

@@ -91,7 +91,8 @@ public sealed class AgentUpgradeTests : IDisposable
     {
         var path = Path.Combine(folder, "capstan-client");
         File.WriteAllText(path, $"#!/bin/sh\n{text}\n");
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private string State() => File.Exists(Path.Combine(_data, "builds", "state")) ? File.ReadAllText(Path.Combine(_data, "builds", "state")) : "";

@@ -130,7 +130,7 @@ public sealed class FleetTests : IAsyncLifetime
     }
 
     /// <summary>None of the clients' sessions is left; the site may have one for a moment.</summary>
-    private Task GoneAsync() => _samba.StatusAsync(status => status.Sessions.All(session => session.User != "capclient"));
+    private async Task GoneAsync() => await _samba.StatusAsync(status => status.Sessions.All(session => session.User != "capclient"));
 
     private async Task<string> RunAsync(params string[] arguments)
     {

@@ -181,11 +181,13 @@ public sealed class AccessTests : IAsyncLifetime
         var port = FreePort();
         await ServeAsync(new Uri($"https://127.0.0.1:{port}"));
         var certificate = Path.Combine(SiteDirectory, "keys", "tls.pem");
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(certificate));
+        Assert.True(OperatingSystem.IsWindows() || File.GetUnixFileMode(certificate) == (UnixFileMode.UserRead | UnixFileMode.UserWrite));
         var expected = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(await File.ReadAllTextAsync(certificate, CancellationToken.None)).Thumbprint;
         string? shown = null;
         using var handler = new HttpClientHandler { AllowAutoRedirect = false };
+#pragma warning disable MA0039 // Nobody vouches for a certificate of the site's own: it is known by its fingerprint, as people are told to compare it.
         handler.ServerCertificateCustomValidationCallback = (_, server, _, _) => (shown = server?.Thumbprint) == expected;
+#pragma warning restore MA0039
         using var browser = new HttpClient(handler) { BaseAddress = new Uri($"https://127.0.0.1:{port}") };
         browser.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue("text/html"));
 

@@ -56,7 +56,7 @@ public sealed class CapToldTests
     {
         var together = CapServers.Together([State(Cap), State(@"MSWNET:\\fs1.example.com\second\"), State(@"LOCAL:\\srv\cap\"), State(@"MSWNET:\\fs2\cap\"),
             State(@"MSWNET:\\192.0.2.1\third\", """["fs1","FS1.example.com"]"""), State(@"LOCAL:\\srv\other\")]);
-        Assert.Equal([Cap, @"MSWNET:\\fs1.example.com\second\", @"MSWNET:\\192.0.2.1\third\"], together[Cap].Order(StringComparer.Ordinal).OrderByDescending(path => path.Length == Cap.Length).ThenByDescending(path => path.Length));
+        Assert.Equal([Cap, @"MSWNET:\\fs1.example.com\second\", @"MSWNET:\\192.0.2.1\third\"], together[Cap].OrderByDescending(path => path.Length == Cap.Length).ThenByDescending(path => path.Length).ThenBy(path => path, StringComparer.Ordinal));
         Assert.Equal(together[Cap], together[@"MSWNET:\\192.0.2.1\third\"]);
         Assert.Equal([@"MSWNET:\\fs2\cap\"], together[@"MSWNET:\\fs2\cap\"]);
         Assert.Equal([@"LOCAL:\\srv\cap\"], together[@"LOCAL:\\srv\cap\"]);

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -7,6 +8,7 @@ namespace Capstan.Nal.Arbiter.Journal;
 
 /// <summary>Where a record lies in its file.</summary>
 /// <param name="Sequence">Of all that were ever written to the file: the highest one counts.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct RecordPlace(long Sequence, int Offset, int Length);
 
 /// <summary>A record as people read it: JSON, a line with its check sum, and blanks up to a full block. A file holds the last one, and one before it or one that is just being written.</summary>

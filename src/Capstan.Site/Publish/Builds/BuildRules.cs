@@ -22,11 +22,11 @@ internal static class BuildRules
 
     /// <summary>Whether a client that has what was ordered before would go back.</summary>
     public static bool IsDowngrade(string version, string? highest) =>
-        version == ClientBuild.OfPackage || Parsed(version) is { } wanted && Parsed(highest) is { } known && wanted.CompareTo(known) < 0;
+        version == ClientBuild.OfPackage || Parsed(version) is { } wanted && Parsed(highest) is { } known && wanted.CompareRank(known) < 0;
 
     /// <summary>The newest version that was ever ordered.</summary>
     public static string Highest(string version, string? highest) =>
-        Parsed(version) is not { } ordered ? highest ?? "" : Parsed(highest) is { } known && known.CompareTo(ordered) > 0 ? known.ToString() : version;
+        Parsed(version) is not { } ordered ? highest ?? "" : Parsed(highest) is { } known && known.CompareRank(ordered) > 0 ? known.ToString() : version;
 
     private static BuildVersion? Parsed(string? version) => BuildVersion.TryParse(version, out var parsed) ? parsed : null;
 }

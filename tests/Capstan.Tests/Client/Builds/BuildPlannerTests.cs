@@ -133,6 +133,6 @@ public sealed class BuildPlannerTests
             + (become.State.Trial is { } trial ? $" trial={trial.Id}{(trial.IsHeld ? " held" : "")}" : "")
             + (become.State.Previous is { } previous ? $" previous={previous}" : "")
             + string.Concat(become.State.Bad.Select(bad => $" bad={bad.Id}@{bad.Order} ({bad.Reason})")),
-        _ => throw new ArgumentException(step.GetType().Name),
+        _ => throw new ArgumentException(step.GetType().Name, nameof(step)),
     };
 }

@@ -220,7 +220,8 @@ public sealed class LauncherTests : IDisposable
     {
         var program = Path.Combine(folder, "capstan-client");
         File.WriteAllText(program, $"#!/bin/sh\necho \"{Path.GetFileName(folder)} $CAPSTAN_BUILD $*\"\n");
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private void Damage(string id, string how)
@@ -229,7 +230,7 @@ public sealed class LauncherTests : IDisposable
         switch (how)
         {
             case "program": File.AppendAllText(Path.Combine(folder, "capstan-client"), "#"); break;
-            case "mode": File.SetUnixFileMode(Path.Combine(folder, "capstan-client"), UnixFileMode.UserRead); break;
+            case "mode" when !OperatingSystem.IsWindows(): File.SetUnixFileMode(Path.Combine(folder, "capstan-client"), UnixFileMode.UserRead); break;
             case "sums": File.Delete(Path.Combine(folder, "SHA256SUMS")); break;
             case "folder": Directory.Delete(folder, recursive: true); break;
             default: File.AppendAllText(Path.Combine(folder, "SHA256SUMS"), new string('a', 64) + "  lib.so\n"); break;
@@ -254,7 +255,7 @@ public sealed class LauncherTests : IDisposable
 
     private Process Start(params IReadOnlyList<string> words)
     {
-        var info = new ProcessStartInfo("/bin/sh", [Path.Combine(_root, "capstan-client"), .. words]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var info = new ProcessStartInfo("/bin/sh", [Path.Combine(_root, "capstan-client"), .. words]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         info.Environment["EXIT_CODE"] = "killed";
         info.Environment["EXIT_STATUS"] = "SEGV";
         return Process.Start(info)!;

@@ -26,9 +26,9 @@ public sealed class ClientBuildsTests
     [MemberData(nameof(Ordered))]
     public void Versions_have_the_order_of_semantic_versioning(string older, string newer)
     {
-        Assert.True(Parsed(older).CompareTo(Parsed(newer)) < 0);
-        Assert.True(Parsed(newer).CompareTo(Parsed(older)) > 0);
-        Assert.Equal(0, Parsed(older).CompareTo(Parsed(older)));
+        Assert.True(Parsed(older).CompareRank(Parsed(newer)) < 0);
+        Assert.True(Parsed(newer).CompareRank(Parsed(older)) > 0);
+        Assert.Equal(0, Parsed(older).CompareRank(Parsed(older)));
     }
 
     [Theory]
@@ -52,14 +52,17 @@ public sealed class ClientBuildsTests
     public void Versions_are_totally_ordered()
     {
         var word = Gen.Elements("0", "1", "2", "10", "a", "b", "rc", "a-b");
-        var version = from a in Gen.Choose(0, 3) from b in Gen.Choose(0, 3) from c in Gen.Choose(0, 3) from words in Gen.ListOf(word)
+        var version = from a in Gen.Choose(0, 3)
+                      from b in Gen.Choose(0, 3)
+                      from c in Gen.Choose(0, 3)
+                      from words in Gen.ListOf(word)
                       select $"{a}.{b}.{c}{(words.Count > 0 ? "-" + string.Join('.', words.Take(3)) : "")}";
         Prop.ForAll(Gen.Three(version).ToArbitrary(), three =>
         {
             var (a, b, c) = (Parsed(three.Item1), Parsed(three.Item2), Parsed(three.Item3));
-            return Math.Sign(a.CompareTo(b)) == -Math.Sign(b.CompareTo(a))
-                && (a.CompareTo(b) > 0 || b.CompareTo(c) > 0 || a.CompareTo(c) <= 0)
-                && (a.CompareTo(b) != 0 || a.ToString() == b.ToString());
+            return Math.Sign(a.CompareRank(b)) == -Math.Sign(b.CompareRank(a))
+                && (a.CompareRank(b) > 0 || b.CompareRank(c) > 0 || a.CompareRank(c) <= 0)
+                && (a.CompareRank(b) != 0 || a.ToString() == b.ToString());
         }).QuickCheckThrowOnFailure();
     }
 
@@ -114,5 +117,5 @@ public sealed class ClientBuildsTests
 
     private static ClientBuild With(Func<BuildFile, BuildFile> change) => Build with { Files = [Build.Files[0], change(Build.Files[1])] };
 
-    private static BuildVersion Parsed(string text) => BuildVersion.TryParse(text, out var version) ? version : throw new ArgumentException(text);
+    private static BuildVersion Parsed(string text) => BuildVersion.TryParse(text, out var version) ? version : throw new ArgumentException("not a version", nameof(text));
 }
