@@ -26,6 +26,9 @@ public sealed class UsageTests
         { "nal ls /srv --timeout 3d", "is not a time" },
         { "status --severity loud", "loud" },
         { "site init ABC", "--data" },
+        { "site run --tls everywhere", "'everywhere' is not an address: write https://0.0.0.0:8443" },
+        { "site run --listen everywhere", "'everywhere' is not an address: write http://127.0.0.1:8750" },
+        { "user add anna", "--role" },
     };
 
     [Theory]
@@ -37,6 +40,19 @@ public sealed class UsageTests
         Assert.Contains(said, run.Error, StringComparison.Ordinal);
         Assert.Contains("--help", run.Error, StringComparison.Ordinal);
         Assert.Empty(run.Out);
+    }
+
+    /// <summary>A right call gets as far as the site: an option that cannot be read would end before.</summary>
+    [Theory]
+    [InlineData("site run --data srv --tls https://0.0.0.0:8443", ExitCode.Failed, "not a site")]
+    [InlineData("site run --data srv --listen http://127.0.0.1:0", ExitCode.Failed, "not a site")]
+    [InlineData("site run --data srv --certificate site.pem", ExitCode.Usage, "--certificate is for --tls")]
+    [InlineData("user change anna", ExitCode.NotFound, "there is no site")]
+    public async Task A_call_that_can_be_read_fails_where_it_is_done(string call, int code, string said)
+    {
+        using var run = new CliRun();
+        Assert.Equal(code, await run.RunAsync(call.Split(' ')));
+        Assert.Contains(said, run.Error, StringComparison.Ordinal);
     }
 
     [Fact]
