@@ -35,8 +35,17 @@ internal sealed class BuildStore(SiteDatabase database)
         from build b
         """;
 
-    public Task<IReadOnlyList<BuildRow>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<BuildRow>>(
-        async connection => [.. await connection.QueryAsync<BuildRow>(Rows + " order by b.platform, b.added_at desc, b.version")], cancellationToken);
+    public Task<IReadOnlyList<BuildRow>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<BuildRow>>(async connection =>
+    {
+        var rows = new List<BuildRow>();
+        // One by one: of a computed column SQLite tells no type while there is no row, and then a list of none could not be mapped.
+        foreach (var (platform, version) in await connection.QueryAsync<(string, string)>("select platform, version from build order by platform, added_at desc, version"))
+        {
+            if (await connection.QuerySingleOrDefaultAsync<BuildRow>(Rows + " where b.platform = @platform and b.version = @version", new { platform, version }) is { } row)
+                rows.Add(row);
+        }
+        return rows;
+    }, cancellationToken);
 
     public static Task<BuildRow?> FindAsync(DbTransaction transaction, string platform, string version) => transaction.Connection!.QuerySingleOrDefaultAsync<BuildRow>(
         Rows + " where b.platform = @platform and b.version = @version", new { platform, version }, transaction);

@@ -26,6 +26,9 @@ public sealed class ClientBuildTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _site.DisposeAsync();
 
     [Fact]
+    public async Task A_site_without_builds_lists_none() => Assert.Empty(await _site.Get<BuildAdministration>().ListAsync(CancellationToken.None));
+
+    [Fact]
     public async Task An_ordered_build_lies_on_the_CAP_as_any_client_of_the_metadata_finds_it()
     {
         await AddAsync("0.2.0", "program 2");
