@@ -8,6 +8,7 @@ using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
+using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -66,6 +67,7 @@ internal static class SiteHost
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
+        services.AddSingleton<ConditionStore>().AddSingleton<ClientHealthStore>().AddSingleton<ClientHealthReader>();
         services.AddSingleton<UserStore>().AddSingleton<AuditStore>().AddSingleton<Users>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.
@@ -83,6 +85,7 @@ internal static class SiteHost
         var api = app.MapGroup("/api/v1").WithMetadata(ApiEndpoint.Mark);
         api.MapSite();
         api.MapClients();
+        api.MapClientHealth();
         api.MapClientBuilds();
         api.MapCaps();
         api.MapCapUsage();

@@ -67,6 +67,11 @@ public sealed class CannedSite : IAsyncDisposable
         api.MapPost("/clients/{id}/approve", (string id) => Results.Json(records.Clients.First(client => client.Summary.Fingerprint == id).Summary with { State = "approved" }, ApiJson.Default.ClientSummary));
         api.MapGet("/status", (string? client, string? severity, string? cursor, int? limit) => Results.Json(
             Page([.. records.Status.Where(row => (client is null || row.DeviceId == client) && (severity is null || row.Severity == severity))], cursor, limit), ApiJson.Default.PageStatusRow));
+        api.MapGet("/client-health", (string? severity, string? cursor, int? limit) =>
+        {
+            var page = Page([.. records.Health.Where(row => severity is null || row.Severity == severity)], cursor, limit);
+            return Results.Json(new ClientHealthPage(page.Items, page.Next, records.Clients.Count, records.Health.Count(row => row.Severity == "error"), records.Health.Count(row => row.Severity == "warning"), 0, CannedRecords.Noon.AddDays(-8)), ApiJson.Default.ClientHealthPage);
+        });
         api.MapGet("/quarantine", (string? cursor, int? limit) => Results.Json(Page(records.Quarantine, cursor, limit), ApiJson.Default.PageQuarantineRow));
     }
 
@@ -105,6 +110,9 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
 
     /// <summary>One for each CAP of the overview.</summary>
     public IReadOnlyList<CapUsage> Usage { get; init; } = [];
+
+    /// <summary>Clients that are not well.</summary>
+    public IReadOnlyList<ClientHealthRow> Health { get; init; } = [];
 
     public CapCheck Check { get; init; } = new("", true, [new CapCheckLine("create an upload", "ok", "created"), new CapCheckLine("delete it", "ok", "refused, as it must be")]);
 
@@ -165,9 +173,19 @@ public sealed record CannedRecords(Overview Overview, IReadOnlyList<ClientDetail
         ];
         return new CannedRecords(new Overview("ABC", clients.Count, 1, 112, 131, quarantine.Length, caps, status, conditions), clients, status, quarantine)
         {
+            Health =
+            [
+                Unwell(clients[0].Summary, "error", "cap_unreachable", status[0].Text, "Mend the cause that it names; `capstan cap check PATH` tries from here what it tries.", "policy_behind", "clock_wrong"),
+                Unwell(clients[1].Summary, "error", "policy_invalid", status[1].Text, "Publish again (`capstan cap publish`). If it returns, somebody alters that CAP: `capstan cap check PATH`."),
+                Unwell(clients[40].Summary, "warning", "silent", "Nothing came from it since 2026-11-18 12:00:00 UTC (4 days ago); it reports every 23 h.", "Is it switched on, and can it reach a CAP? On it: `capstan-client status` names the cause and the next try."),
+            ],
             Usage = [new CapUsage(caps[0].Path, null, 0, idle, []), new CapUsage(caps[1].Path, caps[1].Licensing, caps[1].Headroom, load, [.. Hours()])],
         };
     }
+
+    private static ClientHealthRow Unwell(ClientSummary client, string severity, string cause, string text, string nextStep, params IReadOnlyList<string> others) =>
+        new(client.DeviceId, client.HostName, client.Fingerprint, client.State, severity, cause, text, nextStep, others, client.LastSeen, client.LastSeen?.AddDays(-2), client.PolicyVersion,
+            severity == "error" ? text : null, severity == "error" ? client.LastSeen : null);
 
     /// <summary>Six days, busy by day, with a night of which nobody told and a morning of refusals.</summary>
     private static IEnumerable<CapUsageHour> Hours()

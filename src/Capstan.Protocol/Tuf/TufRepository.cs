@@ -67,16 +67,18 @@ public sealed partial class TufRepository
     /// <summary>Adds or replaces a target; it becomes visible with the next <see cref="Publish"/>. The same content again changes nothing.</summary>
     /// <param name="targetPath"><c>&lt;role&gt;/&lt;name&gt;</c> with a role of <see cref="TufRole.Delegated"/> and a name of letters, digits, '-', '_' and '.'.</param>
     /// <param name="content">Not copied: must not change before the files were written.</param>
+    /// <returns>False when it was there already.</returns>
     /// <exception cref="ArgumentException">No role signs for this path.</exception>
-    public void SetTarget(string targetPath, ReadOnlyMemory<byte> content)
+    public bool SetTarget(string targetPath, ReadOnlyMemory<byte> content)
     {
         var role = _roles[SignerOf(targetPath)];
         var entry = new TargetEntry(content.Length, Convert.ToHexStringLower(SHA256.HashData(content.Span)));
         if (role.Targets.TryGetValue(targetPath, out var old) && old == entry)
-            return;
+            return false;
         role.Targets[targetPath] = entry;
         role.IsDirty = true;
         _newContent[targetPath] = content;
+        return true;
     }
 
     /// <summary>Target paths of a delegated role now, those included that the next <see cref="Publish"/> makes visible.</summary>

@@ -47,6 +47,9 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientSummary> RetireAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/retire", null, ApiJson.Default.ClientSummary, cancellationToken);
 
+    public Task<ClientHealthPage> ClientHealthAsync(string? severity, string? filter, string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/client-health", ("severity", severity), ("filter", filter), ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.ClientHealthPage, cancellationToken);
+
     public Task<Page<StatusRow>> StatusAsync(string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/status", ("client", client), ("severity", severity), ("cursor", cursor), ("limit", Text(limit))),
             ApiJson.Default.PageStatusRow, cancellationToken);

@@ -152,7 +152,11 @@ public sealed record AuditRow(long Id, DateTimeOffset At, string Actor, string A
 
 /// <summary>GET /api/v1/overview: what the first page shows.</summary>
 public sealed record Overview(string SiteCode, int Clients, int Pending, int SeenInDay, int SeenInWeek, int Quarantined,
-    IReadOnlyList<CapRow> Caps, IReadOnlyList<StatusRow> Recent, IReadOnlyList<HealthCondition> Conditions);
+    IReadOnlyList<CapRow> Caps, IReadOnlyList<StatusRow> Recent, IReadOnlyList<HealthCondition> Conditions)
+{
+    /// <summary>Clients that GET /api/v1/client-health lists.</summary>
+    public int Unwell { get; init; }
+}
 
 /// <summary>GET /api/v1/health; one cause, one line.</summary>
 /// <param name="Severity"><c>error</c>, <c>warning</c> or <c>information</c>.</param>
@@ -168,6 +172,8 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(Page<StatusRow>))]
 [JsonSerializable(typeof(Page<QuarantineRow>))]
 [JsonSerializable(typeof(ClientDetail))]
+[JsonSerializable(typeof(ClientHealthPage))]
+[JsonSerializable(typeof(IReadOnlyList<ClientHealthRow>))]
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
 [JsonSerializable(typeof(CapRow))]
 [JsonSerializable(typeof(IReadOnlyList<CapUsage>))]

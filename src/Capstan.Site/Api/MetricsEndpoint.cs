@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Capstan.Nal.Arbiter;
 using Capstan.Site.Fleet;
 using Capstan.Site.Status;
+using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -14,7 +15,7 @@ internal static class MetricsEndpoint
 {
     public static void MapMetrics(this IEndpointRouteBuilder app) => app.MapGet("/metrics", ReadAsync).ExcludeFromDescription();
 
-    private static async Task<IResult> ReadAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, CapLoadReader loads, HealthReader health,
+    private static async Task<IResult> ReadAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, CapLoadReader loads, HealthReader health, ClientHealthReader clients,
         ConnectionArbiter arbiter, TimeProvider time, CancellationToken cancellationToken)
     {
         var text = new MetricsText();
@@ -25,6 +26,10 @@ internal static class MetricsEndpoint
         text.Family("capstan_health_conditions", "gauge", "Conditions that somebody should look at.");
         foreach (var severity in (string[])["error", "warning", "information"])
             text.Sample(conditions[severity].Count(), ("severity", severity));
+        var unwell = ClientHealthReader.Unwell(await clients.ReadAsync(deviceId: null, cancellationToken)).ToLookup(client => client.Causes[0].Severity, StringComparer.Ordinal);
+        text.Family("capstan_clients_unwell", "gauge", "Clients that are not well, by the severity of their worst cause.");
+        foreach (var severity in (string[])["error", "warning", "information"])
+            text.Sample(unwell[severity].Count(), ("severity", severity));
         Caps(text, await CapUsageEndpoints.WithLoadsAsync(loads, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow()), cancellationToken));
         text.Family("capstan_nal_connections", "gauge", "Connections of this process to servers, by what they are used for.");
         foreach (var server in arbiter.Connections().GroupBy(connection => (connection.Server, connection.ReferenceCount > 0)))

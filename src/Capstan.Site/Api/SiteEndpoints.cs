@@ -2,6 +2,7 @@ using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
+using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -26,14 +27,15 @@ internal static class SiteEndpoints
     }
 
     private static async Task<IResult> OverviewAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, StatusStore status,
-        HealthReader health, CapLoadReader loads, TimeProvider time, CancellationToken cancellationToken)
+        HealthReader health, ClientHealthReader clients, CapLoadReader loads, TimeProvider time, CancellationToken cancellationToken)
     {
         var counts = await devices.CountsAsync(time.GetUtcNow(), cancellationToken);
         return Results.Json(new Overview(site.SiteCode, counts.Clients, counts.Pending, counts.Day, counts.Week,
             await quarantine.CountAsync(cancellationToken),
             await CapUsageEndpoints.WithLoadsAsync(loads, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow()), cancellationToken),
             await status.ListAsync(null, null, null, 10, cancellationToken),
-            await health.ReadAsync(cancellationToken)), ApiJson.Default.Overview);
+            await health.ReadAsync(cancellationToken))
+        { Unwell = ClientHealthReader.Unwell(await clients.ReadAsync(deviceId: null, cancellationToken)).Count }, ApiJson.Default.Overview);
     }
 
     private static async Task<IResult> StatusAsync(StatusStore status, string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken)

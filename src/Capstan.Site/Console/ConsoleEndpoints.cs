@@ -31,7 +31,7 @@ public static class ConsoleEndpoints
         return services;
     }
 
-    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/health</c>, <c>/health.csv</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
     /// <param name="app">Services need <see cref="AddConsole"/>.</param>
     /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
     /// <param name="time">The clock that relative times start from.</param>
@@ -47,6 +47,10 @@ public static class ConsoleEndpoints
             ClientsCsv(api(), ClientsView.Of(filter, state, sort, cursor: null), cancellationToken));
         console.MapGet("/clients/{id}", (string id, string? software, string? all, CancellationToken cancellationToken) =>
             Client(api(), id, software, all is not null, time, cancellationToken));
+        console.MapGet("/health", (string? filter, string? severity, string? cursor, CancellationToken cancellationToken) =>
+            Health(api(), HealthView.Of(filter, severity, cursor), time, cancellationToken));
+        console.MapGet("/health.csv", (string? filter, string? severity, CancellationToken cancellationToken) =>
+            HealthCsv(api(), HealthView.Of(filter, severity, cursor: null), cancellationToken));
         console.MapGet("/caps", (HttpContext http, string? path, CancellationToken cancellationToken) => Caps(http, api(), path, time, cancellationToken));
         console.MapGet("/status", (string? severity, string? cursor, CancellationToken cancellationToken) =>
             Status(api(), severity, cursor, time, cancellationToken));
@@ -74,26 +78,41 @@ public static class ConsoleEndpoints
         return Page<ClientsPage>(new { Data = data, View = view, Now = time.GetUtcNow() });
     }
 
-    private static async Task<IResult> ClientsCsv(ApiClient api, ClientsView view, CancellationToken cancellationToken)
+    private static Task<IResult> ClientsCsv(ApiClient api, ClientsView view, CancellationToken cancellationToken) =>
+        CsvAsync("clients.csv", ClientColumns, cursor => api.ClientsAsync(view.State, view.Filter, view.Sort, cursor, CsvPage, cancellationToken));
+
+    private static async Task<IResult> Health(ApiClient api, HealthView view, TimeProvider time, CancellationToken cancellationToken)
     {
-        // The first page is read before the answer begins, so that a refusal is still a page that says why.
-        var first = await api.ClientsAsync(view.State, view.Filter, view.Sort, cursor: null, CsvPage, cancellationToken);
+        var data = await api.ClientHealthAsync(view.Severity, view.Filter, view.Cursor, RowsPerPage, cancellationToken);
+        return Page<HealthPage>(new { Data = data, View = view, Now = time.GetUtcNow() });
+    }
+
+    private static Task<IResult> HealthCsv(ApiClient api, HealthView view, CancellationToken cancellationToken) => CsvAsync("health.csv", HealthColumns, async cursor =>
+    {
+        var page = await api.ClientHealthAsync(view.Severity, view.Filter, cursor, CsvPage, cancellationToken);
+        return new Page<ClientHealthRow>(page.Rows, page.Next);
+    });
+
+    /// <summary>The first page is read before the answer begins, so that a refusal is still a page that says why.</summary>
+    private static async Task<IResult> CsvAsync<T>(string name, IReadOnlyList<(string Name, Func<T, object?> Value)> columns, Func<string?, Task<Page<T>>> read)
+    {
+        var first = await read(null);
         return Results.Stream(async body =>
         {
             var writer = new StreamWriter(body, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
             await using (writer)
             {
-                await writer.WriteAsync(Csv.Line(ClientColumns.Select(object? (column) => column.Name)));
+                await writer.WriteAsync(Csv.Line(columns.Select(object? (column) => column.Name)));
                 for (var page = first; ;)
                 {
-                    foreach (var client in page.Items)
-                        await writer.WriteAsync(Csv.Line(ClientColumns.Select(column => column.Value(client))));
+                    foreach (var item in page.Items)
+                        await writer.WriteAsync(Csv.Line(columns.Select(column => column.Value(item))));
                     if (page.Next is null)
                         break;
-                    page = await api.ClientsAsync(view.State, view.Filter, view.Sort, page.Next, CsvPage, cancellationToken);
+                    page = await read(page.Next);
                 }
             }
-        }, "text/csv; charset=utf-8", "clients.csv");
+        }, "text/csv; charset=utf-8", name);
     }
 
     private static async Task<IResult> Client(ApiClient api, string id, string? software, bool all, TimeProvider time, CancellationToken cancellationToken)
@@ -147,6 +166,14 @@ public static class ConsoleEndpoints
         ("memoryBytes", client => client.MemoryBytes), ("packageCount", client => client.PackageCount), ("clientVersion", client => client.ClientVersion),
         ("policyVersion", client => client.PolicyVersion), ("sequence", client => client.Sequence), ("requestedAt", client => client.RequestedAt),
         ("approvedAt", client => client.ApprovedAt), ("lastSeen", client => client.LastSeen),
+    ];
+
+    /// <summary>The same for <see cref="ClientHealthRow"/>.</summary>
+    public static IReadOnlyList<(string Name, Func<ClientHealthRow, object?> Value)> HealthColumns { get; } =
+    [
+        ("deviceId", row => row.DeviceId), ("hostName", row => row.HostName), ("fingerprint", row => row.Fingerprint), ("state", row => row.State), ("severity", row => row.Severity),
+        ("cause", row => row.Cause), ("text", row => row.Text), ("nextStep", row => row.NextStep), ("others", row => string.Join(' ', row.Others)), ("lastSeen", row => row.LastSeen),
+        ("heartbeatAt", row => row.HeartbeatAt), ("policyVersion", row => row.PolicyVersion), ("lastError", row => row.LastError), ("lastErrorAt", row => row.LastErrorAt),
     ];
 
     internal static RazorComponentResult<T> Page<T>(object parameters, int statusCode = StatusCodes.Status200OK) where T : IComponent =>

@@ -164,7 +164,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             return true;
         }
         foreach (var (item, document) in record.Documents.Items)
-            await ItemAsync(transaction, device.Number, item, document, now);
+            await ItemAsync(transaction, device.Number, upload.CreatedAt, item, document, now);
 
         var wishes = afterGap ? Everything : device.Resync == "[]" ? [] : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
         var open = wishes.Where(kind => !upload.Items.Any(item => string.Equals(item.Kind, kind, StringComparison.Ordinal))).ToList();
@@ -172,7 +172,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         return true;
     }
 
-    private async Task ItemAsync(DbTransaction transaction, long number, UploadItem item, object? document, DateTimeOffset now)
+    private async Task ItemAsync(DbTransaction transaction, long number, long madeAt, UploadItem item, object? document, DateTimeOffset now)
     {
         switch (document)
         {
@@ -180,7 +180,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 break;
             case Heartbeat heartbeat:
                 await DeviceStore.ApplyHeartbeatAsync(transaction, number, heartbeat, Text(heartbeat.Addresses),
-                    JsonSerializer.Serialize(heartbeat.Components, StoreJson.Default.IReadOnlyListComponentState));
+                    JsonSerializer.Serialize(heartbeat.Components, StoreJson.Default.IReadOnlyListComponentState), madeAt, now);
                 break;
             case HardwareInventory hardware:
                 await InventoryStore.SaveHardwareAsync(transaction, number, hardware, item.Body.GetRawText(), now);

@@ -213,9 +213,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
                 var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
+                var changed = new List<string>();
                 foreach (var device in pending)
-                    if (DeviceId.TryParse(device.DeviceId, out var id))
-                        repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets));
+                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets)))
+                        changed.Add(device.DeviceId);
 
                 var description = SiteTargets.Description(site);
                 var paces = await CapUseStore.SettlePacesAsync(transaction, current, await DeviceStore.CountApprovedAsync(transaction), now);
@@ -236,7 +237,9 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                     await DeviceStore.PoliciesPublishedAsync(transaction);
                     return (0, 0, 0L);
                 }
-                return (files.Count, pending.Count, await StoreAsync(transaction, repository, files, now));
+                var signed = await StoreAsync(transaction, repository, files, now);
+                await DeviceStore.PoliciesSignedAsync(transaction, changed, signed, now);
+                return (files.Count, pending.Count, signed);
             }, cancellationToken);
             if (files > 0)
                 SiteLog.Published(logger, version, files, policies);

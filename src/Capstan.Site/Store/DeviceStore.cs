@@ -114,7 +114,7 @@ internal sealed class DeviceStore(SiteDatabase database)
             "select device_id, host_name, bin from device where state = 'pending' and requested_at < @before order by number", parameters, transaction)];
         if (forgotten.Count == 0)
             return forgotten;
-        foreach (var table in new[] { "ledger", "status" })
+        foreach (var table in new[] { "ledger", "status", "device_condition" })
         {
             await transaction.Connection!.ExecuteAsync(
                 $"delete from {table} where device_number in (select number from device where state = 'pending' and requested_at < @before)", parameters, transaction);
@@ -157,11 +157,17 @@ internal sealed class DeviceStore(SiteDatabase database)
         ("@speakers", speakers), ("@newcomers", newcomers), ("@number", number));
 
     /// <summary>The names, which have an index, are written only when they changed: they hardly ever do.</summary>
-    public static async Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components)
+    /// <param name="madeAt">Unix milliseconds by the device's clock.</param>
+    public static async Task ApplyHeartbeatAsync(DbTransaction transaction, long number, Heartbeat heartbeat, string addresses, string components, long madeAt, DateTimeOffset now)
     {
         await transaction.RunAsync(
-            "update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components, accounts_revision = @accounts where number = @number",
-            ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@accounts", heartbeat.AccountsRevision), ("@number", number));
+            """
+            update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components, accounts_revision = @accounts,
+                              heartbeat_at = @now, heartbeat_made_at = @madeAt
+            where number = @number
+            """,
+            ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@accounts", heartbeat.AccountsRevision),
+            ("@now", Times.Of(now)), ("@madeAt", madeAt), ("@number", number));
         await transaction.RunAsync(
             """
             update device set host_name = @hostName, operating_system = @operatingSystem,
@@ -213,6 +219,14 @@ internal sealed class DeviceStore(SiteDatabase database)
     public Task<IReadOnlyList<(long Revision, int Devices)>> AccountRevisionsAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(long, int)>>(
         async connection => [.. await connection.QueryAsync<(long, int)>(
             "select coalesce(accounts_revision, 0), count(*) from device where state = 'approved' group by coalesce(accounts_revision, 0)")], cancellationToken);
+
+    /// <summary>Notes which version is the first that lists the present policies of some devices: who reports an older one does not have them.</summary>
+    public static async Task PoliciesSignedAsync(DbTransaction transaction, IReadOnlyCollection<string> deviceIds, long version, DateTimeOffset now)
+    {
+        foreach (var deviceId in deviceIds)
+            await transaction.RunAsync("update device set policy_signed_at = @now, policy_signed_version = @version where device_id = @deviceId",
+                ("@now", Times.Of(now)), ("@version", version), ("@deviceId", deviceId));
+    }
 
     public static Task PoliciesPublishedAsync(DbTransaction transaction) =>
         transaction.Connection!.ExecuteAsync("update device set policy_pending = 0 where policy_pending = 1", null, transaction);

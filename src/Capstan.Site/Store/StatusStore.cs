@@ -36,6 +36,8 @@ internal sealed class StatusStore(SiteDatabase database)
                 insert into status (id, device_number, severity, code, component, text, reported_at, received_at, repeat_count)
                 select coalesce(max(id), 0) + 1, @deviceNumber, @Severity, @Code, @Component, @Text, @ReportedAt, @Now, @Count from status
                 """, row, transaction);
+        if (deviceNumber is { } number)
+            await ConditionStore.SaveAsync(transaction, number, message, now);
     }
 
     /// <summary>By number, so that the index of one device's messages serves.</summary>

@@ -28,6 +28,7 @@ public sealed class ApiVerbTests
     [Theory]
     [InlineData("client", "list")]
     [InlineData("client", "show", "k")]
+    [InlineData("client", "health")]
     [InlineData("status")]
     [InlineData("quarantine", "list")]
     [InlineData("cap", "list")]

@@ -249,7 +249,7 @@ internal sealed class FakeDevice : IDisposable
             DeviceId = Id.Value,
             Sequence = ++Sequence,
             Previous = Previous,
-            CreatedAt = 1_700_000_000_000,
+            CreatedAt = _site.Time.GetUtcNow().ToUnixTimeMilliseconds(),
             InstallNonce = "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25jZW5vbmNlMTI",
             Items = items,
         }, _signing);

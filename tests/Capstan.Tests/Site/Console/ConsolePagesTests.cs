@@ -8,7 +8,7 @@ namespace Capstan.Tests.Site.Console;
 /// <summary>The pages as they leave the server, over real HTTP, from canned answers of the API.</summary>
 public sealed class ConsolePagesTests
 {
-    private static readonly string[] Places = ["/", "/clients", "/caps", "/status", "/quarantine"];
+    private static readonly string[] Places = ["/", "/clients", "/health", "/caps", "/status", "/quarantine"];
 
     private static Task<CannedSite> StartAsync(CannedRecords records) => CannedSite.StartAsync(records, new ManualTime(CannedRecords.Noon), CancellationToken.None);
 
@@ -42,7 +42,7 @@ public sealed class ConsolePagesTests
     public async Task Every_page_allows_nothing_but_its_own_style()
     {
         await using var site = await StartAsync(CannedRecords.Busy);
-        foreach (var path in Places.Append($"/clients/{First}").Append("/clients/nobody").Append("/clients.csv"))
+        foreach (var path in Places.Append($"/clients/{First}").Append("/clients/nobody").Append("/clients.csv").Append("/health.csv"))
         {
             var (answer, _) = await GetAsync(site, path);
             var chart = path == "/caps" && ConsoleEndpoints.HasCharts ? "; script-src 'self'" : "";
@@ -91,6 +91,7 @@ public sealed class ConsolePagesTests
     [InlineData("/caps", "capstan cap add /srv/cap")]
     [InlineData("/status", "Nothing was reported yet")]
     [InlineData("/quarantine", "Nothing is in quarantine")]
+    [InlineData("/health", "No client yet")]
     public async Task An_empty_page_says_what_to_do(string path, string said)
     {
         await using var site = await StartAsync(CannedRecords.Empty);

@@ -1,0 +1,58 @@
+using System.Text.Json;
+using Capstan.Site.Api;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Status.Clients;
+
+/// <summary>One client with all its causes, the worst first.</summary>
+internal sealed record JudgedClient(HealthRow Row, IReadOnlyList<ClientCause> Causes, ConditionRow? LastError);
+
+/// <summary>Reads the facts that <see cref="ClientHealthRules"/> judges.</summary>
+internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionStore conditions, BuildStore builds, TimeProvider time)
+{
+    /// <summary>How long what was said may be repeated before it is forgotten here: twice the longest cycle.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromDays(62);
+
+    /// <summary>Those that are not well, the worst first, then who reported longest ago.</summary>
+    public static IReadOnlyList<JudgedClient> Unwell(IEnumerable<JudgedClient> all) =>
+        [.. all.Where(client => client.Causes.Count > 0)
+            .OrderBy(client => ClientHealthRules.Rank(client.Causes[0].Severity))
+            .ThenBy(client => client.Row.LastSeen ?? 0)
+            .ThenBy(client => client.Row.DeviceId, StringComparer.Ordinal)];
+
+    /// <param name="deviceId">Null for all that are not retired.</param>
+    public async Task<IReadOnlyList<JudgedClient>> ReadAsync(string? deviceId, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var rows = await devices.DevicesAsync(deviceId, cancellationToken);
+        var refused = (await devices.RefusedAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
+        var waiting = (await devices.WaitingAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
+        var said = (await conditions.ListAsync(deviceId is null ? null : rows.FirstOrDefault()?.Number, now - Remembered, cancellationToken)).ToLookup(condition => condition.DeviceNumber);
+        var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != Protocol.V1.ClientBuild.OfPackage)
+            .Select(order => new OrderedBuild(order.Version, Times.At(order.OrderedAt), Times.At(order.OrderedAt).AddSeconds(order.SpreadSeconds)))]);
+        return [.. rows.Select(row => new JudgedClient(row, ClientHealthRules.Judge(Facts(row), fleet), said[row.Number].FirstOrDefault(condition => condition.Severity == ClientHealthRules.Error)))];
+
+        ClientHealthFacts Facts(HealthRow row) => new()
+        {
+            State = row.State,
+            RequestedAt = Times.At(row.RequestedAt),
+            ApprovedAt = Times.At(row.ApprovedAt),
+            LastSeen = Times.At(row.LastSeen),
+            HeartbeatAt = Times.At(row.HeartbeatAt),
+            HeartbeatMadeAt = Times.At(row.HeartbeatMadeAt),
+            PolicyVersion = row.PolicyVersion,
+            PolicySignedAt = Times.At(row.PolicySignedAt),
+            PolicySignedVersion = row.PolicySignedVersion,
+            ClientVersion = row.ClientVersion,
+            Components = row.Components == "[]" ? [] : JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
+            Conditions = [.. said[row.Number]],
+            Refused = refused.GetValueOrDefault(row.DeviceId) is { } files ? new RefusedUploads((int)files.Count, files.Reason, Times.At(files.At)) : null,
+            WaitingSince = waiting.GetValueOrDefault(row.DeviceId) is { } held ? Times.At(held.At) : null,
+            Copies = row.Newcomers == "[]" ? 0 : JsonSerializer.Deserialize(row.Newcomers, StoreJson.Default.IReadOnlyListString)?.Count ?? 0,
+        };
+    }
+
+    public static ClientHealthRow ToRow(JudgedClient client) => new(client.Row.DeviceId, client.Row.HostName, $"{client.Row.DeviceId[..4]}-{client.Row.DeviceId[4..8]}", client.Row.State,
+        client.Causes[0].Severity, client.Causes[0].Code, client.Causes[0].Text, client.Causes[0].NextStep, [.. client.Causes.Skip(1).Select(cause => cause.Code)],
+        Times.At(client.Row.LastSeen), Times.At(client.Row.HeartbeatAt), client.Row.PolicyVersion, client.LastError?.Text, client.LastError is { } error ? Times.At(error.ReceivedAt) : null);
+}
