@@ -18,6 +18,8 @@ internal sealed class SiteDirectory(string root)
     public string ApiToken => Path.Combine(Root, "api-token");
     /// <summary>While the site runs: its address, for programs of this machine.</summary>
     public string Listening => Path.Combine(Root, "listening");
+    /// <summary>While a restore fills the directory: nothing else takes it up.</summary>
+    public string Restoring => Path.Combine(Root, "restoring");
     public string Identity => Path.Combine(Root, "site.json");
 
     public bool IsSite => File.Exists(Identity);
@@ -64,8 +66,7 @@ internal sealed class SiteDirectory(string root)
     /// <param name="replace">The site is there, and begins a new epoch.</param>
     public void WriteIdentity(SiteIdentity identity, bool replace = false)
     {
-        WriteOwned(Identity + ".tmp", JsonSerializer.SerializeToUtf8Bytes(identity, StoreJson.Default.SiteIdentity));
-        File.Move(Identity + ".tmp", Identity, overwrite: replace);
+        WriteWhole(Identity, JsonSerializer.SerializeToUtf8Bytes(identity, StoreJson.Default.SiteIdentity), replace);
     }
 
     public string ReadApiToken()
@@ -99,6 +100,13 @@ internal sealed class SiteDirectory(string root)
         using var file = new FileStream(path, options);
         file.Write(content);
         file.Flush(flushToDisk: true);
+    }
+
+    /// <summary>As <see cref="WriteOwned"/>; the file is whole under its name, or not there.</summary>
+    public static void WriteWhole(string path, ReadOnlySpan<byte> content, bool replace = true)
+    {
+        WriteOwned(path + ".tmp", content);
+        File.Move(path + ".tmp", path, overwrite: replace);
     }
 
     public static void CreateOwned(string path)

@@ -92,6 +92,18 @@ internal sealed class SiteKeys : IDisposable
     public static string FormerPathOf(SiteDirectory directory, DateTimeOffset until) =>
         Path.Combine(directory.Keys, string.Create(CultureInfo.InvariantCulture, $"{FormerPrefix}{until.ToUnixTimeSeconds()}{Extension}"));
 
+    /// <summary>Files of former sealing keys, and until when each opens.</summary>
+    public static IEnumerable<(string Path, DateTimeOffset Until)> FormerFiles(SiteDirectory directory)
+    {
+        if (!Directory.Exists(directory.Keys))
+            yield break;
+        foreach (var path in Directory.EnumerateFiles(directory.Keys, FormerPrefix + "*" + Extension))
+        {
+            if (long.TryParse(Path.GetFileName(path)[FormerPrefix.Length..^Extension.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var until))
+                yield return (path, DateTimeOffset.FromUnixTimeSeconds(Math.Min(until, DateTimeOffset.MaxValue.ToUnixTimeSeconds())));
+        }
+    }
+
     public void Dispose()
     {
         foreach (var key in _roles.Values)
@@ -105,14 +117,10 @@ internal sealed class SiteKeys : IDisposable
     private static List<FormerSealing> ReadFormer(SiteDirectory directory)
     {
         var former = new List<FormerSealing>();
-        if (!Directory.Exists(directory.Keys))
-            return former;
-        foreach (var path in Directory.EnumerateFiles(directory.Keys, FormerPrefix + "*" + Extension))
+        foreach (var (path, until) in FormerFiles(directory))
         {
-            if (!long.TryParse(Path.GetFileName(path)[FormerPrefix.Length..^Extension.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var until))
-                continue;
             var key = Read(path, ECDiffieHellman.Create);
-            former.Add(new FormerSealing(key, Jwk.From(key), DateTimeOffset.FromUnixTimeSeconds(Math.Min(until, DateTimeOffset.MaxValue.ToUnixTimeSeconds()))));
+            former.Add(new FormerSealing(key, Jwk.From(key), until));
         }
         return [.. former.OrderByDescending(key => key.Until)];
     }
@@ -122,9 +130,7 @@ internal sealed class SiteKeys : IDisposable
         if (File.Exists(path) && IsReadable())
             return;
         using var key = generate(ECCurve.NamedCurves.nistP256);
-        // Whole under its name, or not there.
-        SiteDirectory.WriteOwned(path + ".tmp", Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
-        File.Move(path + ".tmp", path, overwrite: true);
+        SiteDirectory.WriteWhole(path, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
 
         bool IsReadable()
         {

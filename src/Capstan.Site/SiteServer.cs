@@ -77,6 +77,7 @@ public sealed class SiteServer : IAsyncDisposable
             try
             {
                 await KeyRotation.FinishAsync(home, database, time, cancellationToken);
+                KeyRotation.ForgetFormer(home, time.GetUtcNow());
                 keys = SiteKeys.Load(home);
             }
             catch

@@ -11,7 +11,7 @@ namespace Capstan.Site.Keeping;
 /// <param name="Version">0 for nothing.</param>
 /// <param name="Epoch">0 for nothing.</param>
 /// <param name="RootVersion">Beyond the site's own, its keys were changed after the backup.</param>
-/// <param name="Failure">Why it could not be looked at; null when it could.</param>
+/// <param name="Failure">Why it could not be looked at, or beyond version and epoch not; null when it could.</param>
 internal sealed record CapShown(string Path, long Version, long Epoch, int RootVersion, string? Failure)
 {
     /// <summary>See <see cref="CapMemory"/>.</summary>
@@ -21,7 +21,7 @@ internal sealed record CapShown(string Path, long Version, long Epoch, int RootV
 /// <summary>Looks at every CAP of a site that does not run, through the site's own accounts.</summary>
 internal sealed class CapLook(SiteContext site, CapAccess access)
 {
-    /// <summary>How long one CAP may take.</summary>
+    /// <summary>How long one CAP may take for the first answer, and from one policy to the next.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <param name="state">The published state; null for a site that has never published.</param>
@@ -41,6 +41,8 @@ internal sealed class CapLook(SiteContext site, CapAccess access)
         using var limit = new CancellationTokenSource(Limit, site.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var token = either.Token;
+        // Kept when the policies take too long: what clients must be above matters more than they do.
+        CapShown? first = null;
         try
         {
             return await Task.Run(() => access.UseAsync(NalPath.Parse(cap), "Restore", async store =>
@@ -48,19 +50,17 @@ internal sealed class CapLook(SiteContext site, CapAccess access)
                 var source = new StoreSource(store);
                 var version = await repository.VerifiedVersionAsync(source, token);
                 var (epoch, root) = await CapTrust.EpochAsync(store, repository, site.Time, token);
-                return new CapShown(cap, version, epoch, root, null)
-                {
-                    Policies = epoch == 0 ? [] : await CapMemory.ReadAsync(store, repository, site.Site.SiteCode, site.Time, token),
-                };
+                first = new CapShown(cap, version, epoch, root, null);
+                return epoch == 0 ? first : first with { Policies = await CapMemory.ReadAsync(store, repository, site.Site.SiteCode, site.Time, () => limit.CancelAfter(Limit), token) };
             }, token), token).WaitAsync(token);
         }
         catch (NalException cause)
         {
-            return new CapShown(cap, 0, 0, 0, cause.Message);
+            return (first ?? new CapShown(cap, 0, 0, 0, null)) with { Failure = cause.Message };
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            return new CapShown(cap, 0, 0, 0, $"no answer within {Limit.TotalSeconds:0} s");
+            return (first ?? new CapShown(cap, 0, 0, 0, null)) with { Failure = $"no answer within {Limit.TotalSeconds:0} s" };
         }
     }
 }

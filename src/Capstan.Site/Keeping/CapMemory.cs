@@ -13,7 +13,8 @@ namespace Capstan.Site.Keeping;
 internal static class CapMemory
 {
     /// <summary>Policies that differ from those of the backup. Empty when the CAP shows none that verify.</summary>
-    public static async Task<IReadOnlyList<Policy>> ReadAsync(IStore store, TufRepository backup, string siteCode, TimeProvider time, CancellationToken cancellationToken)
+    /// <param name="advanced">Called after each step: reading all of them may take long.</param>
+    public static async Task<IReadOnlyList<Policy>> ReadAsync(IStore store, TufRepository backup, string siteCode, TimeProvider time, Action advanced, CancellationToken cancellationToken)
     {
         try
         {
@@ -21,6 +22,7 @@ internal static class CapMemory
             var policies = new List<Policy>();
             foreach (var (path, sha256) in await client.ListTargetsAsync(TufRole.Policy, cancellationToken))
             {
+                advanced();
                 if (backup.Sha256Of(path) == sha256 || await client.ReadTargetAsync(path, Documents.Policy.MaxBytes, cancellationToken) is not { } target)
                     continue;
                 var policy = Documents.Policy.Decode(target.Content.Span, path);

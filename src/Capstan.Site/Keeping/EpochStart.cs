@@ -30,6 +30,9 @@ internal static class EpochStart
         await connection.ExecuteAsync("update quarantine set kept_as = null", null, transaction);
         await SettingStore.SetAsync(transaction, SettingStore.VersionFloor, floor.ToString(CultureInfo.InvariantCulture));
         await SettingStore.RemoveAsync(transaction, SettingStore.PublishedSite);
+        await SettingStore.RemoveAsync(transaction, SettingStore.RolledBackFrom);
+        // A session that was ended since would be open again.
+        await connection.ExecuteAsync("delete from site_session", null, transaction);
         // The last signing time may be that of a wrong clock; the versions alone go on.
         await SettingStore.RemoveAsync(transaction, SettingStore.LastSigned);
         await StatusStore.AddAsync(transaction, null,

@@ -40,6 +40,8 @@ public static class KeyRotation
             ?? throw new SiteException($"The site in {home.Root} has never published, so nobody knows its keys yet. Start it once.", "never_published");
         using var now = SiteKeys.Load(home);
         var repository = TufRepository.Load(stored.State);
+        if (!repository.Accepts(now.Tuf))
+            throw Publisher.KeysOfAnotherSite(home);
         using var root = plan.NeedsRootKey ? RootKey(home, rootKey) : null;
         if (root is not null && !repository.IsRootKey(root))
             throw new SiteException($"{rootKey ?? SiteKeys.PathOf(home, SiteKeys.Root)} is not the root key that root version {repository.RootVersion} names: it was replaced, or is another site's.", "root_key_wrong");
@@ -47,12 +49,15 @@ public static class KeyRotation
         var mark = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         Prepare(home, plan, mark);
         using var next = SiteKeys.Load(home, next: true);
-        var at = time.GetUtcNow();
+        var settings = new SettingStore(database);
+        var at = await Publisher.SigningTimeAsync(settings, time, cancellationToken);
+        // After a restore that has not been started yet, this is the first publication: it goes above what clients have seen.
+        var floor = await Publisher.FloorAsync(settings, stored.Version, cancellationToken);
         if (root is not null)
             repository.RotateRoot([root], [withRoot ? next.Tuf.ByRole[SiteKeys.Root] : root], 1, next.Tuf, at);
         await database.WriteAsync(async transaction =>
         {
-            var files = repository.Publish(next.Tuf, at, seenOnCap: 0, force: true);
+            var files = repository.Publish(next.Tuf, at, floor, force: true);
             await Publisher.StoreAsync(transaction, repository, files, at);
             if (plan.Roles.Contains(SiteKeys.SealingRole, StringComparer.Ordinal))
                 await SealAgainAsync(transaction, new SiteContext(identity, home, now, database, time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), next);
@@ -66,7 +71,7 @@ public static class KeyRotation
                 ReportedAt = Times.Of(at),
             }, at);
         }, cancellationToken);
-        var until = at + RotationPlan.Overlap;
+        var until = time.GetUtcNow() + RotationPlan.Overlap;
         PutInPlace(home, until);
         return new RotationReport(identity.SiteCode, plan.Roles, repository.RootVersion, withRoot ? SiteKeys.PathOf(home, SiteKeys.Root) : null,
             plan.Roles.Contains(SiteKeys.SealingRole, StringComparer.Ordinal) ? until : null);
@@ -83,6 +88,17 @@ public static class KeyRotation
             PutInPlace(home, time.GetUtcNow() + RotationPlan.Overlap);
         else
             Clear(home);
+    }
+
+    /// <summary>Removes former sealing keys some time after they opened for the last time: whoever gets hold of the directory later opens no old uploads with them.</summary>
+    /// <remarks>Under a clock that is wrong it comes too early; clients then sign again what was sealed to the key.</remarks>
+    internal static void ForgetFormer(SiteDirectory home, DateTimeOffset now)
+    {
+        foreach (var (path, until) in SiteKeys.FormerFiles(home).ToList())
+        {
+            if (until + RotationPlan.Kept <= now)
+                File.Delete(path);
+        }
     }
 
     private static ECDsa RootKey(SiteDirectory home, string? file)
@@ -111,7 +127,7 @@ public static class KeyRotation
         var accounts = new SiteAccounts(before, new AccountStore(before.Database), NullLogger<SiteAccounts>.Instance);
         foreach (var row in await AccountStore.ListAsync(transaction))
         {
-            if (accounts.OpenOne(row) is not { } account)
+            if (accounts.Open(row) is not { } account)
                 continue;
             var secret = PolicySecretsCodec.Seal(new PolicySecrets { Accounts = [new AccountSecret(account.Name, account.Password.Reveal())] }, next.SealingKey);
             await AccountStore.RemoveAsync(transaction, row);
@@ -123,7 +139,12 @@ public static class KeyRotation
     private static void PutInPlace(SiteDirectory home, DateTimeOffset sealedUntil)
     {
         if (File.Exists(SiteKeys.NextPathOf(home, SiteKeys.SealingRole)) && File.Exists(SiteKeys.PathOf(home, SiteKeys.SealingRole)))
-            SiteDirectory.WriteOwned(SiteKeys.FormerPathOf(home, sealedUntil), File.ReadAllBytes(SiteKeys.PathOf(home, SiteKeys.SealingRole)));
+        {
+            var sealing = File.ReadAllBytes(SiteKeys.PathOf(home, SiteKeys.SealingRole));
+            // An earlier try may have come as far, at another time.
+            if (!SiteKeys.FormerFiles(home).Any(former => File.ReadAllBytes(former.Path).AsSpan().SequenceEqual(sealing)))
+                SiteDirectory.WriteWhole(SiteKeys.FormerPathOf(home, sealedUntil), sealing);
+        }
         foreach (var role in RotationPlan.Names.Append(SiteKeys.Root).Where(role => File.Exists(SiteKeys.NextPathOf(home, role))))
             File.Move(SiteKeys.NextPathOf(home, role), SiteKeys.PathOf(home, role), overwrite: true);
         BackupFolder.FlushNames(home.Keys);

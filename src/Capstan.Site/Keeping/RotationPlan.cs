@@ -8,6 +8,9 @@ internal sealed record RotationPlan(IReadOnlyList<string> Roles, bool NeedsRootK
     /// <summary>How long uploads that are sealed to a former key are opened: longer than most machines are off.</summary>
     public static readonly TimeSpan Overlap = TimeSpan.FromDays(90);
 
+    /// <summary>How long a former key lies on the disk after it opens nothing any more: a clock may be a little ahead.</summary>
+    public static readonly TimeSpan Kept = TimeSpan.FromDays(7);
+
     /// <summary>What <c>--role</c> takes.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. SiteKeys.OnlineRoles, SiteKeys.ReceiptsRole, SiteKeys.SealingRole];
 

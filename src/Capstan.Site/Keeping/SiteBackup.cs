@@ -31,12 +31,17 @@ public static class SiteBackup
         {
             SiteDirectory.WriteOwned(Path.Combine(folder.Root, Readme), Encoding.UTF8.GetBytes(ReadmeText(identity.SiteCode)));
             SiteDirectory.CreateOwned(folder.Site.Keys);
-            // The keys first: a database that is newer than they are is noticed below, and nothing of it is lost.
-            var keys = Directory.EnumerateFiles(site.Keys, "*.key.pem").Select(path => Path.GetFileName(path)).Where(name => withRootKey || name != RootKeyName).ToList();
+            RefuseRotation(site);
+            var over = SiteKeys.FormerFiles(site).Where(former => former.Until <= time.GetUtcNow()).Select(former => former.Path).ToHashSet(StringComparer.Ordinal);
+            var keys = Directory.EnumerateFiles(site.Keys, "*.key.pem").Where(path => !over.Contains(path)).Select(path => Path.GetFileName(path)).Where(name => withRootKey || name != RootKeyName).ToList();
             foreach (var name in keys)
                 await BackupFolder.CopyAsync(Path.Combine(site.Keys, name), Path.Combine(folder.Site.Keys, name), cancellationToken);
             SiteDirectory.WriteOwned(folder.Site.Database, []);
             await Dialect.CopyAsync(site.Database, folder.Site.Database, cancellationToken);
+            // A rotation keeps its new keys apart until the database names them: what was the same before and after is of the database's time.
+            RefuseRotation(site);
+            if (keys.Exists(name => !File.ReadAllBytes(Path.Combine(site.Keys, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(folder.Site.Keys, name)))))
+                throw KeysChanged();
             await BackupFolder.CopyAsync(site.Identity, folder.Site.Identity, cancellationToken);
 
             var (version, rootVersion, clients) = await VerifyAsync(folder.Site, cancellationToken);
@@ -69,13 +74,21 @@ public static class SiteBackup
             var repository = TufRepository.Load(state);
             return repository.Accepts(keys.Tuf)
                 ? (version, repository.RootVersion, clients)
-                : throw new SiteException("Keys and database do not belong together: the keys were changed meanwhile. Take the backup again.", "backup_failed");
+                : throw KeysChanged();
         }
         catch (ProtocolException cause)
         {
             throw new SiteException($"The published state in the copy cannot be read: {cause.Message}", "backup_failed", cause);
         }
     }
+
+    private static void RefuseRotation(SiteDirectory site)
+    {
+        if (Directory.Exists(Path.Combine(site.Keys, SiteKeys.NextFolder)))
+            throw new SiteException("A rotation of the site's keys is under way, or was interrupted. Wait for it, or start the site, which finishes it or takes it back; then take the backup again.", "backup_failed");
+    }
+
+    private static SiteException KeysChanged() => new("Keys and database do not belong together: the keys were changed meanwhile. Take the backup again.", "backup_failed");
 
     private static string ReadmeText(string siteCode) =>
         $"""

@@ -37,6 +37,8 @@ public static class SiteRestore
         {
             var manifest = await folder.ReadAsync(cancellationToken);
             BackupFolder.CreateEmpty(home.Root, folder.Root, "restored site");
+            // First of all: what an interrupted restore leaves is no beginning of a new site.
+            SiteDirectory.WriteOwned(home.Restoring, []);
             using var taken = SiteServer.Lock(home);
             SiteDirectory.CreateOwned(home.Keys);
             SiteDirectory.CreateOwned(home.Quarantine);
@@ -48,6 +50,7 @@ public static class SiteRestore
             home.WriteNewApiToken();
             BackupFolder.FlushNames(home.Keys);
             var report = await BeginAsync(home, folder.Site.ReadIdentity(), $"from the backup of {manifest.CreatedAt:u}", isNew: true, providers, time, machine, loggers, cancellationToken);
+            File.Delete(home.Restoring);
             return manifest.HasRootKey ? report with { Notes = [.. report.Notes, "The root key came with the backup and lies in keys/ now: take it away again."] } : report;
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or DbException)
@@ -74,8 +77,9 @@ public static class SiteRestore
     private static async Task<RestoreReport> BeginAsync(SiteDirectory home, SiteIdentity before, string how, bool isNew, IEnumerable<IStorageProvider> providers, TimeProvider time,
         NalMachine? machine, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        using var keys = SiteKeys.Load(home);
         await using var database = await SiteDatabase.OpenAsync(home.Database, time, cancellationToken);
+        await KeyRotation.FinishAsync(home, database, time, cancellationToken);
+        using var keys = SiteKeys.Load(home);
         var random = new Random(RandomNumberGenerator.GetInt32(int.MaxValue));
         var site = new SiteContext(before, home, keys, database, time, random);
         var caps = new CapStore(database);
@@ -91,6 +95,7 @@ public static class SiteRestore
         var text = $"The site began epoch {epoch} {how}, after epoch {before.Epoch}. Clients follow by themselves; those that it does not know ask again and wait for approval.";
         // The latest word of the latest life.
         var policies = shown.OrderByDescending(cap => cap.Epoch).ThenByDescending(cap => cap.Version).FirstOrDefault()?.Policies ?? [];
+        var users = await new UserStore(database).ListAsync(cancellationToken);
         var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
         {
             var ended = await EpochStart.ApplyAsync(transaction, floor, text, now);
@@ -103,16 +108,17 @@ public static class SiteRestore
         [
             .. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now),
             .. recovered is (0, 0) ? Array.Empty<string>() : [$"Policies on a CAP are newer than the backup: {recovered.Approved} clients were approved again by them, and {recovered.Retired} retired."],
+            .. users.Count == 0 ? Array.Empty<string>() : [$"These may sign in, with the passwords of that time: {string.Join(", ", users.Select(user => user.Name))}. Remove who left since: `capstan user list`."],
         ]);
     }
 
     private static IEnumerable<string> Notes(IReadOnlyList<CapShown> shown, long last, int rootVersion, DateTimeOffset now)
     {
         foreach (var cap in shown)
-            yield return cap.Failure is { } failure
+            yield return cap.Failure is { } failure && cap.Version == 0
                 ? $"{cap.Path}: could not be looked at ({failure.ReplaceLineEndings(" ")}); it is published to as soon as it can be."
                 : cap.Version == 0 ? $"{cap.Path}: shows nothing of this site; it is filled again."
-                : $"{cap.Path}: shows version {cap.Version}{(cap.Epoch > 0 ? $" of epoch {cap.Epoch}" : "")}; the restored site goes on above it.";
+                : $"{cap.Path}: shows version {cap.Version}{(cap.Epoch > 0 ? $" of epoch {cap.Epoch}" : "")}; the restored site goes on above it.{(cap.Failure is { } reason ? $" Its policies could not all be read ({reason.ReplaceLineEndings(" ")}): clients that came or went after the backup ask again, or must be retired again." : "")}";
         if (Highest(shown, cap => cap.RootVersion) is var root && root > rootVersion && rootVersion > 0)
             yield return $"Keys were changed after the backup: CAPs show root version {root}, and the backup knows {rootVersion}. Clients refuse what its keys sign; restore a newer backup.";
         if (RestoreRules.IsClockDoubtful(last, now))

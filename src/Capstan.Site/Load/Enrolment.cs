@@ -13,6 +13,9 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
     /// <summary>Devices that may wait for an approval; further requests without a good token stay in the inbox.</summary>
     public const int MaxPending = 1_000;
 
+    /// <summary>Of one bin, whose receipts name them all: ids can be made to fall into one bin on purpose.</summary>
+    public const int MaxPendingOfBin = 32;
+
     /// <summary>How long a request waits for an approval; then it is forgotten, which receipts show, and a client that still runs asks again.</summary>
     public static readonly TimeSpan PendingLimit = TimeSpan.FromDays(7);
 
@@ -29,7 +32,7 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
             : await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
         if (device is null)
         {
-            if (!accepted && await DeviceStore.CountPendingAsync(transaction) >= MaxPending)
+            if (!accepted && await DeviceStore.CountPendingAsync(transaction, id.Bin) is var (all, ofBin) && (all >= MaxPending || ofBin >= MaxPendingOfBin))
                 return false;
             await DeviceStore.InsertAsync(transaction, new NewDevice(id, request.SigningKey.Thumbprint(),
                 JsonSerializer.Serialize(request.SigningKey, StoreJson.Default.Jwk), JsonSerializer.Serialize(request.SealingKey, StoreJson.Default.Jwk),
@@ -89,7 +92,9 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
             if (!await DeviceStore.RetireAsync(transaction, deviceId))
                 return false;
             var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
-            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_retired", "Retired by an administrator.", now), now);
+            var known = (await AccountStore.ListAsync(transaction)).Where(row => row.Role == AccountRole.Clients).Select(row => row.Name).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_retired", known.Count == 0 ? "Retired by an administrator."
+                : $"Retired by an administrator. Whoever has its disk may know the connection account{(known.Count == 1 ? "" : "s")} {string.Join(", ", known)}: if it was lost or stolen, add another account (`capstan cap account add`), and remove the known one here and at its server.", now), now);
             return true;
         }, cancellationToken);
         if (done)

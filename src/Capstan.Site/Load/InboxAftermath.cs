@@ -47,8 +47,8 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
     /// <summary>The end of a pass: receipts on this CAP, and its row.</summary>
     public async Task FinishAsync(IStore store, string cap, InboxMemory memory, int inboxCount, CancellationToken cancellationToken)
     {
-        await receipts.WriteAsync(store, cap, cancellationToken);
-        health.Set(cap, new InboxFacts(memory.OldestWaiting, memory.UndeletableCount, memory.UnreadableCount));
+        var full = await receipts.WriteAsync(store, cap, cancellationToken);
+        health.Set(cap, new InboxFacts(memory.OldestWaiting, memory.UndeletableCount, memory.UnreadableCount, full));
         await caps.DrainedAsync(cap, Math.Max(0, inboxCount), site.Time.GetUtcNow(), cancellationToken);
     }
 

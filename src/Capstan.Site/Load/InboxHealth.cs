@@ -6,7 +6,8 @@ namespace Capstan.Site.Load;
 /// <param name="OldestWaiting">Since when the oldest upload waits; null when none does.</param>
 /// <param name="Undeletable">Files that were taken in and could not be deleted.</param>
 /// <param name="Unreadable">Files that are left alone because they cannot be read.</param>
-internal sealed record InboxFacts(DateTimeOffset? OldestWaiting, int Undeletable, int Unreadable = 0);
+/// <param name="FullBins">Bins with more devices than their receipts can name.</param>
+internal sealed record InboxFacts(DateTimeOffset? OldestWaiting, int Undeletable, int Unreadable = 0, int FullBins = 0);
 
 /// <summary>The state of all inboxes, for health. Thread-safe.</summary>
 internal sealed class InboxHealth

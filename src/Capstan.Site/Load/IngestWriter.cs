@@ -113,7 +113,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             if (!await ApplyAsync(transaction, record, device, decision.Action == IngestAction.ApplyAfterGap, now))
             {
                 await transaction.RunAsync(Undo);
-                return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices wait for approval already");
+                return new(record, Disposition.Wait, "too_many_pending", $"{Enrolment.MaxPending} devices, or {Enrolment.MaxPendingOfBin} of its bin, wait for approval already");
             }
             var copied = device is not null && await Identities.HeardAsync(transaction, device, upload, now);
             await transaction.RunAsync("release savepoint record");

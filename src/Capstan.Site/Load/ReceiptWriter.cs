@@ -33,22 +33,25 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
     public async Task MarkAllAsync(string cap, CancellationToken cancellationToken) =>
         Add(cap, site.Site.Epoch > 1 ? Layout.Bins : await devices.BinsInUseAsync(cancellationToken));
 
-    /// <summary>Writes what waits for this CAP: signed in one transaction, written several at once. When one fails, all of them wait on.</summary>
-    public async Task WriteAsync(IStore store, string cap, CancellationToken cancellationToken)
+    /// <summary>Writes what waits for this CAP: signed in one transaction, written several at once. When one write fails, all of them wait on.</summary>
+    /// <returns>How many bins have more devices than receipts can name; they wait alone and hold up no other.</returns>
+    public async Task<int> WriteAsync(IStore store, string cap, CancellationToken cancellationToken)
     {
         List<string> bins;
         lock (_gate)
         {
             // Unmarked before they are read, so that what changes meanwhile marks them again.
             if (!_dirty.Remove(cap, out var marked))
-                return;
+                return 0;
             bins = [.. marked];
         }
         try
         {
-            var signed = await SignAsync(bins, cancellationToken);
+            var (signed, full) = await SignAsync(bins, cancellationToken);
             await Parallel.ForEachAsync(signed, new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
                 async (file, token) => await store.ReplaceAsync(StorePath.Parse(Layout.ReceiptsFile(file.Bin)), file.Content, token));
+            Add(cap, full);
+            return full.Count;
         }
         catch
         {
@@ -57,12 +60,13 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
         }
     }
 
-    private Task<List<(string Bin, byte[] Content)>> SignAsync(List<string> bins, CancellationToken cancellationToken)
+    private Task<(List<(string Bin, byte[] Content)> Signed, List<string> Full)> SignAsync(List<string> bins, CancellationToken cancellationToken)
     {
         var first = new List<string>();
         return site.Database.WriteAsync(async transaction =>
         {
             var signed = new List<(string, byte[])>(bins.Count);
+            var full = new List<string>();
             foreach (var bin in bins)
             {
                 var rows = await DeviceStore.ReceiptsAsync(transaction, bin);
@@ -71,7 +75,7 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
                 var isFirst = _signed.Add(bin);
                 if (isFirst)
                     first.Add(bin);
-                signed.Add((bin, ReceiptsCodec.Sign(new Receipts
+                var receipts = new Receipts
                 {
                     SiteCode = site.Site.SiteCode,
                     Epoch = site.Site.Epoch,
@@ -79,9 +83,17 @@ internal sealed class ReceiptWriter(SiteContext site, DeviceStore devices, CapSt
                     Bin = bin,
                     Devices = [.. rows.Select(row => new Receipt(row.DeviceId, row.Sequence, row.RecordHash,
                         JsonSerializer.Deserialize(row.Resync, StoreJson.Default.IReadOnlyListString) ?? []))],
-                }, site.Keys.Receipts)));
+                };
+                try
+                {
+                    signed.Add((bin, ReceiptsCodec.Sign(receipts, site.Keys.Receipts)));
+                }
+                catch (ProtocolException cause) when (cause.Error == ProtocolError.TooLarge)
+                {
+                    full.Add(bin);
+                }
             }
-            return signed;
+            return (signed, full);
         }, () => _signed.ExceptWith(first), cancellationToken);
     }
 

@@ -71,8 +71,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             await RepositoryAsync(cancellationToken);
             // After a restore, before anything else: clients have seen versions of every role that this site does not remember.
-            if (long.TryParse(await settings.GetAsync(SettingStore.VersionFloor, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var floor)
-                && floor >= await published.VersionAsync(cancellationToken))
+            if (await FloorAsync(settings, await published.VersionAsync(cancellationToken), cancellationToken) is > 0 and var floor)
                 await SignAsync(force: true, cancellationToken, floor);
             // Whatever was approved before a crash is still marked in the store; the first pass signs it.
             Changed(PublishUrgency.Now);
@@ -188,6 +187,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     {
         if (seen is not { } highest || highest < await published.VersionAsync(cancellationToken))
             return false;
+        // Stored before shown, whatever a CAP shows was once in the store: the store is an old copy.
+        await site.Database.WriteAsync(transaction => SettingStore.SetAsync(transaction, SettingStore.RolledBackFrom, highest.ToString(CultureInfo.InvariantCulture)), cancellationToken);
         await SignAsync(force: true, cancellationToken, highest);
         return true;
     }
@@ -206,7 +207,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             var current = await caps.ListAsync(cancellationToken);
             var publishedSite = await settings.GetAsync(SettingStore.PublishedSite, cancellationToken);
-            var now = await SigningTimeAsync(cancellationToken);
+            var now = await SigningTimeAsync(settings, site.Time, cancellationToken);
             var (files, policies, version) = await devices.WriteAsync(async transaction =>
             {
                 await DeviceStore.RenewCertificatesAsync(transaction, now + RenewBefore, now + CertificateTerm);
@@ -232,11 +233,9 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await BuildTargets.SetAsync(transaction, repository, site.Site.SiteCode);
 
                 var files = repository.Publish(site.Keys.Tuf, now, seenOnCap, force);
+                await DeviceStore.PoliciesPublishedAsync(transaction);
                 if (files.Count == 0)
-                {
-                    await DeviceStore.PoliciesPublishedAsync(transaction);
                     return (0, 0, 0L);
-                }
                 var signed = await StoreAsync(transaction, repository, files, now);
                 await DeviceStore.PoliciesSignedAsync(transaction, changed, signed, now);
                 return (files.Count, pending.Count, signed);
@@ -254,18 +253,26 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         }
     }
 
-    /// <summary>Durable before any CAP sees it: state, files, and which policies they hold.</summary>
+    /// <summary>Durable before any CAP sees it: state and files.</summary>
     internal static async Task<long> StoreAsync(System.Data.Common.DbTransaction transaction, TufRepository repository, IReadOnlyList<TufFile> files, DateTimeOffset now)
     {
         var version = VersionOf(files.Single(file => file.IsPointer));
         foreach (var file in files)
             await PublishStore.SaveFileAsync(transaction, file.Path, file.Content.ToArray(), file.IsPointer, version, now);
         await PublishStore.SupersedeAsync(transaction, repository.CurrentFiles(), now);
-        await DeviceStore.PoliciesPublishedAsync(transaction);
         await SettingStore.SetAsync(transaction, SettingStore.LastSigned, Times.Of(now).ToString(CultureInfo.InvariantCulture));
         await PublishStore.SaveStateAsync(transaction, repository.Save(), version);
         return version;
     }
+
+    /// <summary>What a restore asked to go above, while the published version has not; otherwise 0.</summary>
+    internal static async Task<long> FloorAsync(SettingStore settings, long version, CancellationToken cancellationToken) =>
+        long.TryParse(await settings.GetAsync(SettingStore.VersionFloor, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var floor) && floor >= version ? floor : 0;
+
+    /// <summary>The keys of a site, and the metadata in its database, are not of one site or not of one time.</summary>
+    internal static SiteException KeysOfAnotherSite(SiteDirectory home) => new(
+        $"The keys in {home.Keys} are not those that the metadata in {home.Database} names: they come from different sites or backups, and clients would refuse what they sign. Restore the whole directory from one backup.",
+        "keys_of_another_site");
 
     private static long VersionOf(TufFile pointer)
     {
@@ -274,9 +281,9 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Never before what was signed last: a clock that was set back must not make metadata expire early.</summary>
-    private async Task<DateTimeOffset> SigningTimeAsync(CancellationToken cancellationToken)
+    internal static async Task<DateTimeOffset> SigningTimeAsync(SettingStore settings, TimeProvider time, CancellationToken cancellationToken)
     {
-        var now = site.Time.GetUtcNow();
+        var now = time.GetUtcNow();
         return long.TryParse(await settings.GetAsync(SettingStore.LastSigned, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var last) && Times.At(last) > now
             ? Times.At(last)
             : now;
@@ -290,7 +297,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             var loaded = TufRepository.Load(stored.State);
             if (!loaded.Accepts(site.Keys.Tuf))
-                throw new SiteException($"The keys in {site.Directory.Keys} are not those that the metadata in {site.Directory.Database} names: they come from different sites or backups, and clients would refuse what they sign. Restore the whole directory from one backup.", "keys_of_another_site");
+                throw KeysOfAnotherSite(site.Directory);
             return _repository = loaded;
         }
         if (!site.Keys.RootPresent)

@@ -82,10 +82,7 @@ internal sealed class SiteAccounts(SiteContext site, AccountStore accounts, ILog
     }
 
     /// <summary>As it lies in the store; null when it cannot be opened.</summary>
-    public ConnectionAccount? OpenOne(AccountRow row) => Open(row);
-
-    /// <summary>Null when it cannot be opened.</summary>
-    private ConnectionAccount? Open(AccountRow row)
+    public ConnectionAccount? Open(AccountRow row)
     {
         try
         {

@@ -26,6 +26,7 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         AccountsInDoubt = await settings.GetAsync(SettingStore.AccountsInDoubt, cancellationToken) is not null,
         Epoch = site.Site.Epoch,
         EpochSeen = await NumberAsync(SettingStore.EpochSeen, cancellationToken) ?? 0,
+        RolledBackFrom = await NumberAsync(SettingStore.RolledBackFrom, cancellationToken) ?? 0,
         Accounts = await accounts.HandoutAsync(cancellationToken),
         Loads = [.. (await loads.ReadAsync(days: 7, cancellationToken)).Select(reading => reading.Judgement)],
     });

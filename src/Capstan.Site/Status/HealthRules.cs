@@ -21,6 +21,9 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
     /// <summary>See <see cref="SettingStore.EpochSeen"/>; 0 for none.</summary>
     public long EpochSeen { get; init; }
 
+    /// <summary>See <see cref="SettingStore.RolledBackFrom"/>; 0 for none.</summary>
+    public long RolledBackFrom { get; init; }
+
     /// <summary>How near each CAP is to its limit.</summary>
     public IReadOnlyList<CapJudgement> Loads { get; init; } = [];
 }
@@ -54,6 +57,10 @@ internal static class HealthRules
             conditions.Add(new("epoch_behind", "error",
                 $"Clients sign for epoch {facts.EpochSeen} of this site, and this is epoch {facts.Epoch}: it was restored elsewhere since, or under a clock that was wrong.",
                 "Stop this site if another one runs. Otherwise stop it, run `capstan site new-epoch --data DIR`, and start it again."));
+        if (facts.RolledBackFrom > 0)
+            conditions.Add(new("site_rolled_back", "error",
+                $"A CAP showed version {facts.RolledBackFrom} of this site, which its database does not know: site.db was put back (a snapshot, a copied directory), and clients are ahead of it.",
+                "Stop this site if another one runs with its keys. Otherwise stop it, run `capstan site new-epoch --data DIR`, and start it again: clients then send what is missing."));
         foreach (var load in facts.Loads)
             if (load is { Text: { } text, NextStep: { } step })
                 conditions.Add(new(CapWatch.Code(load.Level), "warning", text, step));
@@ -107,6 +114,9 @@ internal static class HealthRules
             if (inbox.Undeletable > 0)
                 conditions.Add(new("inbox_delete_failed", "warning",
                     $"{cap.Path}: {inbox.Undeletable} uploads were taken in but cannot be deleted.", "Give the site's account the right to delete in inbox: `capstan cap check` prints the recipe."));
+            if (inbox.FullBins > 0)
+                conditions.Add(new("receipts_full", "error",
+                    $"{cap.Path}: {inbox.FullBins} of the 256 bins have more clients than their receipts can name; these clients keep their uploads.", "Make a second site for some of the clients: `capstan site init`."));
             if (inbox.Unreadable > 0)
                 conditions.Add(new("inbox_unreadable", "warning",
                     $"{cap.Path}: {inbox.Unreadable} files cannot be read and are left alone.", "Give the site's account the right to read in inbox: `capstan cap check` prints the recipe."));

@@ -48,8 +48,9 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task<DeviceRow?> FindByKeyAsync(DbTransaction transaction, string keyId) => transaction.Connection!.QuerySingleOrDefaultAsync<DeviceRow>(
         $"select {Columns} from device where key_id = @keyId", new { keyId }, transaction);
 
-    public static Task<int> CountPendingAsync(DbTransaction transaction) =>
-        transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where state = 'pending'", null, transaction);
+    /// <summary>How many wait for an approval, and how many of them are of a bin.</summary>
+    public static Task<(int All, int OfBin)> CountPendingAsync(DbTransaction transaction, string bin) => transaction.Connection!.QuerySingleAsync<(int, int)>(
+        "select count(*), coalesce(sum(case when bin = @bin then 1 else 0 end), 0) from device where state = 'pending'", new { bin }, transaction);
 
     /// <summary>Registers a device as pending. Its number is used again only when it was forgotten while pending.</summary>
     public static Task InsertAsync(DbTransaction transaction, NewDevice device, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(

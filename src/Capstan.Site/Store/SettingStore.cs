@@ -23,6 +23,8 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string VersionFloor = "version-floor";
     /// <summary>The highest epoch beyond the site's own for which an approved client has signed: the site was restored elsewhere, or under a wrong clock.</summary>
     public const string EpochSeen = "epoch-seen";
+    /// <summary>The version that a CAP verifiably showed when the store knew a lower one: the site was put back without a restore. Absent again in the next epoch.</summary>
+    public const string RolledBackFrom = "rolled-back-from";
     /// <summary>The last rotation of keys that the store knows of; see <see cref="Keeping.KeyRotation"/>.</summary>
     public const string Rotation = "rotation";
     /// <summary>Quarantined files that were dropped for want of room.</summary>

@@ -41,6 +41,17 @@ public sealed class AccountRemovalTests : ShareSiteTests
     }
 
     [Fact]
+    public async Task Retiring_a_client_names_the_accounts_that_its_disk_may_give_away()
+    {
+        await AddAsync(Own, Clients);
+        using FakeDevice device = new(Site.Context);
+        await EnrolAsync(device);
+        Assert.True(await Site.Get<Capstan.Site.Load.Enrolment>().RetireAsync(device.Id.Value, None));
+        var told = (await Site.Get<StatusStore>().ListAsync(null, null, null, 10, None)).Single(row => row.Code == "client_retired");
+        Assert.Contains($"the connection account {Clients.Name}:", told.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Whoever_has_confirmed_an_account_that_remains_is_no_worry()
     {
         await AddAsync(Own, Clients);

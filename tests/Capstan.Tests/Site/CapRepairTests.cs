@@ -196,6 +196,7 @@ public class CapRepairTests
         await restored.PublishAsync();
 
         Assert.True(await restored.VersionAsync() > seen);
+        Assert.Contains("site_rolled_back", (await restored.ConditionsAsync()).Select(condition => condition.Code));
         Assert.Equal(await restored.VersionAsync(), (await (await restored.ClientOfCapAsync(trust)).RefreshAsync(complete: true, CancellationToken.None)).TimestampVersion);
     }
 

@@ -10,6 +10,9 @@ internal sealed class FaultyStorage(TimeProvider time)
 {
     private readonly ConcurrentDictionary<string, FaultStore> _stores = new(StringComparer.Ordinal);
 
+    /// <summary>Called with each store when it is opened for the first time.</summary>
+    public Action<FaultStore>? Prepare { get; init; }
+
     /// <summary>The store of a path that was opened before.</summary>
     public FaultStore this[NalPath path] => _stores[path.ToString()];
 
@@ -32,7 +35,12 @@ internal sealed class FaultyStorage(TimeProvider time)
         public async ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)
         {
             var opened = await inner.OpenAsync(path, cancellationToken);
-            return storage._stores.GetOrAdd(path.ToString(), _ => new FaultStore(opened, storage.Time));
+            return storage._stores.GetOrAdd(path.ToString(), _ =>
+            {
+                var store = new FaultStore(opened, storage.Time);
+                storage.Prepare?.Invoke(store);
+                return store;
+            });
         }
 
         public ValueTask<bool> CloseAsync(CancellationToken cancellationToken) => inner.CloseAsync(cancellationToken);

@@ -3,6 +3,7 @@ using Capstan.Protocol;
 using Capstan.Site.Load;
 using Capstan.Site.Store;
 using Capstan.Testing;
+using Dapper;
 using Capstan.Testing.Stores;
 
 namespace Capstan.Tests.Site;
@@ -71,4 +72,53 @@ public class InboxLimitsTests
         Assert.Empty(site.Inbox());
         Assert.Equal("pending", (await site.ClientAsync(late)).State);
     }
+
+    /// <summary>Ids can be made to fall into one bin, whose receipts must name every one of them.</summary>
+    [Fact]
+    public async Task Of_one_bin_only_so_many_wait_for_an_approval_and_a_good_token_goes_before()
+    {
+        await using var site = await SiteHarness.CreateAsync(new ManualTime());
+        await site.AddCapAsync();
+        using var late = new FakeDevice(site.Context);
+        await InsertAsync(site, Enrolment.MaxPendingOfBin, late.Id.Bin, "pending");
+        await site.TakeInAsync(late, late.Request(await site.TokenAsync() with { Secret = "wrong" }));
+        Assert.Single(site.Inbox());
+
+        using var invited = new FakeDevice(site.Context);
+        await site.TakeInAsync(invited, invited.Request(await site.TokenAsync()));
+        Assert.Equal("approved", (await site.ClientAsync(invited)).State);
+    }
+
+    [Fact]
+    public async Task A_bin_with_more_devices_than_receipts_can_name_is_told_and_holds_up_no_other()
+    {
+        var (site, device) = await SiteHarness.EnrolledAsync(new ManualTime());
+        await using var _ = site;
+        var full = device.Id.Bin == "aa" ? "ab" : "aa";
+        await InsertAsync(site, 2_000, full, "retired");
+        await site.Get<ReceiptWriter>().MarkAsync([full], CancellationToken.None);
+        await site.TakeInAsync(device, device.Heartbeat());
+
+        Assert.Equal(device.Sequence, (await site.ReceiptAsync(device)).Sequence);
+        Assert.Equal("receipts_full", (await site.OnlyConditionAsync()).Code);
+
+        await site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync("delete from device where bin = @full", new { full }, transaction), CancellationToken.None);
+        await site.TakeInAsync(device, device.Heartbeat());
+        Assert.True(File.Exists(Path.Combine(site.CapDirectory, Layout.ReceiptsFile(full))));
+        Assert.Empty((await site.ConditionsAsync()).Where(condition => condition.Code == "receipts_full"));
+    }
+
+    private static Task InsertAsync(SiteHarness site, int count, string bin, string state) => site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(
+        """
+        insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text, requested_at, record_hash)
+        values (@number, @id, @id, '', '', @bin, @state, '', 'h', 'h', @now, @hash)
+        """, Enumerable.Range(0, count).Select(i => new
+        {
+            number = 1_000 + i,
+            id = Base32.Encode([.. Convert.FromHexString(bin), .. new byte[15], .. BitConverter.GetBytes(i)]),
+            bin,
+            state,
+            now = Times.Of(site.Context.Time.GetUtcNow()),
+            hash = new string('a', 64),
+        }), transaction), CancellationToken.None);
 }

@@ -55,6 +55,15 @@ public sealed class BackupTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Beside_a_rotation_of_keys_it_is_refused_because_keys_and_database_would_be_of_two_times()
+    {
+        Directory.CreateDirectory(Path.Combine(_site.Context.Directory.Keys, SiteKeys.NextFolder));
+        var refused = await Assert.ThrowsAsync<SiteException>(() => _site.BackUpAsync("b1"));
+        Assert.Contains("rotation", refused.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(_site.Backup("b1"), "backup.json")));
+    }
+
+    [Fact]
     public async Task It_goes_into_a_new_directory_only_and_not_into_the_site()
     {
         Directory.CreateDirectory(_site.Backup("full"));

@@ -81,6 +81,78 @@ public sealed class KeyRotationTests : IAsyncLifetime
         Assert.Equal("cannot_open", Assert.Single(await _site.QuarantineAsync()).Reason);
     }
 
+    [Theory]
+    [InlineData("timestamp")]
+    [InlineData("receipts")]
+    public async Task Orders_that_waited_to_be_published_are_published_afterwards(string role)
+    {
+        Assert.True(await _site.Get<Capstan.Site.Load.Enrolment>().RetireAsync(_device.Id.Value, CancellationToken.None));
+        await RotateAsync(role, withRoot: false);
+        var client = await _site.ClientOfCapAsync(new MemoryTrust());
+        await client.RefreshAsync(complete: true, CancellationToken.None);
+        var policy = await client.ReadTargetAsync(Layout.PolicyTarget(_device.Id), 1 << 20, CancellationToken.None);
+        Assert.Equal("retired", Documents.Policy.Decode(policy!.Content.Span, policy.Path).State);
+    }
+
+    /// <summary>The rotation is then the first publication of the restored site.</summary>
+    [Theory]
+    [InlineData("sealing")]
+    [InlineData("policy")]
+    [InlineData("timestamp")]
+    [InlineData("")]
+    public async Task After_a_restore_and_before_its_first_start_clients_follow_all_the_same(string roles)
+    {
+        await _site.BackUpAsync("b1", withRootKey: true);
+        using var later = await _site.EnrolAsync("later");
+        _time.Advance(TimeSpan.FromMinutes(2));
+        await _site.PublishAsync();
+        var client = await _site.ClientOfCapAsync(new MemoryTrust());
+        var seen = (await client.RefreshAsync(complete: true, CancellationToken.None)).TimestampVersion;
+        await _site.CloseAsync();
+
+        var home = Path.Combine(_site.Backup("life2"), "site");
+        var report = await KeptSite.RestoreAsync(_site.Backup("b1"), home, _time);
+        await KeyRotation.RotateAsync(home, roles.Split(' ', StringSplitOptions.RemoveEmptyEntries), false, null, _time, CancellationToken.None);
+        await using (var restored = await KeptSite.OpenAsync(_site.Backup("life2"), _site.CapDirectory, _time))
+        {
+            var update = await client.RefreshAsync(complete: true, CancellationToken.None);
+            Assert.Equal((TufState.Updated, true), (update.State, update.TimestampVersion > seen));
+            var description = await client.ReadTargetAsync(Layout.SiteDescriptionTarget, 1 << 16, CancellationToken.None);
+            Assert.Equal(report.Epoch, Documents.SiteDescription.Decode(description!.Content.Span, description.Path).Epoch);
+            foreach (var device in new[] { _device, later })
+                Assert.NotNull(await client.ReadTargetAsync(Layout.PolicyTarget(device.Id), 1 << 20, CancellationToken.None));
+        }
+        _site = await SiteHarness.OpenAsync(_site.Directory, _time);
+    }
+
+    [Fact]
+    public async Task A_former_sealing_key_is_removed_a_while_after_it_opens_nothing_any_more()
+    {
+        await RotateAsync("sealing", withRoot: false);
+        await _site.CloseAsync();
+        foreach (var (days, kept, backed) in new[] { (89, 1, 1), (2, 1, 0), (7, 0, 0) })
+        {
+            _time.Advance(TimeSpan.FromDays(days));
+            KeyRotation.ForgetFormer(new SiteDirectory(_site.Home()), _time.GetUtcNow());
+            Assert.Equal(kept, Directory.GetFiles(_site.Context.Directory.Keys, "sealing-former-*").Length);
+            var report = await _site.BackUpAsync($"after{days}");
+            Assert.Equal(backed, Directory.GetFiles(Path.Combine(report.Directory, "keys"), "sealing-former-*").Length);
+        }
+        await ReopenAsync(isOpen: false);
+    }
+
+    [Fact]
+    public async Task Keys_of_another_site_are_refused_by_name()
+    {
+        var key = Path.Combine(_site.Context.Directory.Keys, "snapshot.key.pem");
+        await _site.CloseAsync();
+        var right = await File.ReadAllTextAsync(key);
+        File.Copy(Path.Combine(_site.Context.Directory.Keys, "targets.key.pem"), key, overwrite: true);
+        Assert.Equal("keys_of_another_site", (await Assert.ThrowsAsync<SiteException>(() => RotateClosedAsync("sealing", false, null))).Code);
+        await File.WriteAllTextAsync(key, right);
+        await ReopenAsync(isOpen: false);
+    }
+
     [Fact]
     public async Task Without_the_root_key_it_says_what_to_do_and_what_can_be_done_all_the_same()
     {
@@ -127,6 +199,8 @@ public sealed class KeyRotationTests : IAsyncLifetime
             Assert.Equal(now, Keys().Where(pair => now.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal));
             await _site.CloseAsync();
         }
+        // However often it was begun, the former key lies there once.
+        Assert.Single(Directory.GetFiles(_site.Context.Directory.Keys, "sealing-former-*"));
         // A rotation that the store does not know of.
         Wait(names.Select(name => (name, old[name], Before: now[name])), "another");
         await ReopenAsync(isOpen: false);

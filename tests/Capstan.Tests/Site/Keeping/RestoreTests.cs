@@ -1,11 +1,16 @@
+using Capstan.Nal;
+using Capstan.Nal.Providers.Local;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
 using Capstan.Protocol.V1;
 using Capstan.Site;
+using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Store;
 using Capstan.Testing;
+using Capstan.Testing.Stores;
 using Capstan.Tests.Protocol.Tuf;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Site.Keeping;
 
@@ -105,8 +110,8 @@ public sealed class RestoreTests : IAsyncLifetime
         await _site.CloseAsync();
         // The clock was ahead at that restore, and is right now.
         _time.Jump(_time.GetUtcNow().AddYears(-1));
-        var report = await Capstan.Site.Keeping.SiteRestore.BeginEpochAsync(_site.Home(), [new Capstan.Nal.Providers.Local.LocalProvider(_time)], _time, null,
-            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance, CancellationToken.None);
+        var report = await SiteRestore.BeginEpochAsync(_site.Home(), [new LocalProvider(_time)], _time, null,
+            NullLoggerFactory.Instance, CancellationToken.None);
         Assert.Equal(second.Context.Site.Epoch + 1, report.Epoch);
         Assert.Contains(report.Notes, note => note.Contains($"of epoch {second.Context.Site.Epoch}", StringComparison.Ordinal));
         _site = await KeptSite.OpenAsync(_site.Directory, _site.CapDirectory, _time);
@@ -170,6 +175,32 @@ public sealed class RestoreTests : IAsyncLifetime
         await restored.TakeInAsync(follows, follows.Heartbeat(policy: 3));
         Assert.Equal(("later", 3L, 1L), (await restored.ClientAsync(later)) is var client ? (client.HostName, client.PolicyVersion!.Value, client.Sequence) : default);
         await restored.CloseAsync();
+    }
+
+    [Fact]
+    public async Task Policies_that_cannot_be_read_cost_neither_epoch_nor_version()
+    {
+        await _site.BackUpAsync("b1");
+        using var later = await _site.EnrolAsync("later");
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await _site.PublishAsync();
+        var shown = await _site.VersionOnCapAsync();
+        var storage = new FaultyStorage(_time) { Prepare = store => store.Add(new StoreFault(StoreOperations.Read, NalError.AccessDenied) { PathPrefix = "targets/policy" }) };
+        var report = await SiteRestore.RestoreAsync(_site.Backup("b1"), Path.Combine(_site.Backup("life2"), "site"), [storage.Wrap(new LocalProvider(_time))], _time, null,
+            NullLoggerFactory.Instance, CancellationToken.None);
+        Assert.Contains(report.Notes, note => note.Contains($"shows version {shown} of epoch 1", StringComparison.Ordinal) && note.Contains("policies could not all be read", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_an_interrupted_restore_left_is_no_beginning_of_a_new_site()
+    {
+        await _site.BackUpAsync("b1");
+        var home = Path.Combine(_site.Backup("life2"), "site");
+        using var stop = new CancellationTokenSource();
+        var storage = new FaultyStorage(_time) { Prepare = _ => stop.Cancel() };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => SiteRestore.RestoreAsync(_site.Backup("b1"), home, [storage.Wrap(new LocalProvider(_time))], _time, null,
+            NullLoggerFactory.Instance, stop.Token));
+        Assert.Equal("directory_not_empty", (await Assert.ThrowsAsync<SiteException>(() => SiteServer.InitializeAsync(home, "XYZ", _time, CancellationToken.None))).Code);
     }
 
     private static async Task<long?> OrdinalAsync(SiteHarness site, FakeDevice device) =>
