@@ -22,6 +22,8 @@ internal static class CapstanCommand
             CapVerbs.Create(host),
             TokenVerbs.Create(host),
             ClientVerbs.Create(host),
+            SettingVerbs.Create(host),
+            GroupVerbs.Create(host),
             StatusVerbs.CreateStatus(host),
             StatusVerbs.CreateQuarantine(host),
             UserVerbs.Create(host),

@@ -127,7 +127,9 @@ public sealed class CapstanClient : IAsyncDisposable
             if (id != keys.Id.Value)
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
-            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component));
+            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component)) { SetLogLevel = files.SetLevel };
+            // What was left alone was told when the policy came.
+            _ = core.ApplySettings();
             var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
             var arbiter = new ConnectionArbiter(parts.Providers, order, time, random, files);
             return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), options.Build, time, random), files);

@@ -42,6 +42,22 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>The policy in force; null before approval.</summary>
     public Policy? Policy => State.Document(DocumentName.Policy, Documents.Policy);
 
+    /// <summary>What the policy sets, or the defaults. Before approval only those.</summary>
+    public ClientSettings Settings { get; private set; } = ClientSettings.Default;
+
+    /// <summary>Sets the level of the client's own log file.</summary>
+    public Action<LogLevel> SetLogLevel { get; init; } = static _ => { };
+
+    /// <summary>Obeys the settings of the policy in force.</summary>
+    /// <returns>One line for each that this program left alone.</returns>
+    public IReadOnlyList<string> ApplySettings()
+    {
+        var ignored = new List<string>();
+        Settings = ClientSettings.Of(Policy, ignored);
+        SetLogLevel(Settings.LogLevel);
+        return ignored;
+    }
+
     public CapList? CapList => State.Document(DocumentName.CapList, Documents.CapList);
 
     /// <summary>Puts a status message into the spool; a repeated one only counts.</summary>
@@ -62,6 +78,8 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     {
         Keys.Dispose();
         Keys = next;
+        // Of the device that this was.
+        _ = ApplySettings();
     }
 
     public void Dispose()

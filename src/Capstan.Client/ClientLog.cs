@@ -129,4 +129,10 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3056, EventName = nameof(BuildOrdered), Level = LogLevel.Information, Message = "The site orders build {Build} (order {Order})")]
     public static partial void BuildOrdered(ILogger logger, string build, long order);
+
+    [LoggerMessage(EventId = 3120, EventName = nameof(SettingIgnored), Level = LogLevel.Warning, Message = "{Text}")]
+    public static partial void SettingIgnored(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3121, EventName = nameof(StaysAway), Level = LogLevel.Warning, Message = "No CAP of site {Site} was found for as long as its leaveAfter says; this client looks once a day from now on, next {NextTry:yyyy-MM-dd HH:mm:ss}")]
+    public static partial void StaysAway(ILogger logger, string site, DateTimeOffset nextTry);
 }

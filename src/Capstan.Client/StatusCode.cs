@@ -22,6 +22,7 @@ internal static class StatusCode
     public const string BuildDamaged = "build_damaged";
     public const string BuildInvalid = "build_invalid";
     public const string BuildWaits = "build_waits";
+    public const string SettingIgnored = "setting_ignored";
 }
 
 /// <summary>Names of the times that survive a restart as hints.</summary>

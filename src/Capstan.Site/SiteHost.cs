@@ -7,6 +7,7 @@ using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Publish.Builds;
+using Capstan.Site.Publish.Settings;
 using Capstan.Site.Status;
 using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
@@ -63,7 +64,8 @@ internal static class SiteHost
         services.AddSingleton<PackageCatalog>().AddSingleton<DeviceStore>().AddSingleton<InventoryStore>().AddSingleton<StatusStore>().AddSingleton<TokenStore>()
             .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>().AddSingleton<AccountStore>().AddSingleton<BuildStore>();
         services.AddSingleton<SiteAccounts>().AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
-            .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>();
+            .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>()
+            .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -87,6 +89,7 @@ internal static class SiteHost
         api.MapClients();
         api.MapClientHealth();
         api.MapClientBuilds();
+        api.MapSettings();
         api.MapCaps();
         api.MapCapUsage();
         api.MapAccess();

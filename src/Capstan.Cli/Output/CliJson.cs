@@ -3,6 +3,7 @@ using Capstan.Cli.Doctor;
 using Capstan.Cli.Doctor.Logs;
 using Capstan.Cli.Verbs;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Site.Api;
 
 namespace Capstan.Cli.Output;
 
@@ -16,4 +17,6 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(IReadOnlyList<CapReap>))]
 [JsonSerializable(typeof(IReadOnlyList<DoctorLine>))]
 [JsonSerializable(typeof(LogReport))]
+[JsonSerializable(typeof(IReadOnlyList<SettingLine>))]
+[JsonSerializable(typeof(IReadOnlyList<ClientSettingRow>))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -44,6 +44,9 @@ internal static class ClientView
         yield return ("Client version", client.ClientVersion);
         yield return ("Policy version", client.PolicyVersion?.ToString());
         yield return ("Last record", client.Sequence.ToString());
+        yield return ("Groups", detail.Groups.Count == 0 ? null : string.Join(", ", detail.Groups));
+        foreach (var setting in detail.Settings)
+            yield return ($"{setting.Name}", $"{setting.Text} ({setting.From})");
         foreach (var component in detail.Components.Where(component => component.State is not "ok"))
             yield return (component.Name, $"{component.State}: {component.Detail}");
     }

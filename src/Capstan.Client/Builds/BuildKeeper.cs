@@ -204,7 +204,7 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
     private BuildFacts Facts(CancellationToken cancellationToken)
     {
         var state = folder.ReadState();
-        var wanted = core.Lifecycle == ClientLifecycle.Approved ? core.State.Document(DocumentName.Builds, Documents.ClientBuilds)?.For(ClientParts.Platform) : null;
+        var wanted = core.Lifecycle == ClientLifecycle.Approved && !core.Settings.HoldsBuilds ? core.State.Document(DocumentName.Builds, Documents.ClientBuilds)?.For(ClientParts.Platform) : null;
         if (wanted is not null && (_inspected is null || _inspected.Order != wanted.Order || _inspected.Id() != wanted.Id()))
             Inspect(wanted, cancellationToken);
         return new BuildFacts

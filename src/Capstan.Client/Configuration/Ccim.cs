@@ -327,6 +327,12 @@ internal sealed class Ccim : IDisposable
     private CycleReport Unreachable(string cause, List<string> problems)
     {
         var pause = _memory.CapUnreachable(CapExport.AllLocal(_core), hint: null, _random);
+        if (_memory.IsAbsentTooLong())
+        {
+            pause = _memory.StayAway(_random);
+            cause = $"{cause}; {SettingDefinition.LeaveAfter} of site {_core.SiteCode} has passed, so this client looks once a day only";
+            ClientLog.StaysAway(_core.Log, _core.SiteCode, At(pause));
+        }
         ClientLog.WaitForCapAccess(_core.Log, $@"ABEXPRT:\\{Export}", cause, At(pause));
         var text = $@"WaitForCAPAccess - abstract export ABEXPRT:\\{Export} not accessible: {cause}";
         problems.Add(text);

@@ -15,10 +15,11 @@ internal sealed class CycleMemory
     public static readonly TimeSpan ReturnWindow = TimeSpan.FromMinutes(15);
 
     private static readonly TimeSpan Least = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
     private readonly ClientCore _core;
     private readonly TimeSpan _phaseOrigin;
-    private TimeSpan? _lastPoll, _lastComplete, _lastHeartbeat, _lastInventory, _nextApprovalPoll, _retryAt;
+    private TimeSpan? _lastPoll, _lastComplete, _lastHeartbeat, _lastInventory, _nextApprovalPoll, _retryAt, _absentSince;
     private TimeSpan _pause;
     private int _approvalPolls;
     private bool _unreachable;
@@ -56,8 +57,9 @@ internal sealed class CycleMemory
         LastInventory = _core.State.Moment(MomentName.Inventory) is null ? null : _lastInventory,
         NextApprovalPoll = _nextApprovalPoll,
         RetryAt = _retryAt,
-        AccountsUnconfirmed = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed),
-        UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(),
+        NewsUnconfirmed = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed)
+            || _core.State.Get(StateKey.SettingsPrint) != _core.State.Get(StateKey.SettingsConfirmed),
+        UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(_core.Settings.SpoolBytes),
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };
 
@@ -71,7 +73,7 @@ internal sealed class CycleMemory
     {
         _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);
         if (!failed)
-            _core.State.Set((StateKey.AccountsConfirmed, _core.State.Get(StateKey.AccountsRevision)));
+            _core.State.Set((StateKey.AccountsConfirmed, _core.State.Get(StateKey.AccountsRevision)), (StateKey.SettingsConfirmed, _core.State.Get(StateKey.SettingsPrint)));
     }
 
     public void InventoryDone(bool failed) => _lastInventory = Done(MomentName.Inventory, Intervals().Inventory, failed);
@@ -81,6 +83,9 @@ internal sealed class CycleMemory
     {
         var news = _unreachable;
         _unreachable = false;
+        _absentSince = null;
+        if (_core.State.Get(StateKey.AbsentSeconds) is not null)
+            _core.State.Set((StateKey.AbsentSeconds, null));
         if (news)
         {
             _core.Spool.Over(ClientCore.Component, StatusCode.CapUnreachable);
@@ -126,6 +131,27 @@ internal sealed class CycleMemory
         return told;
     }
 
+    /// <summary>Counts how long this client has run without finding a CAP, by the time between two tries: not by the clock, and not while it was off.</summary>
+    /// <returns>True when its site's <c>leaveAfter</c> has passed.</returns>
+    public bool IsAbsentTooLong()
+    {
+        var now = _core.Clock.Now;
+        var known = TimeSpan.FromSeconds(_core.State.GetNumber(StateKey.AbsentSeconds));
+        // A wait is a day at most; what is longer was a machine that slept.
+        var total = known + Backoff.Min(now - (_absentSince ?? now), LongestWait);
+        _absentSince = now;
+        _core.State.Set((StateKey.AbsentSeconds, ((long)total.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        return _core.Settings.LeaveAfter is { } limit && total >= limit;
+    }
+
+    /// <summary>Of a client that has left: it looks whether its site is back, once a day.</summary>
+    public TimeSpan StayAway(Random random)
+    {
+        var pause = LongestWait * (0.5 + random.NextDouble() / 2);
+        _retryAt = _core.Clock.Now + pause;
+        return pause;
+    }
+
     /// <summary>When a client whose last poll is longer ago than the interval begins again: at its place in the window. Null for at once.</summary>
     private TimeSpan? ReturnsAt(TimeSpan poll)
     {
@@ -146,11 +172,12 @@ internal sealed class CycleMemory
     {
         var poll = _core.State.GetNumber(StateKey.PollSeconds);
         var site = _core.Site;
+        var set = _core.Settings;
         return new CycleIntervals(
-            poll > 0 ? AtLeast(poll) : CycleIntervals.Default.Poll,
-            site is null ? CycleIntervals.Default.Complete : AtLeast(site.CycleSeconds),
-            site is null ? CycleIntervals.Default.Heartbeat : AtLeast(site.HeartbeatSeconds),
-            site is null ? CycleIntervals.Default.Inventory : AtLeast(site.InventorySeconds));
+            Backoff.Max(poll > 0 ? AtLeast(poll) : CycleIntervals.Default.Poll, set.Poll ?? TimeSpan.Zero),
+            set.Cycle ?? (site is null ? CycleIntervals.Default.Complete : AtLeast(site.CycleSeconds)),
+            set.Heartbeat ?? (site is null ? CycleIntervals.Default.Heartbeat : AtLeast(site.HeartbeatSeconds)),
+            set.Inventory ?? (site is null ? CycleIntervals.Default.Inventory : AtLeast(site.InventorySeconds)));
     }
 
     /// <summary>Whatever the site publishes, a client does not hurry more than this.</summary>

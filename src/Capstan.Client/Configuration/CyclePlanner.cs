@@ -38,8 +38,8 @@ internal sealed record CycleFacts
     /// <summary>Nothing touches a CAP before this moment; null when the last contact succeeded.</summary>
     public TimeSpan? RetryAt { get; init; }
 
-    /// <summary>The site has brought other connection accounts, and no heartbeat has said yet that they are here.</summary>
-    public bool AccountsUnconfirmed { get; init; }
+    /// <summary>The site has brought other connection accounts or settings, and no heartbeat has said yet that they are here.</summary>
+    public bool NewsUnconfirmed { get; init; }
 
     /// <summary>When files of a build are read from a CAP; null for none. Only while <see cref="ClientLifecycle.Approved"/>.</summary>
     public TimeSpan? FetchAt { get; init; }
@@ -91,7 +91,7 @@ internal static class CyclePlanner
         // Work that would be due before the next poll is not brought forward: it has a phase of its own.
         var verifies = complete <= now;
         // A confirmation goes with the next contact, and makes none: a rotation must not bring the whole fleet twice.
-        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.AccountsUnconfirmed, inventory <= now,
+        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.NewsUnconfirmed, inventory <= now,
             ReadReceipts: facts.Unacknowledged || verifies, now);
     }
 

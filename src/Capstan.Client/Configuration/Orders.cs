@@ -132,8 +132,9 @@ internal sealed class Orders(ClientCore core)
             // Before the policy, as above.
             core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
-            (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
+            (StateKey.SettingsPrint, Print(policy)), (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
+        ObeySettings();
         if (resync is { } followed)
         {
             core.State.Set((StateKey.ResyncOrder, followed.ToString(CultureInfo.InvariantCulture)));
@@ -151,6 +152,21 @@ internal sealed class Orders(ClientCore core)
             ClientLog.Retired(core.Log, core.SiteCode);
         return null;
     }
+
+    private void ObeySettings()
+    {
+        var ignored = core.ApplySettings();
+        if (ignored.Count == 0)
+        {
+            core.Spool.Over(ClientCore.Component, StatusCode.SettingIgnored);
+            return;
+        }
+        var text = $"{string.Join("; ", ignored)}. {(ignored.Count == 1 ? "It has its default" : "They have their defaults")} here";
+        ClientLog.SettingIgnored(core.Log, text);
+        core.Report("warning", StatusCode.SettingIgnored, text);
+    }
+
+    private static string? Print(Policy policy) => policy.Settings is { Count: > 0 } settings ? string.Join('\n', settings.Select(setting => $"{setting.Name}={setting.Value}")) : null;
 
     private string? AdoptBuilds(TufTarget target)
     {

@@ -112,9 +112,10 @@ internal sealed class RecordSpool(ClientDatabase database)
     public bool HasUnacknowledged() => database.Read(connection => connection.Scalar("select 1 from record where attempts > 0 limit 1") is not null);
 
     /// <summary>Whether another record may be made now.</summary>
-    public bool HasRoom() => database.Read(connection =>
+    /// <param name="maxBytes">At most <see cref="MaxBytes"/>.</param>
+    public bool HasRoom(long maxBytes) => database.Read(connection =>
         (long)connection.Scalar("select count(*) from record")! < MaxRecords
-        && (long)connection.Scalar("select coalesce(sum(length(jws)), 0) from record")! < MaxBytes);
+        && (long)connection.Scalar("select coalesce(sum(length(jws)), 0) from record")! < Math.Min(maxBytes, MaxBytes));
 
     /// <summary>Stores a new record, takes its items out and moves the chain: one transaction.</summary>
     public void Store(SpooledRecord record, IReadOnlyList<SpooledItem> taken) => database.Write(connection =>

@@ -57,10 +57,10 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
     {
         var approved = core.Lifecycle == ClientLifecycle.Approved;
         // A request needs no room: it comes before what fills the spool.
-        if (approved && (!core.Spool.HasRoom() || !flush && !core.Spool.UrgentItems()))
+        if (approved && (!core.Spool.HasRoom(core.Settings.SpoolBytes) || !flush && !core.Spool.UrgentItems()))
             return;
         var items = core.Spool.Items().Where(item => item.Kind == ItemKind.ConfigurationRequest != approved).ToList();
-        while (items.Count > 0 && (!approved || core.Spool.HasRoom()))
+        while (items.Count > 0 && (!approved || core.Spool.HasRoom(core.Settings.SpoolBytes)))
             items = MakeRecord(site, items);
     }
 

@@ -45,6 +45,14 @@ internal static class StateKey
     /// <summary>The revision that a heartbeat told last.</summary>
     public const string AccountsConfirmed = "accounts-confirmed";
 
+    /// <summary>What stands for the settings of the policy in force; absent for none.</summary>
+    public const string SettingsPrint = "settings";
+    /// <summary>The same, as a heartbeat told last that it is here.</summary>
+    public const string SettingsConfirmed = "settings-confirmed";
+
+    /// <summary>For how long this client ran without finding a CAP; absent while it finds one.</summary>
+    public const string AbsentSeconds = "absent-seconds";
+
     /// <summary>How many schema scripts a program must know to work with this file.</summary>
     public const string SchemaOldest = "schema-oldest";
     /// <summary>Number of the build order that was seen last; when, is the moment of the same name.</summary>

@@ -14,7 +14,7 @@ public enum NalVerbosity
     EntryExit = 64,
 }
 
-/// <summary>How a log file is written. Fixed when the provider is made.</summary>
+/// <summary>How a log file is written. Fixed when the provider is made, but for what is kept: <see cref="Verbosity"/> and <see cref="MinimumLevel"/> count from their change on.</summary>
 public sealed class SmsLogOptions
 {
     /// <summary>Size at which the file becomes <c>.lo_</c> (the former one is lost). Default 1 MiB, from 4 KiB.</summary>

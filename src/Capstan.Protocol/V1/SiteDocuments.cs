@@ -108,6 +108,15 @@ public sealed record Policy
     public const int MaxNewIdentities = 16;
     /// <summary>Number of the last order to send everything in full: one above all that the device has followed is to be followed. Null for none ever.</summary>
     public long? Resync { get; init; }
+    /// <summary>Number of the last order to make a new sealing key; rises. Null for none ever.</summary>
+    public long? Rekey { get; init; }
+    /// <summary>Number of the last order to report what the client knows of itself; rises. Null for none ever.</summary>
+    public long? Diagnose { get; init; }
+    /// <summary>What is set for this device, each name once; what is not set has its default. Null for nothing.</summary>
+    public IReadOnlyList<PolicySetting>? Settings { get; init; }
+
+    /// <summary>Most of <see cref="Settings"/>.</summary>
+    public const int MaxSettings = 64;
     /// <summary>JWE to the device's sealing key holding <see cref="PolicySecrets"/>; null when there are none.</summary>
     public string? Secrets { get; init; }
 
@@ -123,6 +132,13 @@ public sealed record Policy
         if (NewIdentity is not null)
             problems.Each("newIdentity", NewIdentity, static (problems, speaker) => problems.Line("", speaker, 128), MaxNewIdentities);
         problems.Range("resync", Resync ?? 1, 1, long.MaxValue);
+        problems.Range("rekey", Rekey ?? 1, 1, long.MaxValue);
+        problems.Range("diagnose", Diagnose ?? 1, 1, long.MaxValue);
+        if (Settings is not null)
+        {
+            problems.Each("settings", Settings, static (problems, setting) => setting.Check(problems), MaxSettings);
+            problems.Require(Settings.DistinctBy(setting => setting?.Name, StringComparer.Ordinal).Count() == Settings.Count, "settings", "must name each setting once");
+        }
         problems.Text("secrets", Secrets, 128 << 10);
     }
 }

@@ -50,6 +50,30 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientHealthPage> ClientHealthAsync(string? severity, string? filter, string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/client-health", ("severity", severity), ("filter", filter), ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.ClientHealthPage, cancellationToken);
 
+    public Task<SettingsDocument> SettingsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/settings", ApiJson.Default.SettingsDocument, cancellationToken);
+
+    public Task<SettingChanged> SetAsync(SettingChange change, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Put, "api/v1/settings", JsonContent.Create(change, ApiJson.Default.SettingChange), ApiJson.Default.SettingChanged, cancellationToken);
+
+    /// <param name="group">Null, with <paramref name="client"/> null, too, for what is set for all of the site.</param>
+    public Task<SettingChanged> ClearAsync(string name, string? group, string? client, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Query("api/v1/settings", ("name", name), ("group", group), ("client", client)), null, ApiJson.Default.SettingChanged, cancellationToken);
+
+    public Task<IReadOnlyList<GroupSummary>> GroupsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/groups", ApiJson.Default.IReadOnlyListGroupSummary, cancellationToken);
+
+    public Task<GroupSaved> SaveGroupAsync(GroupSave group, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/groups", JsonContent.Create(group, ApiJson.Default.GroupSave), ApiJson.Default.GroupSaved, cancellationToken);
+
+    public Task<GroupSaved> RemoveGroupAsync(string name, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, $"api/v1/groups/{Uri.EscapeDataString(name)}", null, ApiJson.Default.GroupSaved, cancellationToken);
+
+    public Task<IReadOnlyList<GroupMember>> GroupMembersAsync(string name, CancellationToken cancellationToken) =>
+        GetAsync($"api/v1/groups/{Uri.EscapeDataString(name)}/members", ApiJson.Default.IReadOnlyListGroupMember, cancellationToken);
+
+    /// <summary>Makes a client a member by name, or no longer.</summary>
+    public Task<GroupSaved> GroupMemberAsync(string name, string client, bool isMember, CancellationToken cancellationToken) =>
+        SendAsync(isMember ? HttpMethod.Put : HttpMethod.Delete, $"api/v1/groups/{Uri.EscapeDataString(name)}/members/{Uri.EscapeDataString(client)}", null, ApiJson.Default.GroupSaved, cancellationToken);
+
     public Task<Page<StatusRow>> StatusAsync(string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/status", ("client", client), ("severity", severity), ("cursor", cursor), ("limit", Text(limit))),
             ApiJson.Default.PageStatusRow, cancellationToken);

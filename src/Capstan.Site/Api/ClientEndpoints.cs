@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Capstan.Protocol.V1;
 using Capstan.Site.Load;
+using Capstan.Site.Publish.Settings;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -37,21 +38,26 @@ internal static class ClientEndpoints
             : new Page<ClientSummary>(rows, null), ApiJson.Default.PageClientSummary);
     }
 
-    private static Task<IResult> DetailAsync(DeviceStore devices, InventoryStore inventory, string id, CancellationToken cancellationToken) =>
-        WithDeviceAsync(devices, id, async deviceId =>
+    private static Task<IResult> DetailAsync(DeviceStore devices, InventoryStore inventory, SettingAdministration settings, string id, CancellationToken cancellationToken) =>
+        DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
             var (summary, row) = (await devices.DetailAsync(deviceId, cancellationToken))!.Value;
             var hardware = await inventory.HardwareAsync(row.Number, cancellationToken);
             var software = await inventory.SoftwareAsync(row.Number, cancellationToken);
+            var (set, groups) = await settings.OfAsync(deviceId, cancellationToken);
             return Results.Json(new ClientDetail(summary, row.TokenLabel,
                 JsonSerializer.Deserialize(row.Addresses, StoreJson.Default.IReadOnlyListString) ?? [],
                 JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
                 hardware is { } h ? Documents.HardwareInventory.Decode(Encoding.UTF8.GetBytes(h.Document)) : null, Times.At(hardware?.ReceivedAt),
-                software?.Software, software?.At), ApiJson.Default.ClientDetail);
+                software?.Software, software?.At)
+            {
+                Settings = set,
+                Groups = groups,
+            }, ApiJson.Default.ClientDetail);
         }, cancellationToken);
 
     private static Task<IResult> ApproveAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
-        WithDeviceAsync(devices, id, async deviceId =>
+        DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
             if (!await enrolment.ApproveAsync(deviceId, cancellationToken))
                 return Problems.Of(StatusCodes.Status409Conflict, "not_pending", "The client is approved or retired already; only a pending one can be approved.");
@@ -59,7 +65,7 @@ internal static class ClientEndpoints
         }, cancellationToken);
 
     private static Task<IResult> ResyncAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
-        WithDeviceAsync(devices, id, async deviceId =>
+        DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
             if (!await enrolment.ResyncAsync(deviceId, cancellationToken))
                 return Problems.Of(StatusCodes.Status409Conflict, "not_approved", "The client is pending or retired; only an approved one reports.");
@@ -67,25 +73,10 @@ internal static class ClientEndpoints
         }, cancellationToken);
 
     private static Task<IResult> RetireAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
-        WithDeviceAsync(devices, id, async deviceId =>
+        DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
             if (!await enrolment.RetireAsync(deviceId, cancellationToken))
                 return Problems.Of(StatusCodes.Status409Conflict, "already_retired", "The client is retired already.");
             return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
         }, cancellationToken);
-
-    /// <summary>Finds the one device whose id begins with <paramref name="id"/>; a fingerprint's hyphen does not count.</summary>
-    private static async Task<IResult> WithDeviceAsync(DeviceStore devices, string id, Func<string, Task<IResult>> action, CancellationToken cancellationToken)
-    {
-        var prefix = id.Replace("-", "", StringComparison.Ordinal);
-        if (prefix.Length is < 4 or > 32)
-            return Problems.Invalid("Give a client's id, its fingerprint (abcd-efgh), or at least the first 4 characters of its id.");
-        var matches = await devices.MatchIdsAsync(prefix, cancellationToken);
-        return matches.Count switch
-        {
-            0 => Problems.NotFound($"No client has an id that begins with '{prefix}'. `capstan client list` shows all."),
-            1 => await action(matches[0]),
-            _ => Problems.Of(StatusCodes.Status409Conflict, "ambiguous_id", $"More than one client's id begins with '{prefix}': give more of it."),
-        };
-    }
 }

@@ -22,7 +22,14 @@ public sealed record ClientSummary(string DeviceId, string HostName, string Stat
 
 /// <summary>GET /api/v1/clients/{id}</summary>
 public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IReadOnlyList<string> Addresses, IReadOnlyList<ComponentState> Components,
-    HardwareInventory? Hardware, DateTimeOffset? HardwareAt, SoftwareInventory? Software, DateTimeOffset? SoftwareAt);
+    HardwareInventory? Hardware, DateTimeOffset? HardwareAt, SoftwareInventory? Software, DateTimeOffset? SoftwareAt)
+{
+    /// <summary>Every setting as it holds for this client, and where its value comes from.</summary>
+    public IReadOnlyList<ClientSettingRow> Settings { get; init; } = [];
+
+    /// <summary>Names of its groups, the strongest first.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+}
 
 /// <summary>GET /api/v1/status[?client=&amp;severity=&amp;cursor=&amp;limit=]; from clients and from the site itself (client null).</summary>
 public sealed record StatusRow(long Id, string? DeviceId, string? HostName, string Severity, string Code, string Component, string Text,
@@ -173,6 +180,14 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(Page<QuarantineRow>))]
 [JsonSerializable(typeof(ClientDetail))]
 [JsonSerializable(typeof(ClientHealthPage))]
+[JsonSerializable(typeof(SettingsDocument))]
+[JsonSerializable(typeof(IReadOnlyList<SettingValueRow>))]
+[JsonSerializable(typeof(SettingChange))]
+[JsonSerializable(typeof(SettingChanged))]
+[JsonSerializable(typeof(IReadOnlyList<GroupSummary>))]
+[JsonSerializable(typeof(GroupSave))]
+[JsonSerializable(typeof(GroupSaved))]
+[JsonSerializable(typeof(IReadOnlyList<GroupMember>))]
 [JsonSerializable(typeof(IReadOnlyList<ClientHealthRow>))]
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
 [JsonSerializable(typeof(CapRow))]

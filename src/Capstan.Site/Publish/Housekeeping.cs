@@ -12,21 +12,23 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
     /// <summary>How long an expired token stays on the list.</summary>
     private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <returns>True when policies are to be signed: what devices reported has moved them into other groups.</returns>
+    public async Task<bool> RunAsync(CancellationToken cancellationToken)
     {
-        var forgotten = await site.Database.WriteAsync(async transaction =>
+        var (forgotten, moved) = await site.Database.WriteAsync(async transaction =>
         {
             var now = site.Time.GetUtcNow();
             await StatusStore.PruneAsync(transaction);
             await AuditStore.PruneAsync(transaction);
             await UserStore.PruneSessionsAsync(transaction, now - Users.SessionLimit, now - Users.IdleLimit);
             await TokenStore.PruneAsync(transaction, now - TokensAfter);
-            return await Enrolment.ForgetAsync(transaction, now);
+            return (await Enrolment.ForgetAsync(transaction, now), await ClientSettingStore.SettleAsync(transaction));
         }, cancellationToken);
         foreach (var device in forgotten)
             LoadLog.RequestForgotten(logger, device.HostName, device.Fingerprint);
         // Receipts that no longer list a device tell it to ask again.
         await receipts.MarkAsync(forgotten.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
         await capacity.RunAsync(cancellationToken);
+        return moved > 0;
     }
 }

@@ -108,7 +108,8 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
             if (tidies)
             {
                 await CollectGarbageAsync(cancellationToken);
-                await housekeeping.RunAsync(cancellationToken);
+                if (await housekeeping.RunAsync(cancellationToken))
+                    Changed(PublishUrgency.Ordinary);
                 // Done, not only begun: what failed is tried again by the next pass.
                 _housekeepingDue = now + TimeSpan.FromHours(1);
             }
@@ -214,9 +215,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
                 var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
+                var settings = await ClientSettingStore.ForPoliciesAsync(transaction);
                 var changed = new List<string>();
                 foreach (var device in pending)
-                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets)))
+                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, settings[device.DeviceId])))
                         changed.Add(device.DeviceId);
 
                 var description = SiteTargets.Description(site);

@@ -37,7 +37,8 @@ internal static class SiteTargets
     });
 
     /// <param name="secrets">Sealed to an approved device; a retired one gets none. Null for none.</param>
-    public static byte[] Policy(SiteIdentity site, DeviceRow device, PolicySecrets? secrets)
+    /// <param name="settings">What is set for it; empty for nothing.</param>
+    public static byte[] Policy(SiteIdentity site, DeviceRow device, PolicySecrets? secrets, IReadOnlyList<PolicySetting> settings)
     {
         var sealing = JsonSerializer.Deserialize(device.SealingKey, StoreJson.Default.Jwk)!;
         return Documents.Policy.Encode(new Policy
@@ -55,6 +56,7 @@ internal static class SiteTargets
                 ExpiresAt = device.CertificateUntil!.Value / 1000,
             },
             Resync = device.State == DeviceState.Approved ? device.ResyncOrder : null,
+            Settings = settings.Count == 0 ? null : settings,
             NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
         });

@@ -5,7 +5,7 @@ namespace Capstan.Site.Store;
 
 /// <summary>What is kept of one device and tells whether it is well.</summary>
 internal sealed record HealthRow(long Number, string DeviceId, string HostName, string State, long RequestedAt, long? ApprovedAt, long? LastSeen, long? HeartbeatAt, long? HeartbeatMadeAt,
-    long? PolicyVersion, long? PolicySignedAt, long? PolicySignedVersion, string? ClientVersion, string Components, string Newcomers);
+    long? PolicyVersion, long? PolicySignedAt, long? PolicySignedVersion, string? ClientVersion, string Components, string Newcomers, string Settings);
 
 /// <summary>Files of one device in an inbox that wait, or that were refused.</summary>
 internal sealed record DeviceFiles(string DeviceId, long Count, long At, string Reason);
@@ -21,7 +21,7 @@ internal sealed class ClientHealthStore(SiteDatabase database)
     public Task<IReadOnlyList<HealthRow>> DevicesAsync(string? deviceId, CancellationToken cancellationToken) => ListAsync<HealthRow>(
         """
         select number, device_id, host_name, state, requested_at, approved_at, last_seen, heartbeat_at, heartbeat_made_at, policy_version, policy_signed_at, policy_signed_version,
-               client_version, components, newcomers
+               client_version, components, newcomers, settings
         from device where state <> 'retired' and (@deviceId is null or device_id = @deviceId)
         """, deviceId, cancellationToken);
 

@@ -11,6 +11,7 @@ namespace Capstan.Site.Store;
 [JsonSerializable(typeof(IReadOnlyList<ComponentState>))]
 [JsonSerializable(typeof(IReadOnlyList<UnreadSource>))]
 [JsonSerializable(typeof(IReadOnlyList<Speaker>))]
+[JsonSerializable(typeof(IReadOnlyList<PolicySetting>))]
 [JsonSerializable(typeof(IReadOnlyList<BuildFile>))]
 [JsonSerializable(typeof(Jwk))]
 [JsonSerializable(typeof(SiteIdentity))]

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Store;
 
@@ -28,7 +30,7 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
         var refused = (await devices.RefusedAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
         var waiting = (await devices.WaitingAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
         var said = (await conditions.ListAsync(deviceId is null ? null : rows.FirstOrDefault()?.Number, now - Remembered, cancellationToken)).ToLookup(condition => condition.DeviceNumber);
-        var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != Protocol.V1.ClientBuild.OfPackage)
+        var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != ClientBuild.OfPackage)
             .Select(order => new OrderedBuild(order.Version, Times.At(order.OrderedAt), Times.At(order.OrderedAt).AddSeconds(order.SpreadSeconds)))]);
         return [.. rows.Select(row => new JudgedClient(row, ClientHealthRules.Judge(Facts(row), fleet), said[row.Number].FirstOrDefault(condition => condition.Severity == ClientHealthRules.Error)))];
 
@@ -48,9 +50,15 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
             Conditions = [.. said[row.Number]],
             Refused = refused.GetValueOrDefault(row.DeviceId) is { } files ? new RefusedUploads((int)files.Count, files.Reason, Times.At(files.At)) : null,
             WaitingSince = waiting.GetValueOrDefault(row.DeviceId) is { } held ? Times.At(held.At) : null,
+            Cycle = Interval(row, SettingDefinition.Cycle),
+            Heartbeat = Interval(row, SettingDefinition.Heartbeat),
             Copies = row.Newcomers == "[]" ? 0 : JsonSerializer.Deserialize(row.Newcomers, StoreJson.Default.IReadOnlyListString)?.Count ?? 0,
         };
     }
+
+    /// <summary>As its signed policy sets it, or the default.</summary>
+    private static TimeSpan Interval(HealthRow row, string name) => TimeSpan.FromSeconds(long.Parse(
+        ClientSettingStore.Read(row.Settings).FirstOrDefault(setting => setting.Name == name)?.Value ?? SettingDefinition.Find(name)!.Default, CultureInfo.InvariantCulture));
 
     public static ClientHealthRow ToRow(JudgedClient client) => new(client.Row.DeviceId, client.Row.HostName, $"{client.Row.DeviceId[..4]}-{client.Row.DeviceId[4..8]}", client.Row.State,
         client.Causes[0].Severity, client.Causes[0].Code, client.Causes[0].Text, client.Causes[0].NextStep, [.. client.Causes.Skip(1).Select(cause => cause.Code)],
