@@ -148,8 +148,7 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
         {
             if (!await WriteAsync(temporary, file, content, cancellationToken))
                 return false;
-            File.Move(temporary, path, overwrite: true);
-            DurableFile.FlushDirectory(folder);
+            DurableFile.Move(temporary, path);
             return true;
         }
         finally
@@ -172,8 +171,7 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
         var folder = FolderOf(id);
         if (id == ClientBuild.OfPackage || !Directory.Exists(folder))
             return;
-        File.Delete(Path.Combine(folder, Sums));
-        DurableFile.FlushDirectory(folder);
+        DurableFile.Remove(Path.Combine(folder, Sums));
         Directory.Delete(folder, recursive: true);
     }
 

@@ -18,13 +18,13 @@ internal static class CapAccounts
             .Select(account => new ConnectionAccount(account.Name, new Secret(account.Password))),
     ];
 
-    /// <summary>All of them; what cannot be read is told in <paramref name="problems"/> and left out.</summary>
+    /// <summary>All of them, each name once for one server; what cannot be read is told in <paramref name="problems"/> and left out.</summary>
     public static IReadOnlyList<AccountSecret> Read(ClientCore core, List<string> problems)
     {
         var accounts = new List<AccountSecret>();
         Add(() => core.State.Document(DocumentName.Secrets) is { } stored ? Open(Encoding.ASCII.GetString(stored.Content), core).Accounts : []);
         Add(() => AccountFile.Load(core.Directory));
-        return accounts;
+        return [.. accounts.DistinctBy(account => (account.Name.ToUpperInvariant(), account.Server))];
 
         void Add(Func<IReadOnlyList<AccountSecret>> read)
         {

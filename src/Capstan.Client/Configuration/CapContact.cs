@@ -45,7 +45,8 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
     {
         await PartAsync(() => VerifyAsync(plan, cancellationToken));
         var uploaded = 0;
-        if (_mayWrite)
+        // Told to make an identity of its own: what it has to say, it says under that.
+        if (_mayWrite && core.State.Get(StateKey.NewIdentityWanted) is null)
         {
             var chainKnown = await ReceiptsAsync(plan, cancellationToken);
             if (core.Site is null && core.Lifecycle == ClientLifecycle.Approved)
@@ -150,17 +151,14 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
     {
         if (host is null || core.Lifecycle != ClientLifecycle.Installed)
             return;
-        var former = NewIdentity.Former(core.State);
+        // Without one it was a client once that its site has forgotten, and its token is used up: a person decides, or the identity that it had.
         var token = await EnrolmentSecret.LoadAsync(core.Directory, cancellationToken);
-        // Once it was a client that its site has forgotten, and its token is used up: a person decides.
-        if (token is null && former is null && core.Policy is null)
-            throw new ClientException($"the enrolment token in {core.Directory} is gone before it was used; run capstan-client install --token-file F again", "not_installed");
         var facts = await host;
         core.Spool.PutRequest(new ConfigurationRequest
         {
             TokenId = token?.TokenId ?? ConfigurationRequest.NoToken,
             TokenSecret = token?.Secret ?? ConfigurationRequest.NoToken,
-            Former = former,
+            Former = NewIdentity.Former(core.State),
             SigningKey = core.Keys.SigningJwk,
             SealingKey = core.Keys.SealingJwk,
             HostName = ClientCore.Clip(facts.HostName),

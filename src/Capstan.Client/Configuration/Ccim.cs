@@ -343,7 +343,7 @@ internal sealed class Ccim : IDisposable
 
     private TimeSpan Failed(Exception e)
     {
-        var pause = _memory.ContactFailed(localStorage: true, _random);
+        var pause = _memory.CycleFailed(_random);
         ClientLog.CycleFailed(_core.Log, e.Message, At(pause), e);
         try
         {

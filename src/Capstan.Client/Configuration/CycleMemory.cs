@@ -120,6 +120,21 @@ internal sealed class CycleMemory
         return _pause;
     }
 
+    /// <summary>As <see cref="ContactFailed"/>, whatever failed: the state, too, may be what cannot be read, and then no server is asked more often than need be.</summary>
+    public TimeSpan CycleFailed(Random random)
+    {
+        bool local;
+        try
+        {
+            local = CapExport.AllLocal(_core);
+        }
+        catch (ClientException)
+        {
+            local = false;
+        }
+        return ContactFailed(local, random);
+    }
+
     /// <param name="hint">What the arbiter says; null for nothing.</param>
     public TimeSpan CapUnreachable(bool localStorage, TimeSpan? hint, Random random)
     {

@@ -11,9 +11,9 @@ internal sealed class MachineCheck(ClientCore core)
     /// <summary>Remembers the hardware. On other hardware than before the installation gets a new nonce; one that is not enrolled yet, a new identity.</summary>
     public void See(HardwareInventory hardware)
     {
-        var now = MachineEvidence.Of(hardware);
-        var before = MachineEvidence.Parse(core.State.Get(StateKey.Evidence) ?? "");
-        var match = MachineEvidence.Compare(before, now);
+        var now = HardwareEvidence.Of(hardware);
+        var before = HardwareEvidence.Parse(core.State.Get(StateKey.Evidence) ?? "");
+        var match = HardwareEvidence.Compare(before, now);
         if (match == MachineMatch.Other)
         {
             core.State.Set((StateKey.Evidence, now.ToText()), (StateKey.InstallNonce, NewIdentity.NewNonce()),
@@ -27,17 +27,17 @@ internal sealed class MachineCheck(ClientCore core)
     }
 
     /// <summary>Evidence of the hardware as far as it can be read; none where it cannot, and then the first inventory brings it, or says why there is none.</summary>
-    public static MachineEvidence Read(ClientParts parts, CancellationToken cancellationToken)
+    public static HardwareEvidence Read(ClientParts parts, CancellationToken cancellationToken)
     {
         try
         {
-            return MachineEvidence.Of(parts.Hardware(cancellationToken));
+            return HardwareEvidence.Of(parts.Hardware(cancellationToken));
         }
 #pragma warning disable CA1031 // Evidence is a help, no condition: an installation does not fail for want of it.
         catch (Exception e) when (e is not OperationCanceledException)
 #pragma warning restore CA1031
         {
-            return MachineEvidence.None;
+            return HardwareEvidence.None;
         }
     }
 

@@ -31,14 +31,7 @@ internal static class AccountFile
         }
     }
 
-    public static void Remove(string directory)
-    {
-        var path = PathIn(directory);
-        if (!File.Exists(path))
-            return;
-        File.Delete(path);
-        DurableFile.FlushDirectory(Path.GetDirectoryName(path)!);
-    }
+    public static void Remove(string directory) => DurableFile.Remove(PathIn(directory));
 
     private static string PathIn(string directory) => Path.Combine(directory, DeviceKeys.Folder, FileName);
 }

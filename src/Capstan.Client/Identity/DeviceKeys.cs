@@ -32,6 +32,8 @@ internal sealed class DeviceKeys : IDisposable
     public static async ValueTask EnsureAsync(string directory, CancellationToken cancellationToken)
     {
         DurableFile.CreatePrivateDirectory(PathOf(directory, ""));
+        // Its name, too, when an interrupted call has made it and nothing more.
+        DurableFile.FlushDirectory(directory);
         if (!File.Exists(PathOf(directory, SigningFile)))
         {
             using var signing = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -8,13 +8,39 @@ internal static partial class DurableFile
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnerDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
-    /// <summary>Makes the directory, mode 0700, and its parents; the mode of an existing one is left alone.</summary>
+    private static event Action<string>? Flushed;
+
+    /// <summary>Tells which folders were flushed, by any thread, until the result is disposed: how it is shown what a power cut leaves.</summary>
+    public static IDisposable Observe(Action<string> flushed) => new Observer(flushed);
+
+    /// <summary>Makes the directory, mode 0700, and its parents, durable on return; the mode of an existing one is left alone.</summary>
     public static void CreatePrivateDirectory(string path)
     {
+        var made = new Stack<string>();
+        for (var missing = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)); !Directory.Exists(missing) && Path.GetDirectoryName(missing) is { } parent; missing = parent)
+            made.Push(parent);
         if (OperatingSystem.IsWindows())
             Directory.CreateDirectory(path);
         else
             Directory.CreateDirectory(path, OwnerDirectory);
+        foreach (var parent in made)
+            FlushDirectory(parent);
+    }
+
+    /// <summary>Removes a file for good, if it is there.</summary>
+    public static void Remove(string path)
+    {
+        if (!File.Exists(path))
+            return;
+        File.Delete(path);
+        FlushDirectory(Path.GetDirectoryName(path)!);
+    }
+
+    /// <summary>Gives a file that is durable already another place, in which nothing or an older one may be: the old content or the new is there after a crash.</summary>
+    public static void Move(string from, string to)
+    {
+        File.Move(from, to, overwrite: true);
+        FlushDirectory(Path.GetDirectoryName(to)!);
     }
 
     /// <summary>Creates or replaces the file, mode 0600. A crash leaves the old content or the new, and perhaps a file <c>.tmp</c>.</summary>
@@ -29,8 +55,7 @@ internal static partial class DurableFile
             await stream.WriteAsync(content, cancellationToken);
             stream.Flush(flushToDisk: true);
         }
-        File.Move(temporary, path, overwrite: true);
-        FlushDirectory(Path.GetDirectoryName(path)!);
+        Move(temporary, path);
     }
 
     /// <summary>An empty file with mode 0600, if there is none: SQLite gives its companions the mode of the database.</summary>
@@ -53,6 +78,7 @@ internal static partial class DurableFile
         {
             if (Flush(handle) != 0)
                 throw new IOException($"cannot flush the directory {path}: {Marshal.GetLastPInvokeErrorMessage()}");
+            Flushed?.Invoke(path);
         }
         finally
         {
@@ -66,6 +92,15 @@ internal static partial class DurableFile
         if (!OperatingSystem.IsWindows())
             options.UnixCreateMode = OwnerOnly;
         return options;
+    }
+
+    private sealed class Observer : IDisposable
+    {
+        private readonly Action<string> _flushed;
+
+        public Observer(Action<string> flushed) => Flushed += _flushed = flushed;
+
+        public void Dispose() => Flushed -= _flushed;
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

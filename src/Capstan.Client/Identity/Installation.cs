@@ -16,7 +16,7 @@ internal static class Installation
     private const string LockFile = "lock";
 
     /// <param name="evidence">Of the hardware, as it can be read now.</param>
-    public static async Task InstallAsync(ClientOptions options, string token, string? cap, MachineEvidence evidence, CancellationToken cancellationToken)
+    public static async Task InstallAsync(ClientOptions options, string token, string? cap, HardwareEvidence evidence, CancellationToken cancellationToken)
     {
         var directory = options.Directory;
         var enrolment = Decode(token);
@@ -40,6 +40,14 @@ internal static class Installation
             new ClientState(approved).Set((StateKey.OwnCaps, own));
             return;
         }
+        // An identity that was decided on, and whose keys wait still: what is installed here is that one.
+        if (File.Exists(ClientDatabase.PathIn(directory)))
+        {
+            using var decided = ClientDatabase.Open(directory);
+            NewIdentity.Finish(directory, new ClientState(decided).Get(StateKey.DeviceId));
+        }
+        else
+            NewIdentity.Finish(directory, null);
         try
         {
             await DeviceKeys.EnsureAsync(directory, cancellationToken);

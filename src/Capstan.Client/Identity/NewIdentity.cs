@@ -25,12 +25,13 @@ internal static class NewIdentity
     {
         var next = Path.Combine(core.Directory, Folder);
         DurableFile.CreatePrivateDirectory(next);
+        DurableFile.FlushDirectory(core.Directory);
         await DeviceKeys.EnsureAsync(next, cancellationToken);
         DeviceId id;
         using (var keys = DeviceKeys.Load(next))
             id = keys.Id;
         // The policy that holds them is sealed to the old key, which goes.
-        await AccountFile.SaveAsync(core.Directory, CapAccounts.Read(core, []), cancellationToken);
+        await AccountFile.SaveAsync(core.Directory, [.. CapAccounts.Read(core, []).Take(AccountSecret.MaxAccounts)], cancellationToken);
         var former = speaker is null ? null : FormerIdentity.Of(core.Keys.Signing, core.SiteCode, id, speaker);
         core.Database.Write(connection => Begin(connection, id, former));
         Finish(core.Directory, id.Value);
@@ -38,6 +39,8 @@ internal static class NewIdentity
     }
 
     /// <summary>Puts the next keys in place when the state says that they are this device's; takes them away when it does not.</summary>
+    /// <param name="deviceId">As the state has it; null for none.</param>
+    /// <exception cref="ClientException"><c>keys_damaged</c>: neither keys are the device's, as far as they can be read. Nothing was touched.</exception>
     public static void Finish(string directory, string? deviceId)
     {
         var next = Path.Combine(directory, Folder);
@@ -46,19 +49,25 @@ internal static class NewIdentity
         var keys = Path.Combine(next, DeviceKeys.Folder);
         var signing = Path.Combine(keys, DeviceKeys.SigningFile);
         var sealing = Path.Combine(keys, DeviceKeys.SealingFile);
-        // The sealing key goes first: as long as the signing key waits here, it tells whose both are.
-        if (File.Exists(signing) && IdOf(signing) == deviceId)
+        var present = Path.Combine(directory, DeviceKeys.Folder, DeviceKeys.SigningFile);
+        if (deviceId is not null && IdOf(signing) == deviceId)
         {
+            // The sealing key goes first: as long as the signing key waits here, it tells whose both are.
             Move(sealing, directory, DeviceKeys.SealingFile);
             Move(signing, directory, DeviceKeys.SigningFile);
         }
-        foreach (var file in new[] { signing, sealing })
-        {
-            File.Delete(file);
-            File.Delete(file + ".tmp");
-        }
+        else if (deviceId is not null && IdOf(present) != deviceId)
+            throw new ClientException($"neither {present} nor {signing} is the key of device {deviceId}, as far as they can be read; restore the directory from a backup, or uninstall and install again, "
+                + "which makes this machine a new client", "keys_damaged");
         if (Directory.Exists(keys))
+        {
+            foreach (var file in new[] { signing, sealing })
+            {
+                File.Delete(file);
+                File.Delete(file + ".tmp");
+            }
             Directory.Delete(keys);
+        }
         Directory.Delete(next);
         DurableFile.FlushDirectory(directory);
     }
@@ -70,7 +79,7 @@ internal static class NewIdentity
     private static void Begin(SqliteConnection connection, DeviceId id, FormerIdentity? former)
     {
         connection.Execute("""
-            delete from record; delete from item; delete from component; delete from moment;
+            delete from record; delete from item where kind <> 'status'; delete from component; delete from moment;
             delete from document where name in ('policy', 'secrets');
             delete from state where name like 'fingerprint:%' or name like 'reported:%' or name like 'receipts-shown:%' or name in
                 ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'settings', 'settings-confirmed', 'rekey-order', 'diagnose-order', 'absent-seconds')
@@ -88,6 +97,7 @@ internal static class NewIdentity
 
     public static string NewNonce() => Base32.Encode(RandomNumberGenerator.GetBytes(20));
 
+    /// <summary>Whose a key is; null when it is not there or cannot be read.</summary>
     private static string? IdOf(string signingKey)
     {
         using var key = ECDsa.Create();
@@ -95,7 +105,7 @@ internal static class NewIdentity
         {
             key.ImportFromPem(File.ReadAllText(signingKey, Encoding.ASCII));
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or IOException)
         {
             return null;
         }
@@ -104,10 +114,7 @@ internal static class NewIdentity
 
     private static void Move(string from, string directory, string file)
     {
-        if (!File.Exists(from))
-            return;
-        var folder = Path.Combine(directory, DeviceKeys.Folder);
-        File.Move(from, Path.Combine(folder, file), overwrite: true);
-        DurableFile.FlushDirectory(folder);
+        if (File.Exists(from))
+            DurableFile.Move(from, Path.Combine(directory, DeviceKeys.Folder, file));
     }
 }

@@ -10,7 +10,7 @@ internal static class StateKey
     public const string SiteCode = "site-code";
     public const string DeviceId = "device-id";
     public const string InstallNonce = "install-nonce";
-    /// <summary>See <see cref="Identity.MachineEvidence"/>: the hardware on which this directory was seen last.</summary>
+    /// <summary>See <see cref="Identity.HardwareEvidence"/>: the hardware on which this directory was seen last.</summary>
     public const string Evidence = "evidence";
     /// <summary>Present while this machine is to make an identity of its own: the name under which the site told it to.</summary>
     public const string NewIdentityWanted = "new-identity-wanted";

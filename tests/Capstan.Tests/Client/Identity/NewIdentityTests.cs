@@ -1,3 +1,4 @@
+using Capstan.Client;
 using Capstan.Client.Identity;
 
 namespace Capstan.Tests.Client.Identity;
@@ -57,6 +58,51 @@ public sealed class NewIdentityTests : IDisposable
         Assert.Equal(before, Id());
         Assert.False(Directory.Exists(Next));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_crash_before_the_first_key_or_after_the_last_file_leaves_folders_alone_and_they_go(bool withKeysFolder)
+    {
+        await DeviceKeys.EnsureAsync(_directory, ClientFixture.Stop);
+        Directory.CreateDirectory(withKeysFolder ? Path.Combine(Next, DeviceKeys.Folder) : Next);
+        var id = Id();
+        NewIdentity.Finish(_directory, id);
+        Assert.Equal((id, false), (Id(), Directory.Exists(Next)));
+    }
+
+    [Theory]
+    [InlineData("-----BEGIN PRIVATE KEY-----\nMIG")]
+    [InlineData(null)]
+    public async Task A_key_that_cannot_be_read_is_not_taken_for_a_foreign_one(string? content)
+    {
+        var (_, next) = await PreparedAsync();
+        var signing = Path.Combine(Next, DeviceKeys.Folder, DeviceKeys.SigningFile);
+        if (content is null)
+            File.Delete(signing);
+        else
+            await File.WriteAllTextAsync(signing, content, ClientFixture.Stop);
+        var before = Files();
+
+        var refusal = Assert.Throws<ClientException>(() => NewIdentity.Finish(_directory, next));
+
+        Assert.Equal("keys_damaged", refusal.Code);
+        Assert.Contains(signing, refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(before, Files());
+    }
+
+    [Fact]
+    public async Task Keys_and_the_folders_that_hold_them_are_durable_before_anything_names_them()
+    {
+        var flushed = new List<string>();
+        using (DurableFile.Observe(flushed.Add))
+            await DeviceKeys.EnsureAsync(Next, ClientFixture.Stop);
+        Assert.Contains(_directory, flushed);
+        Assert.Contains(Next, flushed);
+        Assert.Equal(Path.Combine(Next, DeviceKeys.Folder), flushed[^1]);
+    }
+
+    private Dictionary<string, string> Files() => Directory.GetFiles(_directory, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.ReadAllText);
 
     private async Task<(string Before, string Next)> PreparedAsync()
     {

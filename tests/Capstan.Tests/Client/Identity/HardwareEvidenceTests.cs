@@ -3,7 +3,7 @@ using Capstan.Protocol.V1;
 
 namespace Capstan.Tests.Client.Identity;
 
-public sealed class MachineEvidenceTests
+public sealed class HardwareEvidenceTests
 {
     private const string Uuid = "4c4c4544-0043-3010-8052-b4c04f564231", OtherUuid = "0d3f6c1e-1f2e-4000-8000-000000000071";
 
@@ -21,7 +21,7 @@ public sealed class MachineEvidenceTests
     [InlineData("", "", "Unknown")]
     [InlineData("disk:same", "mac:same", "Unknown")] // Of another kind.
     public void One_value_that_stayed_is_enough(string before, string now, string match) =>
-        Assert.Equal(match, MachineEvidence.Compare(Of(before), Of(now)).ToString());
+        Assert.Equal(match, HardwareEvidence.Compare(Of(before), Of(now)).ToString());
 
     [Theory]
     [InlineData("Default string")]
@@ -33,7 +33,7 @@ public sealed class MachineEvidenceTests
     [InlineData("N/A")]
     [InlineData(" ")]
     [InlineData("...........")]
-    public void Serial_numbers_that_many_machines_have_do_not_count(string serial) => Assert.Empty(MachineEvidence.Of(Machine() with
+    public void Serial_numbers_that_many_machines_have_do_not_count(string serial) => Assert.Empty(HardwareEvidence.Of(Machine() with
     {
         System = new ComputerSystem("pc1", null, null, null, serial, null, null),
         Board = new BoardFacts(null, null, null, serial),
@@ -47,7 +47,7 @@ public sealed class MachineEvidenceTests
     [InlineData("fefefefe-fefe-fefe-fefe-fefefefefefe")]
     [InlineData("Not Settable")]
     public void Uuids_that_whole_series_have_do_not_count(string uuid) =>
-        Assert.Empty(MachineEvidence.Of(Machine() with { System = new ComputerSystem("pc1", null, null, null, null, uuid, null) }).Values);
+        Assert.Empty(HardwareEvidence.Of(Machine() with { System = new ComputerSystem("pc1", null, null, null, null, uuid, null) }).Values);
 
     [Theory]
     [InlineData("eth0", "00:00:00:00:00:00", "e1000e")]
@@ -60,19 +60,19 @@ public sealed class MachineEvidenceTests
     [InlineData("eth0", "02:42:ac:11:00:02", "e1000e")] // Made up by software.
     [InlineData("eth0", "nonsense", "e1000e")]
     public void Adapters_that_travel_or_are_virtual_do_not_count(string name, string mac, string? driver) =>
-        Assert.Empty(MachineEvidence.Of(Machine() with { NetworkAdapters = [new NetworkAdapter(name, mac, driver, true, null, 1500, [])] }).Values);
+        Assert.Empty(HardwareEvidence.Of(Machine() with { NetworkAdapters = [new NetworkAdapter(name, mac, driver, true, null, 1500, [])] }).Values);
 
     [Theory]
     [InlineData("QM00001", "sata")]
     [InlineData("drive-scsi0", "scsi")]
     [InlineData("S3Z8NB0K123456", "usb")] // A stick.
     public void Disks_that_travel_or_that_every_guest_has_do_not_count(string serial, string bus) =>
-        Assert.Empty(MachineEvidence.Of(Machine() with { Disks = [new Disk("sda", null, serial, 1, null, bus, [])] }).Values);
+        Assert.Empty(HardwareEvidence.Of(Machine() with { Disks = [new Disk("sda", null, serial, 1, null, bus, [])] }).Values);
 
     [Fact]
     public void What_is_a_machines_own_counts_whatever_its_case_and_order()
     {
-        var evidence = MachineEvidence.Of(Machine() with
+        var evidence = HardwareEvidence.Of(Machine() with
         {
             System = new ComputerSystem("pc1", null, null, null, "5CG1234XYZ", Uuid.ToUpperInvariant(), null),
             Board = new BoardFacts(null, null, null, "PJWVU00WB5T0AB"),
@@ -80,11 +80,11 @@ public sealed class MachineEvidenceTests
             NetworkAdapters = [new NetworkAdapter("eth0", "3C:52:82:11:22:33", "e1000e", true, null, 1500, []), new NetworkAdapter("ens3", "52:54:00:12:34:56", "virtio_net", true, null, 1500, [])],
         });
         Assert.Equal(["board:pjwvu00wb5t0ab", "disk:s3z8nb0k123456", "disk:wd-wx12a34", "mac:3c:52:82:11:22:33", "mac:52:54:00:12:34:56", "system:5cg1234xyz", $"uuid:{Uuid}"], evidence.Values);
-        Assert.Equal(evidence.Values, MachineEvidence.Parse(evidence.ToText()).Values);
-        Assert.Equal(MachineMatch.Other, MachineEvidence.Compare(evidence, MachineEvidence.Of(Machine() with { System = new ComputerSystem("pc1", null, null, null, null, OtherUuid, null) })));
+        Assert.Equal(evidence.Values, HardwareEvidence.Parse(evidence.ToText()).Values);
+        Assert.Equal(MachineMatch.Other, HardwareEvidence.Compare(evidence, HardwareEvidence.Of(Machine() with { System = new ComputerSystem("pc1", null, null, null, null, OtherUuid, null) })));
     }
 
-    private static MachineEvidence Of(string values) => new(values.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    private static HardwareEvidence Of(string values) => new(values.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     private static HardwareInventory Machine() => ClientFixture.SampleHardware("pc1");
 }

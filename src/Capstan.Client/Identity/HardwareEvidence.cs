@@ -17,11 +17,11 @@ internal enum MachineMatch
 /// So it is enough that one value is still there: boards, disks and adapters are replaced one at a time.
 /// What many machines have (fillers of vendors, adapters that travel, defaults of hypervisors) is left out by <see cref="JunkEvidence"/>.
 /// </remarks>
-internal sealed record MachineEvidence(IReadOnlyList<string> Values)
+internal sealed record HardwareEvidence(IReadOnlyList<string> Values)
 {
-    public static readonly MachineEvidence None = new([]);
+    public static readonly HardwareEvidence None = new([]);
 
-    public static MachineEvidence Of(HardwareInventory hardware)
+    public static HardwareEvidence Of(HardwareInventory hardware)
     {
         var values = new SortedSet<string>(StringComparer.Ordinal);
         Add("uuid", hardware.System.Uuid, JunkEvidence.IsUuid);
@@ -31,7 +31,7 @@ internal sealed record MachineEvidence(IReadOnlyList<string> Values)
             Add("disk", disk.SerialNumber, JunkEvidence.IsDiskSerialNumber);
         foreach (var adapter in hardware.NetworkAdapters)
             Add("mac", adapter.Mac, mac => JunkEvidence.IsAdapter(adapter.Name, adapter.Driver) || JunkEvidence.IsMac(mac));
-        return new MachineEvidence([.. values]);
+        return new HardwareEvidence([.. values]);
 
         void Add(string kind, string? value, Func<string, bool> isJunk)
         {
@@ -41,14 +41,14 @@ internal sealed record MachineEvidence(IReadOnlyList<string> Values)
     }
 
     /// <summary>Other: nothing that is told now was there before, although values of one kind at least are told both times.</summary>
-    public static MachineMatch Compare(MachineEvidence before, MachineEvidence now)
+    public static MachineMatch Compare(HardwareEvidence before, HardwareEvidence now)
     {
         if (before.Values.Intersect(now.Values, StringComparer.Ordinal).Any())
             return MachineMatch.Same;
         return before.Values.Select(Kind).Intersect(now.Values.Select(Kind), StringComparer.Ordinal).Any() ? MachineMatch.Other : MachineMatch.Unknown;
     }
 
-    public static MachineEvidence Parse(string text) => new(text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    public static HardwareEvidence Parse(string text) => new(text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>One value a line. No value has a line break: the collectors take control characters out.</summary>
     public string ToText() => string.Join('\n', Values);
