@@ -118,6 +118,9 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3052, EventName = nameof(BuildFileFetched), Level = LogLevel.Information, Message = "{File} of build {Build} was read from {Cap}, {Bytes} bytes by this contact, and verified")]
     public static partial void BuildFileFetched(ILogger logger, string file, string build, string cap, long bytes);
 
+    [LoggerMessage(EventId = 3170, EventName = nameof(BuildPartMixed), Level = LogLevel.Warning, Message = "Several CAPs gave parts of {File} that are not the file the site signed together; it is read again from the one that is connected")]
+    public static partial void BuildPartMixed(ILogger logger, string file);
+
     [LoggerMessage(EventId = 3053, EventName = nameof(BuildWaits), Level = LogLevel.Information, Message = "{Text}")]
     public static partial void BuildWaits(ILogger logger, string text);
 

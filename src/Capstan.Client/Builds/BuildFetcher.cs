@@ -9,7 +9,8 @@ namespace Capstan.Client.Builds;
 
 /// <summary>Reads packed files of a build from one CAP in ranges, as far as one contact may: what was read stays, and the next contact goes on from there.</summary>
 /// <param name="cap">Where <paramref name="store"/> is.</param>
-internal sealed class BuildFetcher(BuildFolder folder, IStore store, NalPath cap, TimeProvider time)
+/// <param name="origin">Of the part that lies there; it outlives this contact.</param>
+internal sealed class BuildFetcher(BuildFolder folder, IStore store, NalPath cap, PartOrigin origin, TimeProvider time)
 {
     /// <summary>How long one contact may read: a contact as a whole has five minutes.</summary>
     public static readonly TimeSpan Share = TimeSpan.FromMinutes(2);
@@ -23,6 +24,9 @@ internal sealed class BuildFetcher(BuildFolder folder, IStore store, NalPath cap
 
     /// <summary>Read from the CAP by this contact.</summary>
     public long BytesRead { get; private set; }
+
+    /// <summary>A file of which several CAPs gave parts that are not one whole, so that it is read again from this one alone; null for none.</summary>
+    public string? Mended { get; private set; }
 
     /// <summary>This contact has read as much as it may.</summary>
     public bool IsSpent => BytesRead >= ShareBytes || time.GetElapsedTime(_began) >= Share;
@@ -39,13 +43,20 @@ internal sealed class BuildFetcher(BuildFolder folder, IStore store, NalPath cap
         {
             if (part.Length > location.LengthBytes)
                 part.SetLength(0);
-            if (!await ReadAsync(part, location, cancellationToken))
-                return false;
-            part.Position = 0;
-            if (BuildFolder.HashOf(part, cancellationToken) != location.Sha256)
+            origin.Continue(location.Sha256, cap, isEmpty: part.Length == 0);
+            while (true)
             {
+                if (!await ReadAsync(part, location, cancellationToken))
+                    return false;
+                part.Position = 0;
+                if (BuildFolder.HashOf(part, cancellationToken) == location.Sha256)
+                    break;
                 part.SetLength(0);
-                throw new ProtocolException(ProtocolError.BadHash, $"{location.File} on {cap} is not what the site signed; it was thrown away, and another CAP is tried", location.File);
+                if (origin.IsOne)
+                    throw new ProtocolException(ProtocolError.BadHash, $"{location.File} on {cap} is not what the site signed; it was thrown away, and another CAP is tried", location.File);
+                // Nobody knows which of them it was: what this one has shows when it is read from its beginning.
+                Mended = location.File;
+                origin.Continue(location.Sha256, cap, isEmpty: true);
             }
             part.Position = 0;
             var unpacked = new BrotliStream(part, CompressionMode.Decompress, leaveOpen: true);
@@ -93,5 +104,23 @@ internal sealed class BuildFetcher(BuildFolder folder, IStore store, NalPath cap
 
         ProtocolException Inconsistent(Exception? cause) =>
             new(ProtocolError.BadHash, $"{location.File} does not unpack to the file {file.Name} that the site's order describes; let the site add the build again", location.File, cause);
+    }
+}
+
+/// <summary>Whether all that was read so far of a packed file came from one CAP: only then is a wrong hash that CAP's fault.</summary>
+internal sealed class PartOrigin
+{
+    private string? _packed;
+    private NalPath? _cap;
+
+    /// <summary>All of it came from the CAP that is read now. False after a restart, when nobody knows.</summary>
+    public bool IsOne { get; private set; }
+
+    /// <summary>Reading goes on from this CAP.</summary>
+    /// <param name="isEmpty">Nothing is there yet.</param>
+    public void Continue(string packedSha256, NalPath cap, bool isEmpty)
+    {
+        IsOne = isEmpty || (IsOne && _packed == packedSha256 && cap.Equals(_cap));
+        (_packed, _cap) = (packedSha256, cap);
     }
 }

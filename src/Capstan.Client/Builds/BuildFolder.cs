@@ -9,7 +9,8 @@ namespace Capstan.Client.Builds;
 /// <summary>The builds on the disk of one client: <c>DATA/builds</c>. Every step is whole or not there, and may be repeated.</summary>
 /// <remarks>
 /// <c>ID/</c> is one build; <c>ID/SHA256SUMS</c> is written last, and the launcher checks it before it starts anything. <c>parts/</c> holds what was read so far of packed files.
-/// <c>state</c> is the agent's; <c>starts</c>, <c>launches</c>, <c>ended</c> and <c>skip</c> are the launcher's, and the agent only takes them away or gives a start back.
+/// <c>state</c> and <c>failure</c> are the agent's; <c>starts</c>, <c>started</c>, <c>launches</c>, <c>ended</c> and <c>skip</c> are the launcher's, and the agent only takes them away or gives a start back.
+/// The launcher takes <c>failure</c> and <c>ended</c> away before each start of a trial: they tell of the last one.
 /// </remarks>
 internal sealed class BuildFolder(string clientDirectory, string packageFolder)
 {
@@ -65,11 +66,17 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
         await DurableFile.WriteAsync(Path.Combine(Root, StateFile), Encoding.UTF8.GetBytes(state.ToString()), cancellationToken);
     }
 
-    /// <summary>Starts of a trial that the launcher has counted.</summary>
-    public int StartsOf(BuildTrial trial) =>
-        TextOf(StartsFile)?.TrimEnd('\n').Split(' ') is [var id, var order, var count] && id == trial.Id && order == Text(trial.Order)
-            ? int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var starts) ? starts : BuildState.Starts
-            : 0;
+    /// <summary>Starts of a trial that the launcher has counted, read as it reads them: what is no number of one digit is all of them, for it starts nothing then.</summary>
+    public int StartsOf(BuildTrial trial)
+    {
+        var key = $"{trial.Id} {Text(trial.Order)} ";
+        return TextOf(StartsFile)?.Split('\n').FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal))?[key.Length..] switch
+        {
+            null or "" => 0,
+            [>= '0' and <= '9' and var digit] => digit - '0',
+            _ => BuildState.Starts,
+        };
+    }
 
     /// <summary>A trial that was told to stop had no chance: its start does not count.</summary>
     public async ValueTask GiveBackAsync(BuildTrial trial, CancellationToken cancellationToken)
@@ -90,7 +97,7 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
     {
         if (TextOf(FailureFile)?.TrimEnd('\n').Split(' ', 2) is [var failed, var words] && failed == id)
             return words;
-        return TextOf(EndedFile)?.TrimEnd('\n').Split(' ') is [var ended, var code, var status] && ended == id ? $"{code} {status}" : null;
+        return TextOf(EndedFile)?.TrimEnd('\n').Split(' ', 2) is [var ended, var how] && ended == id ? how : null;
     }
 
     public void WriteFailure(string id, string words)
@@ -110,7 +117,8 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
         ? [.. Directory.EnumerateDirectories(Root).Select(folder => Path.GetFileName(folder)!).Where(name => name != Parts && BuildState.IsId(name))]
         : [];
 
-    public bool IsSealed(string id) => File.Exists(Path.Combine(FolderOf(id), Sums));
+    /// <summary>The launcher finds the list of hashes that this build has; a damaged one is none.</summary>
+    public bool IsSealed(ClientBuild build) => TextOf(Path.Combine(build.Id(), Sums)) == SumsOf(build);
 
     /// <summary>Names of the files of a build that lie there as they were signed: length, SHA-256, and the right to run.</summary>
     public IReadOnlySet<string> Whole(ClientBuild build, CancellationToken cancellationToken) => WholeIn(FolderOf(build.Id()), build, cancellationToken);
@@ -160,8 +168,7 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
     /// <summary>The list of hashes that makes a build complete, in the form of <c>sha256sum</c>.</summary>
     public async ValueTask SealAsync(ClientBuild build, CancellationToken cancellationToken)
     {
-        var sums = string.Concat(build.Files.OrderBy(file => file.Name, StringComparer.Ordinal).Select(file => $"{file.Sha256}  {file.Name}\n"));
-        await DurableFile.WriteAsync(Path.Combine(FolderOf(build.Id()), Sums), Encoding.ASCII.GetBytes(sums), cancellationToken);
+        await DurableFile.WriteAsync(Path.Combine(FolderOf(build.Id()), Sums), Encoding.ASCII.GetBytes(SumsOf(build)), cancellationToken);
         DurableFile.FlushDirectory(Root);
     }
 
@@ -263,6 +270,8 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
             return null;
         }
     }
+
+    private static string SumsOf(ClientBuild build) => string.Concat(build.Files.OrderBy(file => file.Name, StringComparer.Ordinal).Select(file => $"{file.Sha256}  {file.Name}\n"));
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -34,10 +34,11 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
     /// <summary>Pause after content that was not the signed one; it doubles, to an hour.</summary>
     private static readonly TimeSpan BadPause = TimeSpan.FromSeconds(10);
 
+    private readonly PartOrigin _origin = new();
     private ClientBuild? _inspected;
     private HashSet<string> _whole = [];
     private IReadOnlyDictionary<string, string> _atHand = new Dictionary<string, string>(StringComparer.Ordinal);
-    private bool _isPackageWanted, _contactWasWhole, _gotUp, _toldDamage;
+    private bool _isPackageWanted, _contactWasWhole, _hadTurn, _toldDamage;
     private TimeSpan? _goOnAt;
     private int _badTries;
     private bool _failedInTurn;
@@ -46,7 +47,7 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
     public bool MustRestart { get; private set; }
 
     /// <summary>A trial goes on with a contact that shows all: this process is the trial, or runs in its place until there was one.</summary>
-    public bool NeedsWholeContact => folder.ReadState().Trial is { } trial && (trial.Id == self.Id || trial.IsHeld);
+    public bool NeedsWholeContact => folder.ReadState().Trial is not null;
 
     /// <summary>When a contact is wanted to read files of a build; null for none.</summary>
     public TimeSpan? FetchAt { get; private set; }
@@ -64,12 +65,12 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
     public Task AfterTurnAsync(bool contactWasWhole, CancellationToken cancellationToken) => GuardedAsync(async token =>
     {
         _contactWasWhole |= contactWasWhole;
+        if (!_hadTurn && Directory.Exists(folder.Root))
+            folder.GotUp();
+        _hadTurn = true;
         await ActAsync(token);
         // For this turn alone: a contact that read nothing is no reason for another one before its time.
         _goOnAt = null;
-        if (!_gotUp && Directory.Exists(folder.Root))
-            folder.GotUp();
-        _gotUp = true;
         // Not what failed a moment ago in the same turn: it would be news again each time, and news is urgent.
         if (!_failedInTurn)
             core.Spool.Over(Component, StatusCode.ComponentFailed);
@@ -86,7 +87,7 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
         NalException? storage = null;
         var isDoubtful = false;
         var began = time.GetTimestamp();
-        var fetcher = new BuildFetcher(folder, store, cap, time);
+        var fetcher = new BuildFetcher(folder, store, cap, _origin, time);
         await GuardedAsync(async token =>
         {
             if (verify)
@@ -115,11 +116,27 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
         return storage is null ? isDoubtful : throw storage;
     }
 
-    /// <summary>The process was told to stop: a trial that is not over gets its start back, since nobody knows yet what it is worth.</summary>
+    /// <summary>The process was told to stop: a trial that is not over gives way and gets its start back, since nobody knows yet what it is worth. A stop in order is no start that failed.</summary>
     public async Task StoppedAsync(CancellationToken cancellationToken)
     {
-        if (!_contactWasWhole && folder.ReadState().Trial is { } trial && trial.Id == self.Id)
-            await folder.GiveBackAsync(trial, cancellationToken);
+        try
+        {
+            if (!Directory.Exists(folder.Root))
+                return;
+            folder.GotUp();
+            if (BuildPlanner.Stopped(folder.ReadState(), self.Id, _contactWasWhole) is not { } state)
+                return;
+            await folder.WriteStateAsync(state, cancellationToken);
+            // Before the start is given back: the number is the same again, and this process was started all the same.
+            core.State.Set((StateKey.BuildAsked, null));
+            await folder.GiveBackAsync(state.Trial!, cancellationToken);
+            ClientLog.BuildWaits(core.Log, $"build {self.Id} on trial was stopped before its whole contact; {state.Current} looks for a CAP first, and then the trial goes on");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ClientException)
+        {
+            // It was told to stop, and does; at worst the start counts.
+            ClientLog.ComponentFailed(core.Log, Component, e.Message, e);
+        }
     }
 
     private async Task FetchMissingAsync(BuildFetcher fetcher, TufClient metadata, NalPath cap, CancellationToken cancellationToken)
@@ -134,7 +151,10 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
                 ?? throw new ProtocolException(ProtocolError.Missing, $"{fetch.File.Target} of build {facts.Wanted!.Id()} is not listed by the site's metadata", fetch.File.Target);
             folder.DropPartsExcept(new HashSet<string>(StringComparer.Ordinal) { location.Sha256 });
             var before = fetcher.BytesRead;
-            if (!await fetcher.FetchAsync(facts.Wanted!.Id(), fetch.File, location, cancellationToken))
+            var isWhole = await fetcher.FetchAsync(facts.Wanted!.Id(), fetch.File, location, cancellationToken);
+            if (fetcher.Mended is { } mended)
+                ClientLog.BuildPartMixed(core.Log, mended);
+            if (!isWhole)
                 return;
             _whole.Add(fetch.File.Name);
             ClientLog.BuildFileFetched(core.Log, fetch.File.Name, facts.Wanted!.Id(), cap.ToString(), fetcher.BytesRead - before);
@@ -158,6 +178,8 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
             }
             if (step is BuildStep.Restart)
             {
+                if (Asked(facts) is { } asked)
+                    core.State.Set((StateKey.BuildAsked, asked));
                 MustRestart = true;
                 FetchAt = null;
                 Tell(plan);
@@ -207,14 +229,14 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
         var wanted = core.Lifecycle == ClientLifecycle.Approved && !core.Settings.HoldsBuilds ? core.State.Document(DocumentName.Builds, Documents.ClientBuilds)?.For(ClientParts.Platform) : null;
         if (wanted is not null && (_inspected is null || _inspected.Order != wanted.Order || _inspected.Id() != wanted.Id()))
             Inspect(wanted, cancellationToken);
-        return new BuildFacts
+        var facts = new BuildFacts
         {
             Running = self.Id,
             RunningVersion = ClientParts.Version,
             State = state,
             Wanted = wanted,
             Whole = _whole,
-            IsSealed = wanted is not null && wanted.Files.Count > 0 && folder.IsSealed(wanted.Id()),
+            IsSealed = wanted is not null && wanted.Files.Count > 0 && folder.IsSealed(wanted),
             AtHand = _atHand.Keys.ToHashSet(StringComparer.Ordinal),
             IsPackageWanted = _isPackageWanted,
             Folders = folder.Folders(),
@@ -226,8 +248,15 @@ internal sealed class BuildKeeper(ClientCore core, BuildFolder folder, BuildIden
             FreeBytes = folder.FreeBytes(),
             ContactWasWhole = _contactWasWhole,
             IsPatienceOver = core.Clock.Now >= BuildPlanner.TrialPatience,
+            HadTurn = _hadTurn,
         };
+        return facts with { IsAskedInVain = Asked(facts) is { } asked && core.State.Get(StateKey.BuildAsked) == asked };
     }
+
+    /// <summary>What is noted before this process ends itself for a trial: when the next one finds the same, the launcher has not started it. Null where this is the trial.</summary>
+    private static string? Asked(BuildFacts facts) => facts.State.Trial is { } trial && trial.Id != facts.Running
+        ? string.Create(CultureInfo.InvariantCulture, $"{trial.Id} {trial.Order} {facts.StartsUsed}")
+        : null;
 
     private void Inspect(ClientBuild wanted, CancellationToken cancellationToken)
     {

@@ -53,8 +53,14 @@ internal sealed record BuildFacts
     /// <summary>Since this process began, it has verified the site's metadata on a CAP, and has done all that it had to do there.</summary>
     public bool ContactWasWhole { get; init; }
 
-    /// <summary>This process is a trial that had <see cref="BuildPlanner.TrialPatience"/> for such a contact.</summary>
+    /// <summary>This process has run for <see cref="BuildPlanner.TrialPatience"/>.</summary>
     public bool IsPatienceOver { get; init; }
+
+    /// <summary>This process has done one turn of its loop, with what it had to report.</summary>
+    public bool HadTurn { get; init; } = true;
+
+    /// <summary>A process before this one ended itself for the trial, and the launcher has not counted a start of it since.</summary>
+    public bool IsAskedInVain { get; init; }
 }
 
 /// <summary>One step of the plan. Each may be repeated after a crash.</summary>
@@ -102,7 +108,7 @@ internal sealed record BuildPlan(IReadOnlyList<BuildStep> Steps, string? Waiting
 /// <summary>Decides what becomes of the agent's builds (domain 5.4, E3). Pure. What is missing or unknown changes nothing; only a signed order does.</summary>
 internal static class BuildPlanner
 {
-    /// <summary>How long a build on trial may run without one whole contact before the one before it has its turn.</summary>
+    /// <summary>How long a build on trial may run without one whole contact before the one before it has its turn; and the pause before a launcher that does not start a trial is asked again.</summary>
     public static readonly TimeSpan TrialPatience = TimeSpan.FromHours(1);
 
     /// <summary>Left free on the disk beside what a build needs.</summary>
@@ -151,10 +157,20 @@ internal static class BuildPlanner
                 : new BuildPlan([], $"the trial of build {trial.Id} goes on when a CAP was reached");
         if (facts.Wanted is { } same && same.Id() == trial.Id && Missing(facts, same) is { } mending)
             return mending;
-        return facts.ProgramRuns
-            ? new BuildPlan([], $"build {trial.Id} is tried when the program that runs has ended")
-            : new BuildPlan([new BuildStep.Restart()], $"build {trial.Id} is tried now");
+        if (facts.ProgramRuns)
+            return new BuildPlan([], $"build {trial.Id} is tried when the program that runs has ended");
+        // Whatever keeps the launcher from starting it (a full disk, no flock), a process that ends itself at once would never reach a CAP.
+        if (!facts.HadTurn)
+            return new BuildPlan([], $"build {trial.Id} is tried after this turn");
+        if (facts.IsAskedInVain && !facts.IsPatienceOver)
+            return new BuildPlan([], $"build {trial.Id} is to be tried, and the launcher does not start it: it cannot count its starts (is the client's disk full? is flock there?), or it runs with another --data. It is asked again within the hour", IsTrouble: true);
+        return new BuildPlan([new BuildStep.Restart()], $"build {trial.Id} is tried now");
     }
+
+    /// <summary>The process was told to stop. A trial that had no whole contact gives way: where no session lasts an hour, nobody but the build before it could tell of it.</summary>
+    /// <returns>The state that the next start finds; null for the one that stands.</returns>
+    public static BuildState? Stopped(BuildState state, string running, bool contactWasWhole) =>
+        state.Trial is { } trial && trial.Id == running && !contactWasWhole ? state with { Trial = trial with { IsHeld = true } } : null;
 
     /// <summary>The launcher did not take the current build: its files are damaged, or it did not get up. What runs is current from now on.</summary>
     private static BuildPlan Settle(BuildFacts facts)

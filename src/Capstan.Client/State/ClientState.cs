@@ -57,6 +57,8 @@ internal static class StateKey
     public const string SchemaOldest = "schema-oldest";
     /// <summary>Number of the build order that was seen last; when, is the moment of the same name.</summary>
     public const string BuildOrder = "build-order";
+    /// <summary>The trial for which the last process ended itself, its order, and the starts that were counted then.</summary>
+    public const string BuildAsked = "build-asked";
     /// <summary>What the builds wait for, for people; absent for nothing.</summary>
     public const string BuildWaiting = "build-waiting";
 

@@ -72,6 +72,10 @@ public sealed class BuildPlannerTests
         { "all starts used up", Complete(On(Old, V2, Trial())) with { StartsUsed = 3, LastEnd = "killed SEGV" }, $"become Failed current={Old} previous=package bad={New}@200 (3 starts, and it did not report healthy; last: killed SEGV)" },
         { "all starts used up, and held", Complete(On(Old, V2, Trial(held: true))) with { StartsUsed = 3 }, $"become Failed current={Old} previous=package bad={New}@200 (3 starts, and it did not report healthy)" },
         { "two starts used up", Complete(On(Old, V2, Trial())) with { StartsUsed = 2 }, "restart" },
+        { "a trial that the launcher has not started, before the first turn", Complete(On(Old, V2, Trial())) with { HadTurn = false }, "waits: after this turn" },
+        { "a launcher that was asked and has counted nothing", Complete(On(Old, V2, Trial())) with { IsAskedInVain = true }, "trouble: asked again within the hour" },
+        { "a launcher that was asked an hour ago", Complete(On(Old, V2, Trial())) with { IsAskedInVain = true, IsPatienceOver = true }, "restart" },
+        { "a launcher that was asked, and an order since", On(Old, Back, Trial()) with { IsAskedInVain = true }, $"become Waits current={Old} previous=package" },
         { "another order while a trial waits", On(Old, Back, Trial()), $"become Waits current={Old} previous=package" },
         { "an older order while a trial waits", Complete(On(Old, V2 with { Order = 150 }, Trial())), "restart" },
         // bad builds
@@ -89,6 +93,20 @@ public sealed class BuildPlannerTests
     [MemberData(nameof(Table))]
     public void The_plan_is_the_one_of_the_table(string situation, object facts, string expected) =>
         Assert.Equal($"{situation}: {expected}", $"{situation}: {Text(BuildPlanner.Plan((BuildFacts)facts), expected)}");
+
+    [Theory]
+    [InlineData(false, false, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, false)]
+    public void A_trial_that_is_told_to_stop_before_its_whole_contact_gives_way(bool held, bool contactWasWhole, bool givesWay) =>
+        Assert.Equal(givesWay ? Trial(held: true).ToString() : null, BuildPlanner.Stopped(Trial(held), New, contactWasWhole)?.ToString());
+
+    [Fact]
+    public void A_build_that_is_not_on_trial_is_told_to_stop_and_leaves_the_state()
+    {
+        Assert.Null(BuildPlanner.Stopped(Trial(), Old, contactWasWhole: false));
+        Assert.Null(BuildPlanner.Stopped(new BuildState { Current = New }, New, contactWasWhole: false));
+    }
 
     [Fact]
     public void A_state_survives_its_text_and_damage_is_left_out()

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Capstan.Client.Builds;
 using Capstan.Testing;
 using Capstan.Tests.House;
 
@@ -34,6 +35,37 @@ public sealed class LauncherTests : IDisposable
         Directory.Delete(_data, recursive: true);
         Assert.Equal($"package package status --data={_data}", Run("status", $"--data={_data}"));
         Assert.Equal("package package --version", Run("--version"));
+    }
+
+    /// <summary>As the agent's command line takes them.</summary>
+    [Theory]
+    [InlineData("=")]
+    [InlineData(":")]
+    public void A_directory_is_found_in_each_spelling(string sign)
+    {
+        Build("2.0.0-b");
+        State("current 2.0.0-b\n");
+        Assert.Equal($"2.0.0-b 2.0.0-b run --data{sign}{_data}", Run("run", $"--data{sign}{_data}"));
+    }
+
+    [Theory]
+    [InlineData("status")]
+    [InlineData("run")]
+    public void Nothing_is_started_out_of_a_folder_of_somebody_else(string verb)
+    {
+        Build("2.0.0-b");
+        State("current 2.0.0-b\n");
+        var mine = _builds + "-mine";
+        Directory.Move(_builds, mine);
+        File.CreateSymbolicLink(_builds, mine);
+        Assert.StartsWith("package package", Run(verb, "--data", _data), StringComparison.Ordinal);
+        File.Delete(_builds);
+        Directory.Move(mine, _builds);
+        Assert.StartsWith("2.0.0-b 2.0.0-b", Run(verb, "--data", _data), StringComparison.Ordinal);
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can give a folder away");
+        using (var chown = Process.Start("chown", ["65534", _builds]))
+            chown.WaitForExit();
+        Assert.StartsWith("package package", Run(verb, "--data", _data), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -76,6 +108,8 @@ public sealed class LauncherTests : IDisposable
     [InlineData("sums")]
     [InlineData("folder")]
     [InlineData("more")]
+    [InlineData("line")]
+    [InlineData("empty")]
     public void A_damaged_build_is_passed_over_for_the_one_before_and_at_last_the_package(string damage)
     {
         foreach (var id in (string[])["1.0.0-a", "2.0.0-b", "3.0.0-c"])
@@ -97,15 +131,20 @@ public sealed class LauncherTests : IDisposable
     [InlineData("2.0.0-b 7 1 2")]
     [InlineData("2.0.0-b 7 -1")]
     [InlineData("2.0.0-b 7 99")]
+    [InlineData("2.0.0-b 7 2")]
+    [InlineData("2.0.0-b 8 3")]
+    [InlineData("2.0.0-b 7 ")]
+    [InlineData("2.0.0-b 6 3\n2.0.0-b 7 9")]
     [InlineData("")]
-    public void Whatever_stands_in_its_files_the_launcher_starts_something(string text)
+    public void Whatever_stands_in_its_files_the_launcher_starts_something_and_the_agent_reads_it_alike(string text)
     {
         Build("1.0.0-a");
         Build("2.0.0-b");
         State("current 1.0.0-a\ntrial 2.0.0-b\norder 7\n");
         foreach (var file in (string[])["starts", "launches", "skip", "ended"])
             File.WriteAllText(Of(file), text + "\n");
-        Assert.Contains(Started(), (string[])["1.0.0-a", "2.0.0-b"]);
+        var used = new BuildFolder(_data, _root).StartsOf(new BuildTrial("2.0.0-b", 7));
+        Assert.Equal(used < BuildState.Starts ? "2.0.0-b" : "1.0.0-a", Started());
         foreach (var state in (string[])["", "current\ntrial\norder\n", "current ../package\ntrial $(touch x)\norder ;\n", "trial ; rm -rf /\n", "\0\0\0"])
         {
             State(state);
@@ -142,6 +181,37 @@ public sealed class LauncherTests : IDisposable
         Started();
         Run("--ended", "--data", _data);
         Assert.Equal("2.0.0-b killed SEGV\n", Text("ended"));
+        Assert.Equal("killed SEGV", new BuildFolder(_data, _root).LastEnd("2.0.0-b"));
+    }
+
+    [Fact]
+    public void The_end_of_another_build_is_not_the_trials()
+    {
+        Build("1.0.0-a");
+        Build("2.0.0-b");
+        State("current 1.0.0-a\ntrial 2.0.0-b\norder 7\n");
+        Assert.Equal("2.0.0-b", Started());
+        State("current 1.0.0-a\ntrial 2.0.0-b\norder 7\nheld yes\n");
+        Assert.Equal("1.0.0-a", Started());
+        Run("--ended", "--data", _data);
+        Assert.False(File.Exists(Of("ended")));
+    }
+
+    [Fact]
+    public void What_is_said_of_a_trial_is_said_of_its_last_start()
+    {
+        Build("2.0.0-b");
+        State("current package\ntrial 2.0.0-b\norder 7\n");
+        var folder = new BuildFolder(_data, _root);
+        Started();
+        folder.WriteFailure("2.0.0-b", "another process runs");
+        Started();
+        Run("--ended", "--data", _data);
+        Assert.Equal("killed SEGV", folder.LastEnd("2.0.0-b"));
+        Damage("2.0.0-b", "mode");
+        Assert.Equal("package", Started());
+        Run("--ended", "--data", _data);
+        Assert.Contains("not started", folder.LastEnd("2.0.0-b"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -233,6 +303,8 @@ public sealed class LauncherTests : IDisposable
             case "mode" when !OperatingSystem.IsWindows(): File.SetUnixFileMode(Path.Combine(folder, "capstan-client"), UnixFileMode.UserRead); break;
             case "sums": File.Delete(Path.Combine(folder, "SHA256SUMS")); break;
             case "folder": Directory.Delete(folder, recursive: true); break;
+            case "line": File.AppendAllText(Path.Combine(folder, "SHA256SUMS"), new string('a', 63) + "  capstan-client\n"); break;
+            case "empty": File.WriteAllText(Path.Combine(folder, "SHA256SUMS"), ""); break;
             default: File.AppendAllText(Path.Combine(folder, "SHA256SUMS"), new string('a', 64) + "  lib.so\n"); break;
         }
     }
