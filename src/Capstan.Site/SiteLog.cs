@@ -14,14 +14,20 @@ internal static partial class SiteLog
     [LoggerMessage(EventId = 4003, EventName = nameof(RequestFailed), Level = LogLevel.Error, Message = "{Method} {Path} failed")]
     public static partial void RequestFailed(ILogger logger, string method, string path, Exception cause);
 
-    [LoggerMessage(EventId = 4004, EventName = nameof(AuditFailed), Level = LogLevel.Error, Message = "The audit log could not take a row: {Actor} {Method} {Route}")]
-    public static partial void AuditFailed(ILogger logger, string actor, string method, string route, Exception cause);
+    [LoggerMessage(EventId = 4004, EventName = nameof(AuditFailed), Level = LogLevel.Error, Message = "The audit log could not take a row: {Actor} {Action}, outcome {Outcome}")]
+    public static partial void AuditFailed(ILogger logger, string actor, string action, int outcome, Exception cause);
 
     [LoggerMessage(EventId = 4005, EventName = nameof(ServesTls), Level = LogLevel.Information, Message = "Users sign in at {Address}; certificate {Subject}, SHA-256 {Fingerprint}, until {Until:O}")]
     public static partial void ServesTls(ILogger logger, string address, string subject, string fingerprint, DateTimeOffset until);
 
-    [LoggerMessage(EventId = 4006, EventName = nameof(CertificateUnreadable), Level = LogLevel.Error, Message = "The certificate {File} was changed and cannot be read ({Reason}); the one before stays in use")]
+    [LoggerMessage(EventId = 4006, EventName = nameof(CertificateUnreadable), Level = LogLevel.Error, Message = "The certificate {File} was changed and cannot be read, or cannot be renewed ({Reason}); the one before stays in use")]
     public static partial void CertificateUnreadable(ILogger logger, string file, string reason);
+
+    [LoggerMessage(EventId = 4180, EventName = nameof(RefusedNobody), Level = LogLevel.Information, Message = "Requests without a token or session were refused, {Count} since the start; the last came from {Address}")]
+    public static partial void RefusedNobody(ILogger logger, long count, string address);
+
+    [LoggerMessage(EventId = 4181, EventName = nameof(CertificateRenewed), Level = LogLevel.Information, Message = "The site's own certificate was near its end: users see a new one, SHA-256 {Fingerprint}, until {Until:O}")]
+    public static partial void CertificateRenewed(ILogger logger, string fingerprint, DateTimeOffset until);
 
     [LoggerMessage(EventId = 4101, EventName = nameof(Published), Level = LogLevel.Information, Message = "Published version {Version}: {Files} files, {Policies} policies changed")]
     public static partial void Published(ILogger logger, long version, int files, int policies);

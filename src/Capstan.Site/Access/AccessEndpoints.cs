@@ -27,8 +27,8 @@ internal static class AccessEndpoints
     {
         var pages = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(new ConsoleFilter(time)).WithMetadata(PublicEndpoint.Mark);
         pages.MapGet("/sign-in", async (Users users, string? to, CancellationToken cancellationToken) => await PageAsync(users, to, null, null, StatusCodes.Status200OK, time, cancellationToken));
-        pages.MapPost("/sign-in", (HttpContext http, Users users, AuditStore audit, CancellationToken cancellationToken) => SignInAsync(http, users, audit, time, cancellationToken));
-        pages.MapPost("/sign-out", (HttpContext http, Users users, AuditStore audit, CancellationToken cancellationToken) => SignOutAsync(http, users, audit, time, cancellationToken));
+        pages.MapPost("/sign-in", (HttpContext http, Users users, SignIns signIns, CancellationToken cancellationToken) => SignInAsync(http, users, signIns, time, cancellationToken));
+        pages.MapPost("/sign-out", SignOutAsync);
     }
 
     private static UserRow Row(UserRecord user) => new(user.Name, user.Role, Times.At(user.CreatedAt), Times.At(user.ChangedAt));
@@ -54,10 +54,9 @@ internal static class AccessEndpoints
         return await users.ChangeAsync(name, Roles.Parse(change.Role), change.Password, cancellationToken) ? Results.NoContent() : NoUser(name);
     }
 
-    private static async Task<IResult> BeginAsync(HttpContext http, Users users, AuditStore audit, TimeProvider time, SessionRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> BeginAsync(HttpContext http, SignIns signIns, TimeProvider time, SessionRequest request, CancellationToken cancellationToken)
     {
-        var done = await users.SignInAsync(request.Name, request.Password, AccessGuard.AddressOf(http), cancellationToken);
-        await NoteAsync(audit, http, request.Name, "sign in", done, time, cancellationToken);
+        var done = await signIns.SignInAsync(request.Name, request.Password, AccessGuard.AddressOf(http), cancellationToken);
         if (done.Token is { } token)
             return Results.Json(new SessionBegun(token, Roles.Name(done.Caller!.Role), time.GetUtcNow() + Users.SessionLimit), ApiJson.Default.SessionBegun, statusCode: StatusCodes.Status201Created);
         return Problems.Of(StatusOf(done), done.Wait > TimeSpan.Zero ? "too_many_attempts" : "sign_in_failed", Refusal(done));
@@ -71,26 +70,24 @@ internal static class AccessEndpoints
         return Results.Json(Paging.Of(rows, page.Limit, row => row.Id), ApiJson.Default.PageAuditRow);
     }
 
-    private static async Task<IResult> SignInAsync(HttpContext http, Users users, AuditStore audit, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<IResult> SignInAsync(HttpContext http, Users users, SignIns signIns, TimeProvider time, CancellationToken cancellationToken)
     {
         if (!AccessGuard.IsOfThisSite(http.Request) || !http.Request.HasFormContentType)
             return await PageAsync(users, to: null, name: null, "Please use the form on this page.", StatusCodes.Status400BadRequest, time, cancellationToken);
         var form = await http.Request.ReadFormAsync(cancellationToken);
         var (name, password, to) = (form["name"].ToString().Trim(), form["password"].ToString(), form["to"].ToString());
-        var done = await users.SignInAsync(name, password, AccessGuard.AddressOf(http), cancellationToken);
-        await NoteAsync(audit, http, name, "sign in", done, time, cancellationToken);
+        var done = await signIns.SignInAsync(name, password, AccessGuard.AddressOf(http), cancellationToken);
         if (done.Token is not { } token)
             return await PageAsync(users, to, name, Refusal(done), StatusOf(done), time, cancellationToken);
         SessionCookie.Write(http, token);
         return See(IsPlaceHere(to) ? to : "/");
     }
 
-    private static async Task<IResult> SignOutAsync(HttpContext http, Users users, AuditStore audit, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<IResult> SignOutAsync(HttpContext http, Users users, CancellationToken cancellationToken)
     {
         if (AccessGuard.IsOfThisSite(http.Request) && SessionCookie.Read(http) is { } token && await users.FindAsync(token, cancellationToken) is { } caller)
         {
-            await users.SignOutAsync(token, cancellationToken);
-            await audit.AddAsync(caller.Name, AccessGuard.AddressOf(http), "sign out", subject: null, StatusCodes.Status200OK, time.GetUtcNow(), cancellationToken);
+            await users.SignOutAsync(token, caller, AccessGuard.AddressOf(http), cancellationToken);
             SessionCookie.Remove(http);
         }
         return See("/sign-in");
@@ -105,14 +102,10 @@ internal static class AccessEndpoints
     private static async Task<IResult> PageAsync(Users users, string? to, string? name, string? refusal, int status, TimeProvider time, CancellationToken cancellationToken) =>
         ConsoleEndpoints.Page<SignInPage>(new { To = IsPlaceHere(to) ? to : "/", Name = name, Refusal = refusal, HasUsers = await users.AnyAsync(cancellationToken), Now = time.GetUtcNow() }, status);
 
-    private static Task NoteAsync(AuditStore audit, HttpContext http, string name, string action, SignIn done, TimeProvider time, CancellationToken cancellationToken) =>
-        audit.AddAsync(done.Caller?.Name ?? "nobody", AccessGuard.AddressOf(http), action, done.Caller is null ? name[..Math.Min(name.Length, Users.MostNameChars)] : null,
-            done.Caller is null ? StatusOf(done) : StatusCodes.Status200OK, time.GetUtcNow(), cancellationToken);
-
     private static int StatusOf(SignIn done) => done.Wait > TimeSpan.Zero ? StatusCodes.Status429TooManyRequests : StatusCodes.Status401Unauthorized;
 
     private static string Refusal(SignIn done) => done.Wait > TimeSpan.Zero
-        ? $"Too many attempts failed. The next one is looked at in {Display.Duration(done.Wait)}."
+        ? $"Too many attempts. The next one is looked at in {Display.Duration(done.Wait)}."
         : "There is no user with this name and password.";
 
     private static IResult NoUser(string name) => Problems.NotFound($"There is no user {name}.");

@@ -5,16 +5,15 @@ using Capstan.Site.Console.Pages;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Access;
 
-/// <summary>Who asks, whether they may, and a row in the audit log for everything that changes something.</summary>
+/// <summary>Who asks, whether they may, and a row in the audit log for everything that changes something, written before it begins.</summary>
 /// <remarks>
 /// The API takes the token of the site's directory, or the token of a session, as a bearer. A browser has a session in a cookie; with it a request that changes something must come from a page of this site.
 /// Pages ask for a session when the request came by TLS, or when there is a user at all. Runs after routing, as <see cref="ApiGuard"/>.
 /// </remarks>
-internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users users, AuditStore audit, TimeProvider time, ILogger<AccessGuard> logger)
+internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users users, AuditTrail trail, TimeProvider time)
 {
     private const string Bearer = "Bearer ";
     private static readonly object s_subject = new();
@@ -22,14 +21,23 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
     public async Task InvokeAsync(HttpContext context)
     {
         var changes = !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method) && !HttpMethods.IsOptions(context.Request.Method);
-        var caller = await CallerAsync(context);
+        var (caller, byCookie) = await CallerAsync(context);
         if (caller is not null)
             context.Features.Set(caller);
+        // Signing in and out write their own rows: they know the name. What routing did not find changes nothing.
         var isPublic = context.GetEndpoint()?.Metadata.GetMetadata<PublicEndpoint>() is not null;
-        // Before the answer leaves, whatever it is. Signing in and out write their own rows: they know the name.
-        if (changes && !isPublic)
-            context.Response.OnStarting(() => NoteAsync(context, caller));
-        if (isPublic || await IsAllowedAsync(context, caller, changes))
+        var recorded = changes && !isPublic ? context.GetEndpoint() as RouteEndpoint : null;
+        if (!isPublic && Refuse(context, caller, changes, byCookie) is { } refusal)
+        {
+            if (caller is null)
+                trail.RefusedNobody(AddressOf(context));
+            else if (recorded is not null)
+                await trail.RefusedAsync(Entry(context, caller, recorded, refusal.Status));
+            await AnswerAsync(context, refusal);
+        }
+        else if (caller is not null && recorded is not null)
+            await RecordAsync(context, caller, recorded);
+        else
             await next(context);
     }
 
@@ -46,64 +54,72 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
         // Browsers that send no Origin with a form of the same site say so here; what is no browser has no cookie to misuse.
         : request.Headers["Sec-Fetch-Site"].ToString() is "" or "same-origin";
 
-    private async Task<Caller?> CallerAsync(HttpContext context)
+    private async Task<(Caller? Caller, bool ByCookie)> CallerAsync(HttpContext context)
     {
         string? header = context.Request.Headers.Authorization;
         if (header?.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) == true)
         {
             var given = header[Bearer.Length..].Trim();
-            return token.Equals(given) ? Caller.Token : await users.FindAsync(given, context.RequestAborted);
+            return (token.Equals(given) ? Caller.Token : await users.FindAsync(given, context.RequestAborted), false);
         }
         if (SessionCookie.Read(context) is { } session)
-            return await users.FindAsync(session, context.RequestAborted);
-        return !context.Request.IsHttps && !ApiEndpoint.IsAsked(context) && !await users.AnyAsync(context.RequestAborted) ? Caller.Local : null;
+            return (await users.FindAsync(session, context.RequestAborted), true);
+        return (!context.Request.IsHttps && !ApiEndpoint.IsAsked(context) && !await users.AnyAsync(context.RequestAborted) ? Caller.Local : null, false);
     }
 
-    private async Task<bool> IsAllowedAsync(HttpContext context, Caller? caller, bool changes)
+    /// <summary>Why somebody may not; null when they may.</summary>
+    private static Refusal? Refuse(HttpContext context, Caller? caller, bool changes, bool byCookie)
     {
-        var isApi = ApiEndpoint.IsAsked(context);
         if (caller is null)
-        {
-            if (isApi || !context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase))
-            {
-                context.Response.Headers.WWWAuthenticate = "Bearer";
-                await Problems.WriteAsync(context, StatusCodes.Status401Unauthorized, "unauthorized",
-                    "The request has no valid bearer token: it stands in the file api-token of the site's directory, or POST /api/v1/sessions gives one for a user's name and password.");
-            }
-            else
-                context.Response.Redirect($"/sign-in?to={Uri.EscapeDataString(context.Request.Path + context.Request.QueryString)}");
-            return false;
-        }
-        if (changes && caller.IsSignedIn && context.Request.Headers.Authorization.Count == 0 && !IsOfThisSite(context.Request))
-        {
-            await Problems.WriteAsync(context, StatusCodes.Status403Forbidden, "other_site", "The request came from a page of another site, with the session of this one. Nothing was changed.");
-            return false;
-        }
+            return new Refusal(StatusCodes.Status401Unauthorized, "unauthorized",
+                "The request has no valid bearer token: it stands in the file api-token of the site's directory, or POST /api/v1/sessions gives one for a user's name and password.");
+        if (changes && byCookie && !IsOfThisSite(context.Request))
+            return new Refusal(StatusCodes.Status403Forbidden, "other_site", "The request came from a page of another site, with the session of this one. Nothing was changed.");
         var needed = context.GetEndpoint()?.Metadata.GetMetadata<NeedsRole>()?.Role ?? (changes ? Role.Operator : Role.Reader);
-        if (caller.Role >= needed)
-            return true;
-        var detail = $"{caller.Name} is {Roles.Name(caller.Role)}; this needs {Roles.Name(needed)}. An administrator can change it: `capstan user change {caller.Name} --role {Roles.Name(needed)}`.";
-        if (isApi)
-            await Problems.WriteAsync(context, StatusCodes.Status403Forbidden, "role_too_low", detail);
-        else
-            await ConsoleEndpoints.Page<ProblemPage>(new { Title = "Not for you", Detail = detail, Now = time.GetUtcNow() }, StatusCodes.Status403Forbidden).ExecuteAsync(context);
-        return false;
+        return caller.Role >= needed ? null : new Refusal(StatusCodes.Status403Forbidden, "role_too_low",
+            $"{caller.Name} is {Roles.Name(caller.Role)}; this needs {Roles.Name(needed)}. An administrator can change it: `capstan user change {caller.Name} --role {Roles.Name(needed)}`.");
     }
 
-    /// <summary>A row that cannot be written is said in the log; the request was done, or refused, and its answer goes out all the same.</summary>
-    private async Task NoteAsync(HttpContext context, Caller? caller)
+    private Task AnswerAsync(HttpContext context, Refusal refusal)
     {
-        var route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? context.Request.Path.Value ?? "";
-        var subject = context.Items[s_subject] as string ?? SubjectOf(context);
+        var isPage = !ApiEndpoint.IsAsked(context) && context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+        if (refusal.Status != StatusCodes.Status401Unauthorized)
+            return isPage
+                ? ConsoleEndpoints.Page<ProblemPage>(new { Title = "Not for you", refusal.Detail, Now = time.GetUtcNow() }, refusal.Status).ExecuteAsync(context)
+                : Problems.WriteAsync(context, refusal.Status, refusal.Code, refusal.Detail);
+        if (isPage)
+        {
+            context.Response.Redirect($"/sign-in?to={Uri.EscapeDataString(context.Request.Path + context.Request.QueryString)}");
+            return Task.CompletedTask;
+        }
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return Problems.WriteAsync(context, refusal.Status, refusal.Code, refusal.Detail);
+    }
+
+    /// <summary>The row comes first: it stands there also when the caller hangs up or the site is killed. Its outcome follows before the answer leaves.</summary>
+    private async Task RecordAsync(HttpContext context, Caller caller, RouteEndpoint endpoint)
+    {
+        var row = await trail.BeginAsync(Entry(context, caller, endpoint, AuditStore.Begun), context.RequestAborted);
+        context.Response.OnStarting(() => EndAsync(context.Response.StatusCode));
         try
         {
-            await audit.AddAsync(caller?.Name ?? "nobody", AddressOf(context), Clip($"{context.Request.Method} {route}"), subject is null ? null : Clip(subject), context.Response.StatusCode, time.GetUtcNow(), CancellationToken.None);
+            await next(context);
+            // To who has hung up no answer starts.
+            if (context.RequestAborted.IsCancellationRequested)
+                await EndAsync(context.Response.StatusCode);
         }
-        catch (Exception cause) when (cause is SiteException or System.Data.Common.DbException)
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
-            SiteLog.AuditFailed(logger, caller?.Name ?? "nobody", context.Request.Method, route, cause);
+            // Whether it was done before, the handler alone knows; what it was about is said all the same.
+            await EndAsync(AuditStore.Begun);
+            throw;
         }
+
+        Task EndAsync(int outcome) => trail.EndAsync(row, Entry(context, caller, endpoint, outcome));
     }
+
+    private static AuditEntry Entry(HttpContext context, Caller caller, RouteEndpoint endpoint, int outcome) =>
+        new(caller.Name, AddressOf(context), $"{context.Request.Method} {endpoint.RoutePattern.RawText}", context.Items[s_subject] as string ?? SubjectOf(context), outcome);
 
     private static string? SubjectOf(HttpContext context)
     {
@@ -111,7 +127,7 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
         return values.Count == 0 ? null : string.Join(' ', values);
     }
 
-    private static string Clip(string text) => text.Length <= 500 ? text : text[..500];
+    private sealed record Refusal(int Status, string Code, string Detail);
 }
 
 /// <summary>Marks what anybody may ask: health, assets, the page to sign in.</summary>

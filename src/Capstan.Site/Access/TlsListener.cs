@@ -9,12 +9,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Access;
 
-/// <summary>The address at which other machines reach the site, and its certificate. A certificate that its owner renews is read anew within a minute; one of the site's own is renewed at a start. Thread-safe.</summary>
+/// <summary>The address at which other machines reach the site, and its certificate. One that its owner renews is read anew within a minute; one of the site's own is renewed before its end. Thread-safe.</summary>
 internal sealed class TlsListener : IDisposable
 {
     private const string OwnFile = "tls.pem";
 
-    /// <summary>How long a certificate of the site's own is good, and how long before its end a start makes a new one.</summary>
+    /// <summary>How long a certificate of the site's own is good, and how long before its end the next one is made.</summary>
     private static readonly TimeSpan s_ownTerm = TimeSpan.FromDays(397), s_ownRenewal = TimeSpan.FromDays(60);
 
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromMinutes(1);
@@ -26,19 +26,20 @@ internal sealed class TlsListener : IDisposable
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private SslStreamCertificateContext _certificate;
-    private DateTime _written;
+    private readonly bool _isOwn;
+    private byte[] _read;
     private long _lookedAt;
 
-    private TlsListener(IPEndPoint endpoint, string file, string? keyFile, TimeProvider time, ILogger logger)
+    private TlsListener(IPEndPoint endpoint, string file, string? keyFile, bool isOwn, TimeProvider time, ILogger logger)
     {
         _endpoint = endpoint;
         _file = file;
         _keyFile = keyFile;
         _time = time;
+        _isOwn = isOwn;
         _logger = logger;
         _lookedAt = time.GetTimestamp();
-        _written = File.GetLastWriteTimeUtc(file);
-        _certificate = Load(file, keyFile);
+        (_certificate, _read) = Load(file, keyFile);
     }
 
     /// <exception cref="SiteException"><c>bad_listen_address</c>, <c>bad_certificate</c>.</exception>
@@ -46,18 +47,24 @@ internal sealed class TlsListener : IDisposable
     {
         var endpoint = SiteHost.CheckTlsAddress(options.Tls!);
         if (options.Certificate is not null)
-            return new TlsListener(endpoint, options.Certificate, options.CertificateKey, time, logger);
+            return new TlsListener(endpoint, options.Certificate, options.CertificateKey, isOwn: false, time, logger);
         var own = Path.Combine(directory.Keys, OwnFile);
         if (!File.Exists(own) || IsOver(own, time.GetUtcNow() + s_ownRenewal))
             Make(own, time.GetUtcNow());
-        return new TlsListener(endpoint, own, null, time, logger);
+        return new TlsListener(endpoint, own, null, isOwn: true, time, logger);
     }
 
     /// <summary>Adds the listener, and the one for this machine, which Kestrel would leave out beside it.</summary>
     public void Configure(KestrelServerOptions kestrel, Uri local)
     {
         var host = local.Host.Trim('[', ']');
-        kestrel.Listen(IPAddress.TryParse(host, out var ip) ? ip : IPAddress.Loopback, local.Port);
+        if (IPAddress.TryParse(host, out var ip))
+            kestrel.Listen(ip, local.Port);
+        else if (local.Port == 0)
+            kestrel.Listen(IPAddress.Loopback, 0);
+        else
+            // Both addresses of the name: on one that is left free, somebody else could ask for passwords.
+            kestrel.ListenLocalhost(local.Port);
         kestrel.Listen(_endpoint, listen => listen.UseHttps(new TlsHandshakeCallbackOptions
         {
             OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions { ServerCertificateContext = Current() }),
@@ -69,28 +76,34 @@ internal sealed class TlsListener : IDisposable
     public void Announce(string? address)
     {
         var certificate = Current().TargetCertificate;
-        SiteLog.ServesTls(_logger, address ?? _endpoint.ToString(), certificate.Subject, certificate.GetCertHashString(HashAlgorithmName.SHA256), new DateTimeOffset(certificate.NotAfter));
+        SiteLog.ServesTls(_logger, address ?? _endpoint.ToString(), certificate.Subject, Fingerprint(certificate), new DateTimeOffset(certificate.NotAfter));
     }
 
     public void Dispose() => _certificate.TargetCertificate.Dispose();
 
-    private SslStreamCertificateContext Current()
+    /// <summary>For who watches over the site.</summary>
+    public TlsFacts Facts() => new(_file, new DateTimeOffset(Current().TargetCertificate.NotAfter), IsOpenToAll(_keyFile ?? _file));
+
+    internal SslStreamCertificateContext Current()
     {
         lock (_gate)
         {
             if (_time.GetElapsedTime(_lookedAt) < s_lookEvery)
                 return _certificate;
             _lookedAt = _time.GetTimestamp();
-            var written = File.GetLastWriteTimeUtc(_file);
-            if (written == _written)
-                return _certificate;
             try
             {
-                // The one before may be in use by a handshake; it goes with its last user.
-                _certificate = Load(_file, _keyFile);
-                _written = written;
+                var isOver = _isOwn && IsOver(_certificate.TargetCertificate, _time.GetUtcNow() + s_ownRenewal);
+                if (isOver)
+                    Make(_file, _time.GetUtcNow());
+                // By content: a link, or a folder of links, says nothing of when its target was written.
+                if (!Read(_file, _keyFile).AsSpan().SequenceEqual(_read))
+                    // The one before may be in use by a handshake; it goes with its last user.
+                    (_certificate, _read) = Load(_file, _keyFile);
+                if (isOver)
+                    SiteLog.CertificateRenewed(_logger, Fingerprint(_certificate.TargetCertificate), new DateTimeOffset(_certificate.TargetCertificate.NotAfter));
             }
-            catch (SiteException cause)
+            catch (Exception cause) when (cause is SiteException or IOException or UnauthorizedAccessException)
             {
                 SiteLog.CertificateUnreadable(_logger, _file, cause.Message);
             }
@@ -98,15 +111,16 @@ internal sealed class TlsListener : IDisposable
         }
     }
 
-    /// <summary>The first certificate of the file with its key; the others are sent beside it.</summary>
-    private static SslStreamCertificateContext Load(string file, string? keyFile)
+    /// <summary>The first certificate of the file with its key; the others are sent beside it. And what was read.</summary>
+    private static (SslStreamCertificateContext Certificate, byte[] Read) Load(string file, string? keyFile)
     {
         try
         {
+            var read = Read(file, keyFile);
             var leaf = X509Certificate2.CreateFromPemFile(file, keyFile ?? file);
             var chain = new X509Certificate2Collection();
             chain.ImportFromPemFile(file);
-            return SslStreamCertificateContext.Create(leaf, chain, offline: true);
+            return (SslStreamCertificateContext.Create(leaf, chain, offline: true), read);
         }
         catch (Exception cause) when (cause is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -114,12 +128,28 @@ internal sealed class TlsListener : IDisposable
         }
     }
 
+    /// <summary>The hash of both files.</summary>
+    private static byte[] Read(string file, string? keyFile)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var one in keyFile is null ? [file] : new[] { file, keyFile })
+            hash.AppendData(File.ReadAllBytes(one));
+        return hash.GetHashAndReset();
+    }
+
+    private static string Fingerprint(X509Certificate2 certificate) => certificate.GetCertHashString(HashAlgorithmName.SHA256);
+
+    /// <summary>Whether everybody on this machine can read a key. A group may: that is how programs share one.</summary>
+    private static bool IsOpenToAll(string file) => !OperatingSystem.IsWindows() && File.Exists(file) && File.GetUnixFileMode(file).HasFlag(UnixFileMode.OtherRead);
+
+    private static bool IsOver(X509Certificate2 certificate, DateTimeOffset at) => certificate.NotAfter.ToUniversalTime() <= at.UtcDateTime;
+
     private static bool IsOver(string file, DateTimeOffset at)
     {
         try
         {
-            using var certificate = Load(file, null).TargetCertificate;
-            return certificate.NotAfter.ToUniversalTime() <= at.UtcDateTime;
+            using var certificate = Load(file, null).Certificate.TargetCertificate;
+            return IsOver(certificate, at);
         }
         catch (SiteException)
         {
@@ -144,3 +174,11 @@ internal sealed class TlsListener : IDisposable
         File.Move(file + ".tmp", file, overwrite: true);
     }
 }
+
+/// <summary>What is to be known of the certificate that users see.</summary>
+/// <param name="IsKeyOpen">Everybody on this machine can read its key.</param>
+internal sealed record TlsFacts(string File, DateTimeOffset Until, bool IsKeyOpen);
+
+/// <summary>The site's TLS listener, for those who watch over it.</summary>
+/// <param name="Listener">Null when the site has none.</param>
+internal sealed record ServedTls(TlsListener? Listener);

@@ -1,17 +1,13 @@
 using System.Security.Cryptography;
 using System.Text;
 using Capstan.Site.Store;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Identity;
 
 namespace Capstan.Site.Access;
 
-/// <summary>What became of an attempt to sign in.</summary>
-/// <param name="Token">Of the new session: a secret; null when nobody was signed in.</param>
-/// <param name="Wait">Until the next attempt is looked at; zero when it is at once.</param>
-internal sealed record SignIn(Caller? Caller, string? Token, TimeSpan Wait);
-
-/// <summary>Local users: their passwords, roles and sessions. Thread-safe.</summary>
-/// <remarks>Passwords are hashed by the platform (PBKDF2 with HMAC-SHA512, a salt each); a hash of an older strength is renewed at the next sign-in.</remarks>
+/// <summary>Local users: their roles, and their sessions once <see cref="SignIns"/> has begun them. Thread-safe.</summary>
+/// <remarks>Passwords are hashed by the platform (PBKDF2 with HMAC-SHA512, a salt each).</remarks>
 internal sealed class Users(SiteContext site, UserStore store)
 {
     public const int LeastPasswordChars = 12, MostPasswordChars = 256, MostNameChars = 64;
@@ -26,14 +22,18 @@ internal sealed class Users(SiteContext site, UserStore store)
     private static readonly TimeSpan s_usedWithin = TimeSpan.FromMinutes(1);
 
     private readonly PasswordHasher<string> _hasher = new();
-    private readonly SignInThrottle _throttle = new();
-    private readonly Lazy<string> _nobodysHash = new(() => new PasswordHasher<string>().HashPassword("", Convert.ToHexString(RandomNumberGenerator.GetBytes(16))));
     private volatile bool _isAnyKnown;
 
-    /// <summary>Why a name cannot be a user's; null when it can.</summary>
-    public static string? NameFault(string name) => name.Length is 0 or > MostNameChars || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' or '@')
+    /// <summary>What the audit log calls somebody who is no user.</summary>
+    public const string Nobody = "nobody";
+
+    /// <summary>Whether there can be a user of this name.</summary>
+    public static bool IsName(string name) => name is { Length: > 0 and <= MostNameChars } && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' or '@');
+
+    /// <summary>Why a new user cannot have a name; null when it can.</summary>
+    public static string? NameFault(string name) => !IsName(name)
         ? $"A user's name has 1 to {MostNameChars} of A-Z a-z 0-9 . - _ @."
-        : name == Caller.Token.Name || name == Caller.Local.Name ? $"'{name}' is what the audit log calls somebody without a user; choose another name." : null;
+        : new[] { Caller.Token.Name, Caller.Local.Name, Nobody }.Contains(name, StringComparer.OrdinalIgnoreCase) ? $"'{name}' is what the audit log calls somebody without a user; choose another name." : null;
 
     /// <summary>Why a text cannot be a password; null when it can.</summary>
     public static string? PasswordFault(string password) => password.Length is < LeastPasswordChars or > MostPasswordChars
@@ -98,32 +98,6 @@ internal sealed class Users(SiteContext site, UserStore store)
         return removed;
     }
 
-    /// <param name="address">Where the attempt comes from.</param>
-    public async Task<SignIn> SignInAsync(string name, string password, string address, CancellationToken cancellationToken)
-    {
-        var now = site.Time.GetUtcNow();
-        if (_throttle.Wait(name, address, now) is { } wait && wait > TimeSpan.Zero)
-            return new SignIn(null, null, wait);
-        var user = await store.FindAsync(name, cancellationToken);
-        // An unknown name takes as long as a known one.
-        var verdict = _hasher.VerifyHashedPassword(name, user?.PasswordHash ?? _nobodysHash.Value, password);
-        if (user is null || Roles.Parse(user.Role) is not { } role || verdict == PasswordVerificationResult.Failed)
-        {
-            _throttle.Failed(name, address, now);
-            return new SignIn(null, null, _throttle.Wait(name, address, now));
-        }
-        _throttle.Succeeded(name);
-        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var renewed = verdict == PasswordVerificationResult.SuccessRehashNeeded ? _hasher.HashPassword(name, password) : null;
-        await site.Database.WriteAsync(async transaction =>
-        {
-            await UserStore.BeginSessionAsync(transaction, Hash(token), name, now);
-            if (renewed is not null)
-                await UserStore.SaveAsync(transaction, name, null, renewed, now);
-        }, cancellationToken);
-        return new SignIn(new Caller(name, role, IsSignedIn: true), token, TimeSpan.Zero);
-    }
-
     /// <summary>Whose session a token stands for; null when it is none, or is over.</summary>
     public async Task<Caller?> FindAsync(string token, CancellationToken cancellationToken)
     {
@@ -140,8 +114,12 @@ internal sealed class Users(SiteContext site, UserStore store)
         return new Caller(session.UserName, role, IsSignedIn: true);
     }
 
-    public Task SignOutAsync(string token, CancellationToken cancellationToken) =>
-        site.Database.WriteAsync(transaction => UserStore.EndSessionAsync(transaction, Hash(token)), cancellationToken);
+    /// <summary>Ends a session, with its row in the audit log.</summary>
+    public Task SignOutAsync(string token, Caller caller, string address, CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
+    {
+        await UserStore.EndSessionAsync(transaction, Hash(token));
+        await AuditStore.AddAsync(transaction, new AuditEntry(caller.Name, address, "sign out", null, StatusCodes.Status200OK), site.Time.GetUtcNow());
+    }, cancellationToken);
 
     private static async Task KeepAnAdministratorAsync(System.Data.Common.DbTransaction transaction, UserRecord user)
     {
@@ -149,5 +127,6 @@ internal sealed class Users(SiteContext site, UserStore store)
             throw new SiteException($"{user.Name} is the only administrator. Make another first: `capstan user add NAME --role administrator`.", "last_administrator");
     }
 
-    private static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+    /// <summary>What the store knows a session's token by.</summary>
+    public static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -11,10 +12,19 @@ namespace Capstan.Site.Api;
 public sealed class ApiClient(HttpClient http)
 {
     /// <summary>A client of the site at <paramref name="site"/>, for example <c>http://127.0.0.1:8750</c>. The caller disposes the returned <c>Http</c>.</summary>
-    public static (ApiClient Api, HttpClient Http) Create(Uri site, string token)
+    /// <param name="fingerprint">SHA-256 of the only certificate that is the site's, 64 hexadecimal digits; null for one that this machine trusts.</param>
+    public static (ApiClient Api, HttpClient Http) Create(Uri site, string token, string? fingerprint = null)
     {
         // The token goes to the site and to nobody else: no proxy of the environment, no redirection.
-        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = site };
+        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
+        if (fingerprint is not null)
+        {
+#pragma warning disable MA0039 // Nobody vouches for a certificate of the site's own; whoever gives its fingerprint does, for this one and no other.
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+                string.Equals(certificate?.GetCertHashString(HashAlgorithmName.SHA256), fingerprint, StringComparison.OrdinalIgnoreCase);
+#pragma warning restore MA0039
+        }
+        var http = new HttpClient(handler) { BaseAddress = site };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return (new ApiClient(http), http);
     }

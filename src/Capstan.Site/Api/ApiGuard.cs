@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using Capstan.Site.Console;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +13,7 @@ internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
 {
     public async Task InvokeAsync(HttpContext context)
     {
+        ConsoleFilter.Protect(context.Response.Headers);
         if (!context.Request.IsHttps && !IsLoopbackName(context.Request.Host.Host))
         {
             await Problems.WriteAsync(context, StatusCodes.Status421MisdirectedRequest, "wrong_host",

@@ -151,10 +151,10 @@ public sealed record SessionRequest(string Name, string Password)
 public sealed record SessionBegun(string Token, string Role, DateTimeOffset ExpiresAt);
 
 /// <summary>GET /api/v1/audit[?cursor=&amp;limit=]: who changed what, or tried to.</summary>
-/// <param name="Actor">A user; <c>api-token</c> for who holds the site's own token, <c>nobody</c> for who was not signed in.</param>
-/// <param name="Action">Method and route, <c>sign in</c> or <c>sign out</c>.</param>
+/// <param name="Actor">A user; <c>api-token</c> for who holds the site's own token, <c>nobody</c> for who failed to sign in, <c>local:</c> and an account of the system for who works in the site's directory.</param>
+/// <param name="Action">Method and route, <c>sign in</c>, <c>sign out</c>, <c>site rotate-keys</c>, <c>site new-epoch</c> or <c>restore</c>.</param>
 /// <param name="Subject">What it was about, as far as the request says; never a secret.</param>
-/// <param name="Outcome">HTTP status: below 400 it was done.</param>
+/// <param name="Outcome">HTTP status: below 400 it was done. 0: it was begun, and its end is not known.</param>
 public sealed record AuditRow(long Id, DateTimeOffset At, string Actor, string Address, string Action, string? Subject, int Outcome);
 
 /// <summary>GET /api/v1/overview: what the first page shows.</summary>

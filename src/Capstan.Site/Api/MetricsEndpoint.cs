@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Capstan.Nal.Arbiter;
+using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Status;
 using Capstan.Site.Status.Clients;
@@ -16,7 +17,7 @@ internal static class MetricsEndpoint
     public static void MapMetrics(this IEndpointRouteBuilder app) => app.MapGet("/metrics", ReadAsync).ExcludeFromDescription();
 
     private static async Task<IResult> ReadAsync(SiteIdentity site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, CapLoadReader loads, HealthReader health, ClientHealthReader clients,
-        ConnectionArbiter arbiter, TimeProvider time, CancellationToken cancellationToken)
+        ConnectionArbiter arbiter, AuditTrail trail, ServedTls tls, TimeProvider time, CancellationToken cancellationToken)
     {
         var text = new MetricsText();
         text.Family("capstan_site_info", "gauge", "1; which site this is, and of which version the program.")
@@ -34,6 +35,10 @@ internal static class MetricsEndpoint
         text.Family("capstan_nal_connections", "gauge", "Connections of this process to servers, by what they are used for.");
         foreach (var server in arbiter.Connections().GroupBy(connection => (connection.Server, connection.ReferenceCount > 0)))
             text.Sample(server.Count(), ("server", server.Key.Server ?? "local"), ("state", server.Key.Item2 ? "used" : "idle"));
+        text.Family("capstan_refused_requests_total", "counter", "Requests that were refused: without token or session, signing in, or changing what the role does not allow.")
+            .Sample(trail.Nobody.Total, ("of", "nobody")).Sample(trail.SignIns.Total, ("of", "sign_in")).Sample(trail.Changes.Total, ("of", "role"));
+        if (tls.Listener is { } listener)
+            text.Family("capstan_tls_certificate_expires_timestamp_seconds", "gauge", "Until when the certificate is good that users see.").Sample(Seconds(listener.Facts().Until));
         Process(text);
         return Results.Text(text.ToString(), MetricsText.ContentType);
     }

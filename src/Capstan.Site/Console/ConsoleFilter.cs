@@ -15,10 +15,9 @@ internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
     /// <summary>For a page with a chart: scripts of this site, in files of their own; still none in the page.</summary>
     public static void AllowOwnScript(HttpContext http) => http.Response.Headers.ContentSecurityPolicy = ContentSecurityPolicy + "; script-src 'self'";
 
-    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    /// <summary>What holds for every answer of the site, pages or not: nothing is kept, framed, or taken for something else.</summary>
+    public static void Protect(IHeaderDictionary headers)
     {
-        var http = context.HttpContext;
-        var headers = http.Response.Headers;
         headers.ContentSecurityPolicy = ContentSecurityPolicy;
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
@@ -26,7 +25,11 @@ internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers.CacheControl = "no-store";
+    }
 
+    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    {
+        Protect(context.HttpContext.Response.Headers);
         try
         {
             return await next(context);

@@ -62,6 +62,14 @@ public static class Display
         _ => $"{(int)(duration.TotalDays / 365.25)} years",
     };
 
+    /// <summary>Of a row of the audit log; see <see cref="Api.AuditRow.Outcome"/>.</summary>
+    public static string Outcome(int status) => status switch
+    {
+        0 => "begun, end unknown",
+        < 400 => "done",
+        _ => $"refused ({status})",
+    };
+
     /// <summary><paramref name="count"/> with its noun: <c>1 client</c>, <c>1,204 clients</c>.</summary>
     public static string Plural(long count, string singular, string? plural = null) =>
         $"{Count(count)} {(count == 1 ? singular : plural ?? singular + "s")}";

@@ -62,6 +62,7 @@ public static class KeyRotation
             if (plan.Roles.Contains(SiteKeys.SealingRole, StringComparer.Ordinal))
                 await SealAgainAsync(transaction, new SiteContext(identity, home, now, database, time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), next);
             await SettingStore.SetAsync(transaction, SettingStore.Rotation, mark);
+            await LocalAudit.AddAsync(transaction, "site rotate-keys", string.Join(", ", plan.Roles), at);
             await StatusStore.AddAsync(transaction, null, new StatusMessage
             {
                 Severity = "information",

@@ -99,6 +99,7 @@ public static class SiteRestore
         var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
         {
             var ended = await EpochStart.ApplyAsync(transaction, floor, text, now);
+            await LocalAudit.AddAsync(transaction, isNew ? "restore" : "site new-epoch", $"epoch {epoch}, {how}", now);
             return (ended, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction));
         }, cancellationToken);
         // Last: with it, the directory is the site of the new epoch. Interrupted before, it is none, or still that of the epoch before, and the call is repeated.

@@ -19,7 +19,7 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
         {
             var now = site.Time.GetUtcNow();
             await StatusStore.PruneAsync(transaction);
-            await AuditStore.PruneAsync(transaction);
+            await AuditStore.PruneAsync(transaction, now);
             await UserStore.PruneSessionsAsync(transaction, now - Users.SessionLimit, now - Users.IdleLimit);
             await TokenStore.PruneAsync(transaction, now - TokensAfter);
             return (await Enrolment.ForgetAsync(transaction, now), await ClientSettingStore.SettleAsync(transaction));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
@@ -9,7 +10,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads)
+internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads, ServedTls tls)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
@@ -23,6 +24,7 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         inboxes.Read(),
         cycles.Read())
     {
+        Tls = tls.Listener?.Facts(),
         AccountsInDoubt = await settings.GetAsync(SettingStore.AccountsInDoubt, cancellationToken) is not null,
         Epoch = site.Site.Epoch,
         EpochSeen = await NumberAsync(SettingStore.EpochSeen, cancellationToken) ?? 0,

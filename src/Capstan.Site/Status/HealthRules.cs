@@ -1,4 +1,5 @@
 using Capstan.Protocol.V1;
+using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
@@ -16,6 +17,9 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
     /// <summary>See <see cref="SettingStore.AccountsInDoubt"/>.</summary>
     public bool AccountsInDoubt { get; init; }
 
+    /// <summary>Null when the site is not reached by TLS.</summary>
+    public TlsFacts? Tls { get; init; }
+
     public long Epoch { get; init; } = 1;
 
     /// <summary>See <see cref="SettingStore.EpochSeen"/>; 0 for none.</summary>
@@ -32,6 +36,7 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
 internal static class HealthRules
 {
     public static readonly TimeSpan RootWarning = TimeSpan.FromDays(180);
+    public static readonly TimeSpan CertificateWarning = TimeSpan.FromDays(30);
     public static readonly TimeSpan TimestampWarning = TimeSpan.FromDays(14);
     public static readonly TimeSpan WaitingWarning = TimeSpan.FromHours(24);
     public static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
@@ -44,6 +49,8 @@ internal static class HealthRules
         Cycles(facts, conditions);
         Clock(facts, conditions);
         Expiries(facts, conditions);
+        if (facts.Tls is { } tls)
+            Tls(tls, facts.Now, conditions);
         if (facts.Caps.Count == 0)
             conditions.Add(new("no_cap", "warning", "The site has no client access point, so no client can reach it.", "Add one: `capstan cap add PATH`."));
         foreach (var cap in facts.Caps)
@@ -91,6 +98,17 @@ internal static class HealthRules
             conditions.Add(new("clock_suspicious", "error",
                 $"This machine's clock says {facts.Now:u}, but the site has signed metadata at {facts.LastSigned:u}: the clock is wrong now, or was wrong then. New metadata goes on from the later time.",
                 "Set the clock (timedatectl), and leave it to a time service."));
+    }
+
+    private static void Tls(TlsFacts tls, DateTimeOffset now, List<HealthCondition> conditions)
+    {
+        if (tls.Until - now <= CertificateWarning)
+            conditions.Add(new("certificate_expiring", tls.Until <= now ? "error" : "warning",
+                $"The certificate {tls.File}, which users see, {(tls.Until <= now ? "ended" : "ends")} at {tls.Until.UtcDateTime:u}.",
+                "Renew it in its place: the site reads it anew within a minute, without a restart."));
+        if (tls.IsKeyOpen)
+            conditions.Add(new("certificate_key_open", "warning", $"Everybody on this machine can read the key of the certificate {tls.File}.",
+                "Take the right to read it from others (chmod o-rwx), and have a new certificate made if others were here."));
     }
 
     private static void Expiries(HealthFacts facts, List<HealthCondition> conditions)

@@ -20,6 +20,11 @@ internal sealed class UserStore(SiteDatabase database)
     public Task<UserRecord?> FindAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<UserRecord>($"select {Columns} from site_user where name = @name", new { name }), cancellationToken);
 
+    /// <summary>A user, and whether it has signed in from a place before.</summary>
+    public Task<(UserRecord? User, bool IsPlaceKnown)> FindAsync(string name, string place, CancellationToken cancellationToken) => database.ReadAsync(
+        async connection => (await connection.QuerySingleOrDefaultAsync<UserRecord>($"select {Columns} from site_user where name = @name", new { name }),
+            await connection.ExecuteScalarAsync<int>("select count(*) from site_user_place where user_name = @name and place = @place", new { name, place }) > 0), cancellationToken);
+
     public static Task<int> CountAsync(DbTransaction transaction, string? role) => transaction.Connection!.ExecuteScalarAsync<int>(
         "select count(*) from site_user where @role is null or role = @role", new { role }, transaction);
 
@@ -33,9 +38,21 @@ internal sealed class UserStore(SiteDatabase database)
         on conflict (name) do update set role = coalesce(@role, role), password_hash = coalesce(@passwordHash, password_hash), changed_at = @now
         """, new { name, role, passwordHash, now = Times.Of(now) }, transaction);
 
+    /// <summary>Gives the same password a hash of today's strength, unless it is another password's by now.</summary>
+    public static Task RenewHashAsync(DbTransaction transaction, string name, string oldHash, string newHash) => transaction.Connection!.ExecuteAsync(
+        "update site_user set password_hash = @newHash where name = @name and password_hash = @oldHash", new { name, oldHash, newHash }, transaction);
+
+    /// <summary>Remembers whence a user signed in; of each user the <paramref name="most"/> places that were used last.</summary>
+    public static Task RememberPlaceAsync(DbTransaction transaction, string name, string place, int most, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        """
+        insert into site_user_place (user_name, place, used_at) values (@name, @place, @now) on conflict (user_name, place) do update set used_at = @now;
+        delete from site_user_place where user_name = @name and place not in (select place from site_user_place where user_name = @name order by used_at desc, place limit @most)
+        """, new { name, place, most, now = Times.Of(now) }, transaction);
+
     public static async Task<bool> RemoveAsync(DbTransaction transaction, string name)
     {
         await EndSessionsAsync(transaction, name);
+        await transaction.Connection!.ExecuteAsync("delete from site_user_place where user_name = @name", new { name }, transaction);
         return await transaction.Connection!.ExecuteAsync("delete from site_user where name = @name", new { name }, transaction) == 1;
     }
 

@@ -30,6 +30,9 @@ public class HealthRulesTests
         { "timestamp over", "timestamp_expiring:error", "capstan cap publish" },
         { "root soon", "root_expiring:warning", "--root-key FILE" },
         { "root over", "root_expiring:error", "--root-key FILE" },
+        { "certificate soon", "certificate_expiring:warning", "without a restart" },
+        { "certificate over", "certificate_expiring:error", "without a restart" },
+        { "certificate key open", "certificate_key_open:warning", "chmod" },
         { "clock back", "clock_suspicious:error", "timedatectl" },
         { "clock back a little", "", "" },
         { "root key", "root_key_online:information", "offline" },
@@ -56,6 +59,9 @@ public class HealthRulesTests
     private static HealthFacts Facts(string state) => state switch
     {
         nameof(Well) => Well,
+        "certificate soon" => Well with { Tls = new("site.pem", Now.AddDays(30), IsKeyOpen: false) },
+        "certificate over" => Well with { Tls = new("site.pem", Now, IsKeyOpen: false) },
+        "certificate key open" => Well with { Tls = new("site.pem", Now.AddDays(31), IsKeyOpen: true) },
         "no cap" => Well with { Caps = [] },
         "failing cap" => Well with { Caps = [Failing("StorageFull")] },
         "foreign cap" => Well with { Caps = [Failing("foreign_cap")] },
