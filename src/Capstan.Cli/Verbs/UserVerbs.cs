@@ -114,7 +114,7 @@ internal static class UserVerbs
             new("FROM", row => row.Address),
             new("WHAT", row => row.Action),
             new("ABOUT", row => row.Subject),
-            new("OUTCOME", row => row.Outcome < 400 ? "done" : $"refused ({row.Outcome})", NoWrap: true),
+            new("OUTCOME", row => Display.Outcome(row.Outcome), NoWrap: true),
         ],
         [
             new("id", row => row.Id), new("at", row => row.At), new("actor", row => row.Actor), new("address", row => row.Address), new("action", row => row.Action),
