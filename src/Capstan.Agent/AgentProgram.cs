@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Capstan.Client;
+using Capstan.Protocol;
 
 namespace Capstan.Agent;
 
@@ -47,9 +49,14 @@ internal static class AgentProgram
             {
                 "not_installed" => NotFound,
                 "access_denied" => AccessDenied,
-                "bad_token" or "bad_cap" => Usage,
+                "bad_token" or "bad_cap" or "foreign_file" => Usage,
                 _ => Failed,
             };
+        }
+        catch (ProtocolException e)
+        {
+            await console.Error.WriteLineAsync($"capstan-client: {e.Message}");
+            return Usage;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -58,7 +65,7 @@ internal static class AgentProgram
             await console.Error.WriteLineAsync("capstan-client: stopped before it was done; the same command goes on from there");
             return Failed;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException)
         {
             await console.Error.WriteLineAsync($"capstan-client: {e.Message}");
             return e is UnauthorizedAccessException ? AccessDenied : Failed;
@@ -77,13 +84,13 @@ internal static class AgentProgram
             DefaultValueFactory = _ => AgentVerbs.DefaultDirectory,
             Recursive = true,
         };
-        var root = new RootCommand("Makes this machine a client of a Capstan site. Example: capstan-client install --token-file token.txt && capstan-client run") { data };
+        var root = new RootCommand("Makes this machine a client of a Capstan site. Example: capstan-client install --file install.capstan") { data };
 
         var token = new Option<string?>("--token") { Description = "The enrolment token (also: the variable CAPSTAN_TOKEN)" };
-        var tokenFile = new Option<string?>("--token-file") { Description = "A file that holds the token; - reads it from the input" };
+        var file = new Option<string?>("--file", "--token-file") { Description = "install.capstan of the site, or a file with a token; - reads it from the input (default: install.capstan in this directory)" };
         var cap = new Option<string?>("--cap") { Description = "A client access point that this machine tries first: a NAL path or a directory; it replaces the one given before" };
-        var install = new Command("install", "Makes the device's keys and records where the site is. Example: capstan-client install --token-file token.txt --cap /mnt/cap") { token, tokenFile, cap };
-        install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(tokenFile), parsed.GetValue(cap), stop));
+        var install = new Command("install", "Makes the device's keys, records where the site is, and starts the service where there is one. Repeatable. Example: capstan-client install --file install.capstan") { token, file, cap };
+        install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(file), parsed.GetValue(cap), stop));
 
         var run = new Command("run", "Runs the client until it is stopped. Example: capstan-client run --data /var/lib/capstan-client");
         run.SetAction((parsed, stop) => verbs.RunAsync(parsed.GetValue(data)!, stop));
@@ -110,8 +117,9 @@ internal static class AgentProgram
         var logs = new Command("logs", "Prints the client's log. Example: capstan-client logs --follow") { follow };
         logs.SetAction((parsed, stop) => verbs.LogsAsync(parsed.GetValue(data)!, parsed.GetValue(follow), stop));
 
-        var uninstall = new Command("uninstall", "Removes what install and run made: keys, state, logs. Example: capstan-client uninstall");
-        uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, stop));
+        var keepsId = new Option<bool>("--keep-id") { Description = "Leaves the device's keys, so that a later installation is the same client" };
+        var uninstall = new Command("uninstall", "Stops the service and removes what install and run made: keys, state, logs. Repeatable. Example: capstan-client uninstall") { keepsId };
+        uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, parsed.GetValue(keepsId), stop));
 
         foreach (var command in new[] { install, run, runNow, status, inventory, connections, why, logs, uninstall })
             root.Subcommands.Add(command);

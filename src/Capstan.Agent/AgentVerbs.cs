@@ -3,6 +3,7 @@ using System.Text.Json;
 using Capstan.Client;
 using Capstan.Client.Builds;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Protocol.V1;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Agent;
@@ -19,17 +20,26 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
 
     public async Task<int> InstallAsync(string directory, string? token, string? tokenFile, string? cap, CancellationToken cancellationToken)
     {
-        var text = await TokenAsync(token, tokenFile, cancellationToken);
+        var text = await new InstallSource(console).TokenAsync(token, tokenFile, cancellationToken);
         if (text is null)
         {
-            await console.Error.WriteLineAsync("capstan-client: no token: give --token-file F (- for the input), the variable CAPSTAN_TOKEN, or --token T, which everybody on this machine can read; `capstan token create` makes one");
+            await console.Error.WriteLineAsync($"capstan-client: there is no {InstallFile.Name} here, and no token: give --file F (- for the input), the variable CAPSTAN_TOKEN, or --token T, which everybody on this machine can read; "
+                + "`capstan client package` makes the file, `capstan token create` a token");
             return AgentProgram.Usage;
         }
         var options = Options(directory);
         await CapstanClient.InstallAsync(options, text, cap, time, cancellationToken);
         var status = await CapstanClient.ReadStatusAsync(options, cancellationToken);
         await console.Out.WriteLineAsync($"Client {status.DeviceId} of site {status.SiteCode} is installed in {options.Directory}; fingerprint {status.Fingerprint}.");
-        await console.Out.WriteLineAsync("Next: capstan-client run");
+        if (UnitsOf(options) is not { } units)
+        {
+            await console.Out.WriteLineAsync("Next: capstan-client run");
+            return AgentProgram.Done;
+        }
+        await units.StartAsync(cancellationToken);
+        await console.Out.WriteLineAsync(units.IsSystemdRunning
+            ? $"The service {ServiceUnits.Service} runs, and starts with this machine. Next: capstan-client status"
+            : $"The service {ServiceUnits.Service} starts with this machine.");
         return AgentProgram.Done;
     }
 
@@ -133,12 +143,21 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         }
     }
 
-    public async Task<int> UninstallAsync(string directory, CancellationToken cancellationToken)
+    public async Task<int> UninstallAsync(string directory, bool keepsId, CancellationToken cancellationToken)
     {
-        await CapstanClient.UninstallAsync(Options(directory), cancellationToken);
-        await console.Out.WriteLineAsync($"The client in {Path.GetFullPath(directory)} is removed. The site still lists it; `capstan client retire` ends that.");
+        var options = Options(directory);
+        if (UnitsOf(options) is { } units)
+            await units.StopAsync(cancellationToken);
+        await CapstanClient.UninstallAsync(options, keepsId, cancellationToken);
+        await console.Out.WriteLineAsync(keepsId
+            ? $"The client in {options.Directory} is removed, but for its keys: installed again, it is the same client."
+            : $"The client in {options.Directory} is removed. The site still lists it; `capstan client retire` ends that.");
         return AgentProgram.Done;
     }
+
+    /// <summary>They serve the default directory alone, and are root's to change.</summary>
+    private ServiceUnits? UnitsOf(ClientOptions options) =>
+        options.Directory == DefaultDirectory && console.Units is { AreThere: true } units && Environment.IsPrivilegedProcess ? units : null;
 
     private Task<CapstanClient> OpenAsync(string directory, CancellationToken cancellationToken) =>
         CapstanClient.OpenAsync(Options(directory), time, random, NullLoggerFactory.Instance, cancellationToken);
@@ -149,14 +168,6 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         Machine = MachineOf(),
         Build = console.Environment("CAPSTAN_BUILD") is { Length: > 0 } build && console.Environment("CAPSTAN_PACKAGE") is { Length: > 0 } package ? new BuildIdentity(build, package) : null,
         HardwareFile = console.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? file : null,
-    };
-
-    private async Task<string?> TokenAsync(string? token, string? file, CancellationToken cancellationToken) => (token, file) switch
-    {
-        ({ Length: > 0 }, _) => token,
-        (_, "-") => (await console.In.ReadToEndAsync(cancellationToken)).Trim(),
-        (_, { Length: > 0 }) => (await File.ReadAllTextAsync(file, cancellationToken)).Trim(),
-        _ => console.Environment("CAPSTAN_TOKEN") is { Length: > 0 } text ? text.Trim() : null,
     };
 
     private async Task<long> CopyAsync(string path, long position, CancellationToken cancellationToken)

@@ -48,9 +48,14 @@ public sealed class CapstanClient : IAsyncDisposable
         await Installation.InstallAsync(options, token, cap, MachineCheck.Read(parts, cancellationToken), cancellationToken);
 
     /// <summary>Removes everything that installation and the loop made below the directory, and the directory when it is empty then.</summary>
+    /// <remarks>Repeatable: what an interrupted installation or removal left is removed, too.</remarks>
     /// <exception cref="ClientException"><c>not_installed</c>, <c>client_in_use</c>, <c>access_denied</c>.</exception>
-    public static Task UninstallAsync(ClientOptions options, CancellationToken cancellationToken) =>
-        Task.Run(() => Installation.Uninstall(options.Directory), cancellationToken);
+    public static Task UninstallAsync(ClientOptions options, CancellationToken cancellationToken) => UninstallAsync(options, keepsId: false, cancellationToken);
+
+    /// <summary>As the other one.</summary>
+    /// <param name="keepsId">The device's keys (<c>keys/</c>, 0600) stay: a later installation with a token of the same site is the same client.</param>
+    public static Task UninstallAsync(ClientOptions options, bool keepsId, CancellationToken cancellationToken) =>
+        Task.Run(() => Installation.Uninstall(options.Directory, keepsId), cancellationToken);
 
     /// <exception cref="ClientException">Not installed, or in use by another process.</exception>
     public static Task<CapstanClient> OpenAsync(ClientOptions options, TimeProvider time, Random random, ILoggerFactory loggers, CancellationToken cancellationToken) =>

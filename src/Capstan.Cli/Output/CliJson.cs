@@ -19,4 +19,5 @@ namespace Capstan.Cli.Output;
 [JsonSerializable(typeof(LogReport))]
 [JsonSerializable(typeof(IReadOnlyList<SettingLine>))]
 [JsonSerializable(typeof(IReadOnlyList<ClientSettingRow>))]
+[JsonSerializable(typeof(ClientPackage))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -6,14 +6,14 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan client list|show|health|approve|resync|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
+/// <summary><c>capstan client list|show|health|package|approve|resync|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
 internal static class ClientVerbs
 {
     private const int PageSize = 1000;
     private static readonly string[] States = ["pending", "approved", "retired"];
 
     public static Command Create(CliHost host) => new Verb("client", "The machines of the site", "capstan client list", "capstan client show k3fq-7zbm", "capstan client approve k3fq-7zbm")
-        .With(List(host), Show(host), ClientHealthVerbs.Health(host), ClientBuildVerbs.Create(host),
+        .With(List(host), Show(host), ClientHealthVerbs.Health(host), ClientPackageVerb.Create(host), ClientBuildVerbs.Create(host),
             Change(host, "approve", "Make a machine that asked for it a client", "Approved", (api, id, cancellationToken) => api.ApproveAsync(id, cancellationToken)),
             Change(host, "resync", "Ask a client for everything in full; it follows at its next poll", "Asked", (api, id, cancellationToken) => api.ResyncAsync(id, cancellationToken)),
             Change(host, "retire", "End a client: it gets no more orders, its history stays", "Retired", (api, id, cancellationToken) => api.RetireAsync(id, cancellationToken)));

@@ -73,14 +73,15 @@ internal static class Installation
             (StateKey.Lifecycle, state.Get(StateKey.Lifecycle) ?? "installed"));
     }
 
-    /// <summary>Removes exactly what was made. The database goes first: what an interruption leaves is an unfinished installation.</summary>
-    public static void Uninstall(string directory)
+    /// <summary>Removes exactly what was made. The database goes first: what an interruption leaves is an unfinished installation, which the next call finishes or removes.</summary>
+    /// <param name="keepsId">The device's keys stay, and so its identity: a later installation is the same client.</param>
+    public static void Uninstall(string directory, bool keepsId)
     {
-        if (!Made(directory).Any(File.Exists))
+        if (!IsAnythingLeft(directory))
             throw ClientErrors.NotInstalled(directory);
         using (TakeLock(directory))
         {
-            foreach (var file in Made(directory).Where(File.Exists))
+            foreach (var file in Made(directory).Where(file => File.Exists(file) && !(keepsId && IsIdentity(directory, file))))
                 File.Delete(file);
             BuildFolder.Remove(directory);
             // While it is held: after that it may be another process's.
@@ -211,7 +212,7 @@ internal static class Installation
         }
         catch (UnauthorizedAccessException e)
         {
-            throw ClientErrors.AccessDenied(directory, e);
+            throw new ClientException($"an installation needs the right to write {directory}: run it as root (sudo), or choose a directory of your own with --data", "access_denied", e);
         }
         catch (IOException e)
         {
@@ -240,6 +241,15 @@ internal static class Installation
             foreach (var log in Directory.EnumerateFiles(logs, "ccim.*"))
                 yield return log;
     }
+
+    /// <summary>Whatever a step of installing, running or removing leaves when it is the last one: a file, the builds, or folders with nothing in them.</summary>
+    private static bool IsAnythingLeft(string directory) =>
+        Made(directory).Append(Path.Combine(directory, LockFile)).Any(File.Exists)
+        || new[] { DeviceKeys.Folder, NewIdentity.Folder, LogFolder, BuildFolder.Name }.Any(folder => Directory.Exists(Path.Combine(directory, folder)))
+        || Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any();
+
+    private static bool IsIdentity(string directory, string file) =>
+        file == Path.Combine(directory, DeviceKeys.Folder, DeviceKeys.SigningFile) || file == Path.Combine(directory, DeviceKeys.Folder, DeviceKeys.SealingFile);
 
     private static void RemoveIfEmpty(string directory)
     {

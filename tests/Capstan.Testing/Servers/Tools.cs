@@ -30,6 +30,13 @@ internal static class Tools
             Missing($"{name} is not installed (tests/debian-packages.txt)");
     }
 
+    /// <param name="pattern">Of file names in <paramref name="directory"/>; one must be there.</param>
+    public static void RequireFiles(string directory, string pattern, string remedy)
+    {
+        if (!Directory.Exists(directory) || !Directory.EnumerateFiles(directory, pattern).Any())
+            Missing($"there is no {Path.Combine(directory, pattern)}: {remedy}");
+    }
+
     /// <summary>Skips the test, except in CI, where it fails.</summary>
     private static void Missing(string reason)
     {
