@@ -9,7 +9,7 @@ namespace Capstan.Agent;
 /// <remarks>The watchdog is fed by a timer beside the loop, which asks whether the loop moves: one that hangs is ended by the service manager and started anew.</remarks>
 internal sealed class ServiceWatch(CapstanClient client, AgentConsole console, TimeProvider time)
 {
-    /// <exception cref="SocketException">The service manager named a socket that does not take anything.</exception>
+    /// <exception cref="SocketException">The service manager named a socket that does not take anything; the client has not begun.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         if (EndPoint() is not { } manager)
@@ -29,7 +29,7 @@ internal sealed class ServiceWatch(CapstanClient client, AgentConsole console, T
         {
             await ended.CancelAsync();
             await feeding;
-            await SendAsync(socket, manager, "STOPPING=1", CancellationToken.None);
+            await TellAsync(socket, manager, "STOPPING=1", CancellationToken.None);
         }
     }
 
@@ -39,7 +39,10 @@ internal sealed class ServiceWatch(CapstanClient client, AgentConsole console, T
         try
         {
             while (await timer.WaitForNextTickAsync(cancellationToken))
-                await FeedAsync(socket, manager, cancellationToken);
+            {
+                if (client.IsSound)
+                    await TellAsync(socket, manager, "WATCHDOG=1", cancellationToken);
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -47,13 +50,12 @@ internal sealed class ServiceWatch(CapstanClient client, AgentConsole console, T
         }
     }
 
-    private async Task FeedAsync(Socket socket, UnixDomainSocketEndPoint manager, CancellationToken cancellationToken)
+    /// <summary>What the service manager can miss: how the client does, and how it ended, is not changed by who hears of it.</summary>
+    private static async Task TellAsync(Socket socket, UnixDomainSocketEndPoint manager, string text, CancellationToken cancellationToken)
     {
-        if (!client.IsSound)
-            return;
         try
         {
-            await SendAsync(socket, manager, "WATCHDOG=1", cancellationToken);
+            await SendAsync(socket, manager, text, cancellationToken);
         }
         catch (SocketException)
         {

@@ -9,7 +9,7 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan client build add|list|remove|use</c>: which build of the agent clients run.</summary>
+/// <summary><c>capstan client build add|end|list|remove|use</c>: which build of the agent clients run.</summary>
 internal static class ClientBuildVerbs
 {
     private const string Standard = "linux-x64";
@@ -17,7 +17,7 @@ internal static class ClientBuildVerbs
 
     public static Command Create(CliHost host) => new Verb("build", "Builds of the agent: clients fetch the ordered one from a CAP, try it, and go back if it fails",
             "capstan client build add ./agent", "capstan client build use 0.2.0")
-        .With(Add(host), List(host), Remove(host), Use(host));
+        .With(Add(host), List(host), Remove(host), Use(host), End(host));
 
     private static Listing<ClientBuildRow> Rows(CliHost host) => new(
         [
@@ -121,6 +121,20 @@ internal static class ClientBuildVerbs
                 else
                     await host.Out.WriteLineAsync($"Ordered {ordered.Version} for {ordered.Platform}{(ordered.Downgrade ? ", also where a newer one runs" : "")}: {Display.Plural(ordered.Clients, "client")}, {Display.Bytes(ordered.PackedBytes)} each at most, beginning "
                         + $"{(ordered.SpreadSeconds == 0 ? "with their next contact" : $"within {Display.Duration(TimeSpan.FromSeconds(ordered.SpreadSeconds))}")}. Watch: {host.Command} status");
+                return ExitCode.Done;
+            }));
+    }
+
+    private static Verb End(CliHost host)
+    {
+        var site = new SiteLocation();
+        var platform = Platform();
+        return new Verb("end", "Ends the order: clients keep the build that they have", "capstan client build end", "capstan client build end --platform win-x64")
+            .With(platform).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                await api.EndClientBuildAsync(parse.GetRequiredValue(platform), cancellationToken);
+                await host.Out.WriteLineAsync($"Clients of {parse.GetRequiredValue(platform)} are ordered no build any more; they keep the one that they have.");
                 return ExitCode.Done;
             }));
     }

@@ -29,7 +29,7 @@ internal static class Migrations
             connection.Execute("insert into migration (number, name, sha256) values ($number, $name, $hash)",
                 ("$number", script.Number), ("$name", script.Name), ("$hash", script.Hash));
             if (OldestOf(script.Text) is { } oldest)
-                ClientState.Put(connection, StateKey.SchemaOldest, oldest);
+                Note(connection, oldest);
             transaction.Commit();
         }
     }
@@ -61,6 +61,7 @@ internal static class Migrations
         {
             if (!scripts.TryGetValue(number, out var script))
             {
+                // One that does not say it is for none of ours.
                 if (OldestIn(connection) <= scripts.Keys.Max())
                     continue;
                 throw new ClientException($"{path} was written by a newer program (schema {number}, this program knows {scripts.Keys.Max()}); "
@@ -72,9 +73,12 @@ internal static class Migrations
         }
     }
 
-    /// <summary>A file with a later script says which programs it is for; one that does not is for none of ours.</summary>
-    private static int OldestIn(SqliteConnection connection) =>
-        int.TryParse(connection.Scalar("select value from state where name = $name", ("$name", StateKey.SchemaOldest)) as string, NumberStyles.None, CultureInfo.InvariantCulture, out var oldest) ? oldest : int.MaxValue;
+    /// <summary>The highest that any script has said: what an older program cannot bear stays in the file.</summary>
+    public static void Note(SqliteConnection connection, int oldest) => ClientState.Put(connection, StateKey.SchemaOldest, Math.Max(oldest, OldestIn(connection) ?? 0));
+
+    /// <summary>How many scripts a program must know to work with this file; null for a file that does not say it.</summary>
+    public static int? OldestIn(SqliteConnection connection) =>
+        int.TryParse(connection.Scalar("select value from state where name = $name", ("$name", StateKey.SchemaOldest)) as string, NumberStyles.None, CultureInfo.InvariantCulture, out var oldest) ? oldest : null;
 
     private static List<Script> Scripts()
     {

@@ -163,6 +163,9 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientBuildOrdered> UseClientBuildAsync(ClientBuildUse order, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, "api/v1/client-builds/use", JsonContent.Create(order, ApiJson.Default.ClientBuildUse), ApiJson.Default.ClientBuildOrdered, cancellationToken);
 
+    public async Task EndClientBuildAsync(string platform, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query("api/v1/client-builds/use", ("platform", platform)), null, cancellationToken)).Dispose();
+
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
 

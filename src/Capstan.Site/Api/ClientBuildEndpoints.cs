@@ -27,6 +27,11 @@ internal static class ClientBuildEndpoints
             order.SpreadSeconds is < 0 or > ClientBuildUse.LongestSpreadSeconds
                 ? Problems.Invalid($"spreadSeconds must be 0 to {ClientBuildUse.LongestSpreadSeconds} (31 days).")
                 : Results.Json(await builds.UseAsync(order, cancellationToken), ApiJson.Default.ClientBuildOrdered)).Produces<ClientBuildOrdered>().Produces<Problem>(400).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
+        api.MapDelete("/client-builds/use", async (BuildAdministration builds, string platform, CancellationToken cancellationToken) =>
+        {
+            await builds.EndAsync(platform, cancellationToken);
+            return Results.NoContent();
+        }).Produces(204).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
         api.MapPut("/client-builds/files/{sha256}", SaveFileAsync).Produces(204).Produces<Problem>(400).WithMetadata(NeedsRole.Administrator);
     }
 

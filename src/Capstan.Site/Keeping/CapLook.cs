@@ -16,6 +16,9 @@ internal sealed record CapShown(string Path, long Version, long Epoch, int RootV
 {
     /// <summary>See <see cref="CapMemory"/>.</summary>
     public IReadOnlyList<Policy> Policies { get; init; } = [];
+
+    /// <summary>The highest order about builds; 0 for none.</summary>
+    public long BuildOrder { get; init; }
 }
 
 /// <summary>Looks at every CAP of a site that does not run, through the site's own accounts.</summary>
@@ -51,6 +54,8 @@ internal sealed class CapLook(SiteContext site, CapAccess access)
                 var version = await repository.VerifiedVersionAsync(source, token);
                 var (epoch, root) = await CapTrust.EpochAsync(store, repository, site.Time, token);
                 first = new CapShown(cap, version, epoch, root, null);
+                if (epoch > 0)
+                    first = first with { BuildOrder = await CapMemory.BuildOrderAsync(store, repository, site.Time, token) };
                 return epoch == 0 ? first : first with { Policies = await CapMemory.ReadAsync(store, repository, site.Site.SiteCode, site.Time, () => limit.CancelAfter(Limit), token) };
             }, token), token).WaitAsync(token);
         }

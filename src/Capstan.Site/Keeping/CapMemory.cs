@@ -38,6 +38,23 @@ internal static class CapMemory
         }
     }
 
+    /// <summary>The highest order about builds. 0 when the CAP shows none that verifies.</summary>
+    public static async Task<long> BuildOrderAsync(IStore store, TufRepository backup, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var client = await CapTrust.OpenAsync(store, backup, time, cancellationToken);
+            return await client.ReadTargetAsync(Layout.ClientBuildsTarget, Documents.ClientBuilds.MaxBytes, cancellationToken) is { } target
+                ? Documents.ClientBuilds.Decode(target.Content.Span, target.Path).Builds.Select(build => build.Order).DefaultIfEmpty(0).Max()
+                : 0;
+        }
+        catch (ProtocolException)
+        {
+            // As above; the clock alone is then what the next order is above.
+            return 0;
+        }
+    }
+
     /// <summary>The state that a device gets. Pure.</summary>
     /// <param name="ours">In the backup; null for a device that it does not know.</param>
     /// <param name="shown">In a verified policy.</param>

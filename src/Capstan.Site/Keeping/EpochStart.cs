@@ -11,9 +11,10 @@ namespace Capstan.Site.Keeping;
 internal static class EpochStart
 {
     /// <param name="floor">See <see cref="RestoreRules.VersionFloor"/>.</param>
+    /// <param name="buildOrder">The highest order about builds that a CAP verifiably shows; 0 for none.</param>
     /// <param name="text">The status message of the site.</param>
     /// <returns>How many tokens ended that could still be used.</returns>
-    public static async Task<int> ApplyAsync(DbTransaction transaction, long floor, string text, DateTimeOffset now)
+    public static async Task<int> ApplyAsync(DbTransaction transaction, long floor, long buildOrder, string text, DateTimeOffset now)
     {
         var connection = transaction.Connection!;
         // A token that was used up after the backup would be good once more.
@@ -22,6 +23,13 @@ internal static class EpochStart
         await connection.ExecuteAsync("update device set policy_pending = 1 where ordinal is not null", null, transaction);
         if (await SettingStore.GetAsync(transaction, SettingStore.AccountsRevision) is not null)
             await SettingStore.SetAsync(transaction, SettingStore.AccountsInDoubt, "1");
+        foreach (var order in await BuildStore.OrdersAsync(transaction))
+        {
+            await BuildStore.RaiseOrderAsync(transaction, order.Platform, RestoreRules.Order(order.OrderNumber, buildOrder, now));
+            // A newer one may have followed the order to go back, and clients with it: nobody goes back because a site was restored.
+            if (order.Downgrade == 1)
+                await BuildStore.EndOrderAsync(transaction, order.Platform, now);
+        }
         // Who waited for an approval waits from now on; what waited in an inbox is looked at anew.
         await connection.ExecuteAsync("update device set requested_at = @now where state = 'pending'", new { now = Times.Of(now) }, transaction);
         await connection.ExecuteAsync("delete from waiting", null, transaction);

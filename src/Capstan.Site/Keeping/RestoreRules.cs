@@ -2,8 +2,8 @@ namespace Capstan.Site.Keeping;
 
 /// <summary>What a restored site must call itself, so that clients take it for the newest whatever they have seen of it before. Pure.</summary>
 /// <remarks>
-/// Two numbers only ever rise for a client: the epoch of the site and the versions of its metadata. A backup knows neither what was given out after it was made,
-/// nor what another restore of it has given out. Both numbers are therefore the time: whoever restores later is above. Where the backup is ahead of the clock, one of
+/// Three numbers only ever rise for a client: the epoch of the site, the versions of its metadata, and the orders about builds. A backup knows neither what was given out after it was made,
+/// nor what another restore of it has given out. The numbers are therefore the time: whoever restores later is above. Where the backup is ahead of the clock, one of
 /// its clocks was wrong, and a step above the backup is made that grows with time. What CAPs verifiably show goes before all of it.
 /// </remarks>
 internal static class RestoreRules
@@ -33,6 +33,11 @@ internal static class RestoreRules
         // What was published after the backup by clocks that were right is not ahead of this one.
         return Math.Max(last < time ? time - 1 : last + ShortestLeap + SinceBirth(now), shown);
     }
+
+    /// <summary>The number of an order about builds.</summary>
+    /// <param name="last">The backup's, by the rule <c>max(last + 1, Unix seconds)</c>.</param>
+    /// <param name="shown">The highest that a CAP verifiably shows; 0 for none.</param>
+    public static long Order(long last, long shown, DateTimeOffset now) => VersionFloor(last, shown, now) + 1;
 
     /// <summary>Whether the clock ran ahead when the backup's version was given, or runs behind now: one of them is wrong.</summary>
     public static bool IsClockDoubtful(long lastVersion, DateTimeOffset now) => lastVersion > now.ToUnixTimeSeconds();

@@ -95,12 +95,13 @@ public static class SiteRestore
         var text = $"The site began epoch {epoch} {how}, after epoch {before.Epoch}. Clients follow by themselves; those that it does not know ask again and wait for approval.";
         // The latest word of the latest life.
         var policies = shown.OrderByDescending(cap => cap.Epoch).ThenByDescending(cap => cap.Version).FirstOrDefault()?.Policies ?? [];
+        var ended = (await new BuildStore(database).OrdersAsync(cancellationToken)).Where(order => order is { Stands: true, Downgrade: 1 }).ToList();
         var users = await new UserStore(database).ListAsync(cancellationToken);
         var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
         {
-            var ended = await EpochStart.ApplyAsync(transaction, floor, text, now);
+            var tokensEnded = await EpochStart.ApplyAsync(transaction, floor, Highest(shown, cap => cap.BuildOrder), text, now);
             await LocalAudit.AddAsync(transaction, isNew ? "restore" : "site new-epoch", $"epoch {epoch}, {how}", now);
-            return (ended, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction));
+            return (tokensEnded, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction));
         }, cancellationToken);
         // Last: with it, the directory is the site of the new epoch. Interrupted before, it is none, or still that of the epoch before, and the call is repeated.
         home.WriteIdentity(before with { Epoch = epoch }, replace: !isNew);
@@ -109,6 +110,7 @@ public static class SiteRestore
         [
             .. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now),
             .. recovered is (0, 0) ? Array.Empty<string>() : [$"Policies on a CAP are newer than the backup: {recovered.Approved} clients were approved again by them, and {recovered.Retired} retired."],
+            .. ended.Select(order => $"The order to go back to {order.Version} on {order.Platform} ended: clients may have been ordered another build since. Order again what they are to run: `capstan client build use`."),
             .. users.Count == 0 ? Array.Empty<string>() : [$"These may sign in, with the passwords of that time: {string.Join(", ", users.Select(user => user.Name))}. Remove who left since: `capstan user list`."],
         ]);
     }

@@ -13,8 +13,11 @@ internal sealed record BuildRow(string Platform, string Version, string FilesJso
 }
 
 /// <summary>The order for one platform.</summary>
-internal sealed record BuildOrderRow(string Platform, string Version, string FilesJson, long OrderNumber, long Downgrade, long SpreadSeconds, string Highest, long OrderedAt)
+/// <param name="EndedAt">Since when it is none any more; null while it stands.</param>
+internal sealed record BuildOrderRow(string Platform, string Version, string FilesJson, long OrderNumber, long Downgrade, long SpreadSeconds, string Highest, long OrderedAt, long? EndedAt)
 {
+    public bool Stands => EndedAt is null;
+
     public ClientBuild ToBuild() => new()
     {
         Platform = Platform,
@@ -76,9 +79,10 @@ internal sealed class BuildStore(SiteDatabase database)
         """
         delete from build_file where added_at < @before
             and not exists (select 1 from build where build.files like '%' || build_file.sha256 || '%')
-            and not exists (select 1 from build_order where build_order.files like '%' || build_file.sha256 || '%')
+            and not exists (select 1 from build_order where build_order.ended_at is null and build_order.files like '%' || build_file.sha256 || '%')
         """, new { before = Times.Of(before) }, transaction);
 
+    /// <summary>Those that ended, too.</summary>
     public Task<IReadOnlyList<BuildOrderRow>> OrdersAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<BuildOrderRow>>(
         async connection => [.. await connection.QueryAsync<BuildOrderRow>(Orders)], cancellationToken);
 
@@ -90,7 +94,7 @@ internal sealed class BuildStore(SiteDatabase database)
         insert into build_order (platform, version, files, order_number, downgrade, spread_seconds, highest, ordered_at)
         values (@platform, @version, @files, @order, @downgrade, @spread, @highest, @now)
         on conflict (platform) do update set version = excluded.version, files = excluded.files, order_number = excluded.order_number, downgrade = excluded.downgrade,
-            spread_seconds = excluded.spread_seconds, highest = excluded.highest, ordered_at = excluded.ordered_at
+            spread_seconds = excluded.spread_seconds, highest = excluded.highest, ordered_at = excluded.ordered_at, ended_at = null
         """, new
         {
             platform = build.Platform,
@@ -103,9 +107,17 @@ internal sealed class BuildStore(SiteDatabase database)
             now = Times.Of(now),
         }, transaction);
 
+    /// <returns>False when there is none that stands.</returns>
+    public static async Task<bool> EndOrderAsync(DbTransaction transaction, string platform, DateTimeOffset now) => await transaction.Connection!.ExecuteAsync(
+        "update build_order set ended_at = @now where platform = @platform and ended_at is null", new { platform, now = Times.Of(now) }, transaction) == 1;
+
+    /// <summary>The same order under a higher number.</summary>
+    public static Task RaiseOrderAsync(DbTransaction transaction, string platform, long number) => transaction.Connection!.ExecuteAsync(
+        "update build_order set order_number = @number where platform = @platform", new { platform, number }, transaction);
+
     public static IReadOnlyList<BuildFile> Read(string json) => JsonSerializer.Deserialize(json, StoreJson.Default.IReadOnlyListBuildFile) ?? [];
 
-    private const string Orders = "select platform, version, files as files_json, order_number, downgrade, spread_seconds, highest, ordered_at from build_order order by platform";
+    private const string Orders = "select platform, version, files as files_json, order_number, downgrade, spread_seconds, highest, ordered_at, ended_at from build_order order by platform";
 
     private static string Write(IReadOnlyList<BuildFile> files) => JsonSerializer.Serialize(files, StoreJson.Default.IReadOnlyListBuildFile);
 }

@@ -92,6 +92,47 @@ public sealed class ClientBuildTests : IAsyncLifetime
         Assert.True(first.Order >= _time.GetUtcNow().ToUnixTimeSeconds());
     }
 
+    [Fact]
+    public async Task An_order_that_ends_is_published_as_none_and_the_next_one_is_above_it()
+    {
+        var builds = _site.Get<BuildAdministration>();
+        await AddAsync("0.2.0", "program 2");
+        Assert.Equal("build_unknown", (await Assert.ThrowsAsync<SiteException>(() => builds.EndAsync("linux-x64", Stop))).Code);
+        var first = await UseAsync("0.2.0");
+        await PublishAsync();
+        await builds.EndAsync("linux-x64", Stop);
+        await PublishAsync();
+        Assert.Empty((await PublishedAsync())!.Builds);
+        Assert.False(Assert.Single(await builds.ListAsync(Stop)).IsOrdered);
+        Assert.Equal("build_unknown", (await Assert.ThrowsAsync<SiteException>(() => builds.EndAsync("linux-x64", Stop))).Code);
+        Assert.True((await UseAsync("0.2.0")).Order > first.Order);
+        await builds.EndAsync("linux-x64", Stop);
+        await builds.RemoveAsync("linux-x64", "0.2.0", Stop);
+    }
+
+    [Fact]
+    public async Task A_platform_that_no_agent_has_is_refused() => Assert.Equal("bad_build", (await Assert.ThrowsAsync<SiteException>(() =>
+        _site.Get<BuildAdministration>().UseAsync(new ClientBuildUse("linux-x46", "package"), Stop))).Code);
+
+    /// <summary>Orders of before the list of platforms was fixed: one more would have stopped every publication.</summary>
+    [Fact]
+    public async Task An_order_that_cannot_be_published_with_the_others_is_refused_and_leaves_them()
+    {
+        var builds = _site.Get<BuildAdministration>();
+        foreach (var number in Enumerable.Range(0, ClientBuilds.MaxBuilds))
+            await _site.Context.Database.WriteAsync(transaction => Capstan.Site.Store.BuildStore.OrderAsync(transaction,
+                new ClientBuild { Platform = $"typo-{number}", Version = "package", Order = 1, Downgrade = true, SpreadSeconds = 0, Files = [] }, "", _time.GetUtcNow()), Stop);
+        await AddAsync("0.2.0", "program 2");
+        Assert.Equal("bad_build", (await Assert.ThrowsAsync<SiteException>(() => UseAsync("0.2.0"))).Code);
+        await PublishAsync();
+        Assert.Equal(ClientBuilds.MaxBuilds, (await PublishedAsync())!.Builds.Count);
+        await builds.EndAsync("typo-3", Stop);
+        await UseAsync("0.2.0");
+        await PublishAsync();
+        Assert.NotNull((await PublishedAsync())!.For("linux-x64"));
+        Assert.True(BuildRules.Platforms.Count <= ClientBuilds.MaxBuilds);
+    }
+
     [Theory]
     [InlineData("0.2.0", "program 2", null)]
     [InlineData("0.2.0", "another program", "build_exists")]

@@ -45,7 +45,7 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
 
     public async Task<IReadOnlyList<ClientBuildRow>> ListAsync(CancellationToken cancellationToken)
     {
-        var orders = (await builds.OrdersAsync(cancellationToken)).ToDictionary(order => order.Platform, StringComparer.Ordinal);
+        var orders = (await builds.OrdersAsync(cancellationToken)).Where(order => order.Stands).ToDictionary(order => order.Platform, StringComparer.Ordinal);
         return [.. (await builds.ListAsync(cancellationToken)).Select(row => Row(row, orders.GetValueOrDefault(row.Platform)))];
     }
 
@@ -53,6 +53,7 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
     /// <exception cref="SiteException"><c>bad_build</c>, <c>build_exists</c>: a version has one content for ever.</exception>
     public async Task<ClientBuildRow> AddAsync(ClientBuildAdd request, CancellationToken cancellationToken) => await site.Database.WriteAsync(async transaction =>
     {
+        CheckPlatform(request.Platform);
         var files = new List<BuildFile>();
         foreach (var file in request.Files)
             files.Add(new BuildFile(file.Name, file.IsExecutable,
@@ -60,7 +61,7 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
                 file.Sha256, Layout.BuildFileTarget(file.Sha256)));
         files.Sort((left, right) => string.CompareOrdinal(left.Name, right.Name));
         var build = new ClientBuild { Platform = request.Platform, Version = request.Version, Order = 1, Downgrade = false, SpreadSeconds = 0, Files = files };
-        Check(build);
+        Check([build]);
         if (build.Version == ClientBuild.OfPackage)
             throw new SiteException($"'{ClientBuild.OfPackage}' is no version: it stands for the build that each machine's own package has.", "bad_build");
         if (await BuildStore.FindAsync(transaction, build.Platform, build.Version) is { } known)
@@ -76,7 +77,7 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
     /// <exception cref="SiteException"><c>build_unknown</c>, <c>build_in_use</c>.</exception>
     public Task RemoveAsync(string platform, string version, CancellationToken cancellationToken) => site.Database.WriteAsync(async transaction =>
     {
-        if ((await BuildStore.OrdersAsync(transaction)).Any(order => order.Platform == platform && order.Version == version))
+        if ((await BuildStore.OrdersAsync(transaction)).Any(order => order.Stands && order.Platform == platform && order.Version == version))
             throw new SiteException($"Clients are ordered to run {version} ({platform}). Order another one first: `capstan client build use`.", "build_in_use");
         if (!await BuildStore.RemoveAsync(transaction, platform, version))
             throw Unknown(platform, version);
@@ -84,9 +85,10 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
     }, cancellationToken);
 
     /// <summary>Orders a version. The same again is a new order: clients on which it failed try it once more.</summary>
-    /// <exception cref="SiteException"><c>build_unknown</c>.</exception>
+    /// <exception cref="SiteException"><c>build_unknown</c>, <c>bad_build</c>.</exception>
     public async Task<ClientBuildOrdered> UseAsync(ClientBuildUse request, CancellationToken cancellationToken)
     {
+        CheckPlatform(request.Platform);
         var ordered = await site.Database.WriteAsync(async transaction =>
         {
             var before = (await BuildStore.OrdersAsync(transaction)).FirstOrDefault(order => order.Platform == request.Platform);
@@ -102,24 +104,41 @@ internal sealed class BuildAdministration(SiteContext site, BuildStore builds, P
                 SpreadSeconds = request.SpreadSeconds ?? (int)BuildRules.Spread(clients, row?.PackedBytes ?? 0).TotalSeconds,
                 Files = row?.Files ?? [],
             };
-            Check(build);
             await BuildStore.OrderAsync(transaction, build, BuildRules.Highest(request.Version, before?.Highest), site.Time.GetUtcNow());
+            // All of them, as they are published: an order that cannot be would stop every publication.
+            Check([.. (await BuildStore.OrdersAsync(transaction)).Where(order => order.Stands).Select(order => order.ToBuild())]);
             return new ClientBuildOrdered(build.Platform, build.Version, build.Order, build.Downgrade, build.SpreadSeconds, row?.PackedBytes ?? 0, (int)clients);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Now);
         return ordered;
     }
 
-    private void Check(ClientBuild build)
+    /// <summary>Ends the order for a platform: its clients keep the build that they have, until they are ordered another one.</summary>
+    /// <exception cref="SiteException"><c>build_unknown</c>.</exception>
+    public async Task EndAsync(string platform, CancellationToken cancellationToken)
+    {
+        await site.Database.WriteAsync(async transaction => await BuildStore.EndOrderAsync(transaction, platform, site.Time.GetUtcNow())
+            ? true
+            : throw new SiteException($"Clients of {platform} are ordered no build; `capstan client build list` shows all.", "build_unknown"), cancellationToken);
+        publisher.Changed(PublishUrgency.Now);
+    }
+
+    private void Check(IReadOnlyList<ClientBuild> all)
     {
         try
         {
-            Documents.ClientBuilds.Encode(new ClientBuilds { SiteCode = site.Site.SiteCode, Builds = [build] });
+            Documents.ClientBuilds.Encode(new ClientBuilds { SiteCode = site.Site.SiteCode, Builds = all });
         }
         catch (ProtocolException cause)
         {
-            throw new SiteException($"Clients would refuse this build: {cause.Message}.", "bad_build", cause);
+            throw new SiteException($"Clients would refuse this: {cause.Message}.", "bad_build", cause);
         }
+    }
+
+    private static void CheckPlatform(string platform)
+    {
+        if (!BuildRules.Platforms.Contains(platform, StringComparer.Ordinal))
+            throw new SiteException($"'{platform}' is no platform of the agent: choose from {string.Join(", ", BuildRules.Platforms)}.", "bad_build");
     }
 
     private static SiteException Unknown(string platform, string version) =>

@@ -8,6 +8,13 @@ internal static class BuildRules
     /// <summary>How fast a fleet may fetch a build, all clients together, when nobody says otherwise: 10 MB a second.</summary>
     public const long FleetBytesPerSecond = 10_000_000;
 
+    /// <summary>What an agent can call its platform; fewer than one document may name.</summary>
+    public static IReadOnlyList<string> Platforms { get; } =
+    [
+        "linux-x64", "linux-arm64", "linux-arm", "linux-armv6", "linux-loongarch64", "linux-ppc64le", "linux-riscv64", "linux-s390x",
+        "osx-arm64", "osx-x64", "win-arm64", "win-x64", "win-x86",
+    ];
+
     private static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1), Longest = TimeSpan.FromDays(7);
 
     /// <summary>Over how long the clients begin: so that together they take what a small server gives. Nothing for what is done within a minute.</summary>

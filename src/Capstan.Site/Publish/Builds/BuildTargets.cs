@@ -15,7 +15,8 @@ internal static class BuildTargets
         var orders = await BuildStore.OrdersAsync(transaction);
         if (orders.Count == 0)
             return;
-        var builds = new ClientBuilds { SiteCode = siteCode, Builds = [.. orders.Select(order => order.ToBuild())] };
+        // None may be left: then the document says so, since one that is missing says nothing.
+        var builds = new ClientBuilds { SiteCode = siteCode, Builds = [.. orders.Where(order => order.Stands).Select(order => order.ToBuild())] };
         var document = Documents.ClientBuilds.Encode(builds);
         var hash = SiteTargets.Sha256(document);
         if (await SettingStore.GetAsync(transaction, SettingStore.PublishedBuilds) == hash)

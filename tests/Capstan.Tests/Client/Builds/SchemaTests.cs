@@ -51,10 +51,13 @@ public sealed class SchemaTests : IAsyncLifetime
         var scripts = assembly.GetManifestResourceNames().Where(name => name.Contains(".Schema.", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
         Assert.NotEmpty(scripts);
         // Three were there before the rule, and before the first release.
+        var before = 3;
         Assert.All(scripts.Skip(3), name =>
         {
             using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-            Assert.True(Migrations.OldestOf(reader.ReadToEnd()) >= 3, $"{name} must begin with a line '-- oldest: N': how many scripts a program must know to work with the file after it");
+            var oldest = Migrations.OldestOf(reader.ReadToEnd());
+            Assert.True(oldest >= before, $"{name} must begin with a line '-- oldest: N', N not below that of the script before: how many scripts a program must know to work with the file after it");
+            before = oldest.Value;
         });
     }
 
@@ -63,6 +66,20 @@ public sealed class SchemaTests : IAsyncLifetime
     [InlineData("create table x (y integer);\n", null)]
     [InlineData("-- oldest: two\n", null)]
     public void The_first_line_of_a_script_says_it(string script, int? oldest) => Assert.Equal(oldest, Migrations.OldestOf(script));
+
+    [Fact]
+    public async Task A_file_is_for_the_programs_that_can_bear_all_of_its_scripts_not_the_last_alone()
+    {
+        await _f.EnrolAsync();
+        await _f.CloseAsync();
+        using var connection = new SqliteConnection($"Data Source={ClientDatabase.PathIn(_f.Options.Directory)};Pooling=False");
+        connection.Open();
+        foreach (var (oldest, expected) in ((int, int)[])[(5, 5), (3, 5), (6, 6)])
+        {
+            Migrations.Note(connection, oldest);
+            Assert.Equal(expected, Migrations.OldestIn(connection));
+        }
+    }
 
     /// <summary>What a later program leaves.</summary>
     private void Later(int? oldest)

@@ -29,6 +29,12 @@ public class RestoreRulesTests
     public void All_versions_of_a_restored_site_are_above(long last, long shown, long floor) => Assert.Equal(floor, RestoreRules.VersionFloor(last, shown, Now));
 
     [Theory]
+    [InlineData(1_795_000_000, 0, Seconds)]
+    [InlineData(1_795_000_000, Seconds + 70, Seconds + 71)]
+    [InlineData(2_000_000_000, 0, 2_000_000_001 + Leap)]
+    public void Orders_about_builds_of_a_restored_site_are_above(long last, long shown, long number) => Assert.Equal(number, RestoreRules.Order(last, shown, Now));
+
+    [Theory]
     [InlineData(1, 0, Seconds * 1000)]
     [InlineData(1_795_000_000_000, 0, Seconds * 1000)]
     // A CAP shows the epoch of a restore that this backup does not know, by a clock that was ahead.
