@@ -138,4 +138,19 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3121, EventName = nameof(StaysAway), Level = LogLevel.Warning, Message = "No CAP of site {Site} was found for as long as its leaveAfter says; this client looks once a day from now on, next {NextTry:yyyy-MM-dd HH:mm:ss}")]
     public static partial void StaysAway(ILogger logger, string site, DateTimeOffset nextTry);
+
+    [LoggerMessage(EventId = 3122, EventName = nameof(SealingKeyMade), Level = LogLevel.Information, Message = "The site asks for a new sealing key (order {Order}): {KeyId} was made and is announced")]
+    public static partial void SealingKeyMade(ILogger logger, long order, string keyId);
+
+    [LoggerMessage(EventId = 3123, EventName = nameof(SealingKeyTaken), Level = LogLevel.Information, Message = "The policy holds the new sealing key {KeyId}: it is this client's from now on")]
+    public static partial void SealingKeyTaken(ILogger logger, string keyId);
+
+    [LoggerMessage(EventId = 3124, EventName = nameof(SealingKeyTold), Level = LogLevel.Warning, Message = "The policy holds a sealing key that this client does not have; it tells the site that it has {KeyId}")]
+    public static partial void SealingKeyTold(ILogger logger, string keyId);
+
+    [LoggerMessage(EventId = 3125, EventName = nameof(DiagnosisMade), Level = LogLevel.Information, Message = "An administrator asks what this client knows of itself (order {Order}); the answer goes with the next record")]
+    public static partial void DiagnosisMade(ILogger logger, long order);
+
+    [LoggerMessage(EventId = 3126, EventName = nameof(DiagnosisIncomplete), Level = LogLevel.Warning, Message = "The report of this client about itself lacks {What}: {Cause}")]
+    public static partial void DiagnosisIncomplete(ILogger logger, string what, string cause);
 }

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Capstan.Client.Inventory;
+using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Protocol.V1;
 
@@ -31,6 +32,9 @@ internal sealed record ClientParts(
     /// <summary>Whether an advertised program runs now: the agent does not end itself meanwhile.</summary>
     public Func<bool> ProgramRuns { get; init; } = static () => false;
 
+    /// <summary>The connections of this machine, by its journal; none where there is no journal.</summary>
+    public Func<DateTimeOffset, IReadOnlyList<MachineConnection>> Connections { get; init; } = static _ => [];
+
     /// <summary>As builds are named: <c>linux-x64</c>.</summary>
     public static string Platform { get; } =
         $"{(OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux")}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
@@ -44,7 +48,10 @@ internal sealed record ClientParts(
             StorageProviders.All(time),
             HostFacts.Read,
             evidence,
-            software.CollectAsync);
+            software.CollectAsync)
+        {
+            Connections = now => options.Machine?.Connections(now) ?? [],
+        };
     }
 
     /// <summary>Version of this program, as <c>--version</c> prints it.</summary>

@@ -69,7 +69,7 @@ internal static class SiteHost
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
-        services.AddSingleton<ConditionStore>().AddSingleton<ClientHealthStore>().AddSingleton<ClientHealthReader>();
+        services.AddSingleton<ConditionStore>().AddSingleton<ClientHealthStore>().AddSingleton<ClientHealthReader>().AddSingleton<ReportStore>().AddSingleton<DiagnosisReader>();
         services.AddSingleton<UserStore>().AddSingleton<AuditStore>().AddSingleton<AuditTrail>().AddSingleton<Users>().AddSingleton<SignIns>().AddSingleton(new ServedTls(tls));
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.

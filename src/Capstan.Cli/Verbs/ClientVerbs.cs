@@ -6,7 +6,7 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan client list|show|health|package|approve|resync|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
+/// <summary><c>capstan client list|show|health|diagnose|package|approve|resync|rekey|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
 internal static class ClientVerbs
 {
     private const int PageSize = 1000;
@@ -16,6 +16,8 @@ internal static class ClientVerbs
         .With(List(host), Show(host), ClientHealthVerbs.Health(host), ClientPackageVerb.Create(host), ClientBuildVerbs.Create(host),
             Change(host, "approve", "Make a machine that asked for it a client", "Approved", (api, id, cancellationToken) => api.ApproveAsync(id, cancellationToken)),
             Change(host, "resync", "Ask a client for everything in full; it follows at its next poll", "Asked", (api, id, cancellationToken) => api.ResyncAsync(id, cancellationToken)),
+            Change(host, "rekey", "Ask a client for a new sealing key; its identity, the signing key, stays", "Asked", (api, id, cancellationToken) => api.RekeyAsync(id, cancellationToken)),
+            ClientDiagnoseVerb.Create(host),
             Change(host, "retire", "End a client: it gets no more orders, its history stays", "Retired", (api, id, cancellationToken) => api.RetireAsync(id, cancellationToken)));
 
     private static Listing<ClientSummary> Rows(CliHost host) => new(
@@ -91,5 +93,5 @@ internal static class ClientVerbs
             }));
     }
 
-    private static Argument<string> Id() => new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
+    public static Argument<string> Id() => new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
 }

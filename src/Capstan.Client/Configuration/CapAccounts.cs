@@ -4,6 +4,7 @@ using Capstan.Client.State;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
+using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
 
 namespace Capstan.Client.Configuration;
@@ -40,7 +41,7 @@ internal static class CapAccounts
     }
 
     /// <exception cref="ProtocolException">They are not sealed to this device.</exception>
-    public static PolicySecrets Open(string secrets, ClientCore core) => PolicySecretsCodec.Open(secrets, core.Keys.Sealing);
+    public static PolicySecrets Open(string secrets, ClientCore core) => PolicySecretsCodec.Open(secrets, core.Keys.SealingFor(Jwe.PeekKeyId(secrets)));
 
     /// <summary>Servers that count connections, of these paths.</summary>
     public static IEnumerable<string> Servers(IEnumerable<NalPath> paths) => paths.Select(path => path.Server).OfType<string>().Distinct(StringComparer.Ordinal);

@@ -24,12 +24,14 @@ internal sealed class Ccim : IDisposable
     private readonly Random _random;
     private readonly Components _components;
     private readonly MachineCheck _machine;
+    private readonly SelfReport _self;
     private readonly CycleMemory _memory;
     private readonly BuildKeeper? _builds;
     private readonly SemaphoreSlim _one = new(1, 1);
 
     private readonly LoopWatch _watch = new();
     private bool _contactWasWhole;
+    private NalTrace? _lastTrace;
 
     /// <param name="build">Which build this is; null where builds are not managed.</param>
     public Ccim(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, CapOrder order, BuildIdentity? build, TimeProvider time, Random random)
@@ -43,6 +45,7 @@ internal sealed class Ccim : IDisposable
         _components = new Components(core, parts, deadlines, time);
         _builds = build is null ? null : new BuildKeeper(core, new BuildFolder(core.Directory, build.PackageFolder), build, parts.ProgramRuns, deadlines);
         _machine = new MachineCheck(core);
+        _self = new SelfReport(core, parts);
         _memory = new CycleMemory(core);
         Export = $"CAP List for site {core.SiteCode}";
     }
@@ -171,6 +174,8 @@ internal sealed class Ccim : IDisposable
         {
             var problems = new List<string>();
             await _machine.SettleAsync(cancellationToken);
+            // Interrupted by the end of the process, perhaps.
+            await SealingRotation.SettleAsync(_core, cancellationToken);
             // Collected before the lease: no connection is held while nothing is transferred.
             if (plan.Inventory)
             {
@@ -191,6 +196,8 @@ internal sealed class Ccim : IDisposable
             var report = await ContactAsync(plan, host, problems, cancellationToken);
             // The policy that was just taken may have asked for it.
             await _machine.SettleAsync(cancellationToken);
+            await SealingRotation.SettleAsync(_core, cancellationToken);
+            _self.Settle(_lastTrace);
             return report;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -308,8 +315,11 @@ internal sealed class Ccim : IDisposable
         return new CycleReport(Contacted: report.Failure is null, report.Uploaded, problems);
     }
 
-    private void NoteUse(NalTrace? trace, NalPath? used, TimeSpan held) =>
+    private void NoteUse(NalTrace? trace, NalPath? used, TimeSpan held)
+    {
+        _lastTrace = trace ?? _lastTrace;
         _core.CapUse.Note(CapUseRows.Of(_core.CapList, trace, used, held, _core.Clock.Wall - held));
+    }
 
     /// <summary>Not an error, but a place in the queue: the state is named, nothing is held, and the site hears of it afterwards.</summary>
     private CycleReport Full(Refusal refusal, List<string> problems)

@@ -17,10 +17,13 @@ internal static class OrderRules
             return site;
         if (policy.DeviceId != keys.Id.Value)
             return $"it is made for device {policy.DeviceId}, and this is {keys.Id}";
-        return policy.Certificate.SigningKey == keys.SigningJwk && policy.Certificate.SealingKey == keys.SealingJwk
-            ? null
-            : "its certificate holds other keys than this device has";
+        if (policy.Certificate.SigningKey != keys.SigningJwk)
+            return "its certificate holds other keys than this device has";
+        return HoldsSealingKey(policy, keys) ? null : "its certificate holds a sealing key that this device does not have: it was set back to before it made it, and tells the site which one it has";
     }
+
+    /// <summary>Whether what the site seals can be opened here: the present sealing key, or the one that was made by its order.</summary>
+    public static bool HoldsSealingKey(Policy policy, DeviceKeys keys) => policy.Certificate.SealingKey == keys.SealingJwk || policy.Certificate.SealingKey == keys.NextJwk;
 
     /// <summary>The name under which a policy tells this very machine to make an identity of its own; null when it does not.</summary>
     public static string? MeantHere(Policy policy, string? installNonce, string instance) =>

@@ -113,7 +113,11 @@ internal sealed class Orders(ClientCore core)
     {
         var policy = Documents.Policy.Decode(target.Content.Span, target.Path);
         if (OrderRules.Fault(policy, core.SiteCode, core.Keys) is { } fault)
+        {
+            if (policy.Certificate.SigningKey == core.Keys.SigningJwk && !OrderRules.HoldsSealingKey(policy, core.Keys))
+                SealingRotation.TellAgain(core, policy);
             return fault;
+        }
         // The same policy is news to a client that the site had forgotten meanwhile.
         if (Unchanged(DocumentName.Policy, target) && core.State.Get(StateKey.Lifecycle) == policy.State)
             return null;
@@ -132,7 +136,7 @@ internal sealed class Orders(ClientCore core)
             // Before the policy, as above.
             core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
-            (StateKey.SettingsPrint, Print(policy)), (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
+            (StateKey.SettingsPrint, Print(policy)), (StateKey.SealingTold, null), (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.State.Get(StateKey.InstallNonce), core.Instance)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         ObeySettings();
         if (resync is { } followed)

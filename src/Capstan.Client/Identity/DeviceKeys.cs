@@ -11,11 +11,18 @@ internal sealed class DeviceKeys : IDisposable
     public const string Folder = "keys";
     public const string SigningFile = "signing.key.pem";
     public const string SealingFile = "sealing.key.pem";
+    /// <summary>A sealing key that was made by order and that no policy holds yet.</summary>
+    public const string NextFile = "sealing-next.key.pem";
+    /// <summary>The sealing key before, as long as something is sealed to it alone.</summary>
+    public const string FormerFile = "sealing-former.key.pem";
 
-    private DeviceKeys(ECDsa signing, ECDiffieHellman sealing)
+    private DeviceKeys(ECDsa signing, ECDiffieHellman sealing, ECDiffieHellman? next, ECDiffieHellman? former)
     {
         Signing = signing;
         Sealing = sealing;
+        Next = next;
+        Former = former;
+        NextJwk = next is null ? null : Jwk.From(next);
         Id = DeviceId.FromPublicKey(signing.ExportSubjectPublicKeyInfo());
         SigningJwk = Jwk.From(signing);
         SealingJwk = Jwk.From(sealing);
@@ -26,6 +33,19 @@ internal sealed class DeviceKeys : IDisposable
     public DeviceId Id { get; }
     public Jwk SigningJwk { get; }
     public Jwk SealingJwk { get; }
+
+    /// <summary>See <see cref="NextFile"/>; null for none.</summary>
+    public ECDiffieHellman? Next { get; }
+    public Jwk? NextJwk { get; }
+
+    /// <summary>See <see cref="FormerFile"/>; null for none.</summary>
+    public ECDiffieHellman? Former { get; }
+
+    /// <summary>The private key for what is sealed to a key id; the present one where it is none of ours.</summary>
+    public ECDiffieHellman SealingFor(string keyId) =>
+        Next is not null && NextJwk!.Thumbprint() == keyId ? Next
+        : Former is not null && Jwk.From(Former).Thumbprint() == keyId ? Former
+        : Sealing;
 
     /// <summary>Makes what is missing, keeps what is there: an interrupted installation goes on with the keys it has.</summary>
     /// <exception cref="ClientException"><c>keys_damaged</c>.</exception>
@@ -49,26 +69,68 @@ internal sealed class DeviceKeys : IDisposable
     /// <exception cref="ClientException"><c>keys_damaged</c> when a key is missing or unreadable: it is never replaced silently, since it is the identity.</exception>
     public static DeviceKeys Load(string directory)
     {
-        var signing = ECDsa.Create();
-        var sealing = ECDiffieHellman.Create();
+        // Interrupted between the two renames of a change: see Promote.
+        if (!File.Exists(PathOf(directory, SealingFile)) && File.Exists(PathOf(directory, NextFile)) && File.Exists(PathOf(directory, FormerFile)))
+            Move(directory, NextFile, SealingFile);
+        var loaded = new List<ECAlgorithm>();
         try
         {
-            Import(signing, PathOf(directory, SigningFile));
-            Import(sealing, PathOf(directory, SealingFile));
-            return new DeviceKeys(signing, sealing);
+            return new DeviceKeys(Read(ECDsa.Create(), SigningFile), Read(ECDiffieHellman.Create(), SealingFile), Optional(NextFile), Optional(FormerFile));
         }
         catch
         {
-            signing.Dispose();
-            sealing.Dispose();
+            foreach (var key in loaded)
+                key.Dispose();
             throw;
         }
+
+        T Read<T>(T key, string file) where T : ECAlgorithm
+        {
+            loaded.Add(key);
+            Import(key, PathOf(directory, file));
+            return key;
+        }
+
+        ECDiffieHellman? Optional(string file) => File.Exists(PathOf(directory, file)) ? Read(ECDiffieHellman.Create(), file) : null;
+    }
+
+    /// <summary>Makes the next sealing key; one that is there already stays: it was announced, or will be.</summary>
+    public static async ValueTask EnsureNextAsync(string directory, CancellationToken cancellationToken)
+    {
+        if (File.Exists(PathOf(directory, NextFile)))
+            return;
+        using var next = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+        await DurableFile.WriteAsync(PathOf(directory, NextFile), Encoding.ASCII.GetBytes(next.ExportPkcs8PrivateKeyPem()), cancellationToken);
+    }
+
+    /// <summary>Makes the next sealing key the present one.</summary>
+    /// <param name="keepFormer">Something is sealed to the present one alone. A crash between the two renames is finished by <see cref="Load"/>.</param>
+    public static void Promote(string directory, bool keepFormer)
+    {
+        if (keepFormer)
+            Move(directory, SealingFile, FormerFile);
+        Move(directory, NextFile, SealingFile);
+    }
+
+    /// <summary>Nothing is sealed to the former key any more.</summary>
+    public static void RemoveFormer(string directory)
+    {
+        File.Delete(PathOf(directory, FormerFile));
+        DurableFile.FlushDirectory(PathOf(directory, ""));
     }
 
     public void Dispose()
     {
         Signing.Dispose();
         Sealing.Dispose();
+        Next?.Dispose();
+        Former?.Dispose();
+    }
+
+    private static void Move(string directory, string from, string to)
+    {
+        File.Move(PathOf(directory, from), PathOf(directory, to), overwrite: true);
+        DurableFile.FlushDirectory(PathOf(directory, ""));
     }
 
     private static string PathOf(string directory, string file) => Path.Combine(directory, Folder, file);

@@ -230,7 +230,7 @@ internal static class Installation
             yield return Path.Combine(directory, name);
         foreach (var folder in new[] { directory, Path.Combine(directory, NewIdentity.Folder) })
         {
-            foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, EnrolmentSecret.FileName, AccountFile.FileName })
+            foreach (var name in new[] { DeviceKeys.SigningFile, DeviceKeys.SealingFile, DeviceKeys.NextFile, DeviceKeys.FormerFile, EnrolmentSecret.FileName, AccountFile.FileName })
             {
                 yield return Path.Combine(folder, DeviceKeys.Folder, name);
                 yield return Path.Combine(folder, DeviceKeys.Folder, name + ".tmp");

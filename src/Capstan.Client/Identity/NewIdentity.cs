@@ -54,6 +54,8 @@ internal static class NewIdentity
         {
             // The sealing key goes first: as long as the signing key waits here, it tells whose both are.
             Move(sealing, directory, DeviceKeys.SealingFile);
+            foreach (var other in new[] { DeviceKeys.NextFile, DeviceKeys.FormerFile })
+                File.Delete(Path.Combine(directory, DeviceKeys.Folder, other));
             Move(signing, directory, DeviceKeys.SigningFile);
         }
         else if (deviceId is not null && IdOf(present) != deviceId)
@@ -82,7 +84,7 @@ internal static class NewIdentity
             delete from record; delete from item where kind <> 'status'; delete from component; delete from moment;
             delete from document where name in ('policy', 'secrets');
             delete from state where name like 'fingerprint:%' or name like 'reported:%' or name like 'receipts-shown:%' or name in
-                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'settings', 'settings-confirmed', 'rekey-order', 'diagnose-order', 'absent-seconds')
+                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'settings', 'settings-confirmed', 'rekey-order', 'sealing-told', 'diagnose-order', 'absent-seconds')
             """);
         foreach (var (name, value) in new[]
         {

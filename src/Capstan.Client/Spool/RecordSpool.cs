@@ -48,6 +48,17 @@ internal sealed class RecordSpool(ClientDatabase database)
         });
     }
 
+    /// <summary>Puts the answer to an order in, and notes in the same transaction that it was followed.</summary>
+    public void PutAnswer(string kind, ReadOnlySpan<byte> document, string orderKey, long order)
+    {
+        var body = Encoding.UTF8.GetString(document);
+        database.Write(connection =>
+        {
+            PutItem(connection, kind, "", body, urgent: true);
+            ClientState.Put(connection, orderKey, order);
+        });
+    }
+
     /// <summary>Puts the configuration request in and notes, in the same transaction, that it was made.</summary>
     public void PutRequest(ConfigurationRequest request) => database.Write(connection =>
     {

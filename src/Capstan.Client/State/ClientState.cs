@@ -36,6 +36,12 @@ internal static class StateKey
     public const string ResyncRevision = "resync-revision";
     /// <summary>Number of the last order to send everything in full that was followed.</summary>
     public const string ResyncOrder = "resync-order";
+    /// <summary>Number of the last order to make a new sealing key that was followed.</summary>
+    public const string RekeyOrder = "rekey-order";
+    /// <summary>Id of a sealing key that this client does not have, and that its site seals to: it was told so. Absent while policies can be opened.</summary>
+    public const string SealingTold = "sealing-told";
+    /// <summary>Number of the last order to report what this client knows of itself that was followed.</summary>
+    public const string DiagnoseOrder = "diagnose-order";
     public const string LastContact = "last-contact";
     public const string NextContact = "next-contact";
     public const string Waiting = "waiting";

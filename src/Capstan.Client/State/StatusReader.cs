@@ -14,6 +14,12 @@ internal static class StatusReader
         if (!File.Exists(ClientDatabase.PathIn(directory)))
             throw ClientErrors.NotInstalled(directory);
         using var database = ClientDatabase.OpenReadOnly(directory);
+        return Read(database, directory);
+    }
+
+    /// <summary>The same, by the process that runs it.</summary>
+    public static ClientStatus Read(ClientDatabase database, string directory)
+    {
         var state = new ClientState(database);
         if (state.Get(StateKey.Lifecycle) is not { } lifecycle || !DeviceId.TryParse(state.Get(StateKey.DeviceId), out var device))
             throw ClientErrors.NotInstalled(directory);

@@ -58,6 +58,12 @@ public static class Documents
     public static DocumentKind<CapUse> CapUse { get; } =
         Kind<CapUse>(ItemKind.CapUse, new JsonLimits(2 * MiB, 10_000, V1.CapUse.MaxHours), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<SealingKeyChange> SealingKeyChange { get; } =
+        Kind<SealingKeyChange>(ItemKind.SealingKey, new JsonLimits(4 * KiB, 100, 10), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Diagnosis> Diagnosis { get; } =
+        Kind<Diagnosis>(ItemKind.Diagnosis, new JsonLimits(MiB, 5_000, V1.Diagnosis.MaxLines), (document, problems) => document.Check(problems));
+
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
 

@@ -22,4 +22,6 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(HardwareInventory))]
 [JsonSerializable(typeof(SoftwareInventory))]
 [JsonSerializable(typeof(CapUse))]
+[JsonSerializable(typeof(SealingKeyChange))]
+[JsonSerializable(typeof(Diagnosis))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

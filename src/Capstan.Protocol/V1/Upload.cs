@@ -66,6 +66,8 @@ public static class ItemKind
     public const string SoftwareInventory = "software-inventory";
     public const string Status = "status";
     public const string CapUse = "cap-use";
+    public const string SealingKey = "sealing-key";
+    public const string Diagnosis = "diagnosis";
 }
 
 /// <summary>Asks the site to make this machine its client (CCR).</summary>

@@ -51,8 +51,16 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientSummary> ApproveAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/approve", null, ApiJson.Default.ClientSummary, cancellationToken);
 
-    public Task<ClientSummary> ResyncAsync(string id, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/resync", null, ApiJson.Default.ClientSummary, cancellationToken);
+    public Task<ClientSummary> ResyncAsync(string id, CancellationToken cancellationToken) => OrderAsync(id, "resync", cancellationToken);
+
+    /// <summary>Orders a client to make a new sealing key.</summary>
+    public Task<ClientSummary> RekeyAsync(string id, CancellationToken cancellationToken) => OrderAsync(id, "rekey", cancellationToken);
+
+    /// <summary>Orders a client to report what it knows of itself.</summary>
+    public Task<ClientSummary> DiagnoseAsync(string id, CancellationToken cancellationToken) => OrderAsync(id, "diagnose", cancellationToken);
+
+    public Task<ClientDiagnosis> DiagnosisAsync(string id, CancellationToken cancellationToken) =>
+        GetAsync($"api/v1/clients/{Uri.EscapeDataString(id)}/diagnosis", ApiJson.Default.ClientDiagnosis, cancellationToken);
 
     public Task<ClientSummary> RetireAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/retire", null, ApiJson.Default.ClientSummary, cancellationToken);
@@ -165,6 +173,9 @@ public sealed class ApiClient(HttpClient http)
 
     public async Task EndClientBuildAsync(string platform, CancellationToken cancellationToken) =>
         (await RequestAsync(HttpMethod.Delete, Query("api/v1/client-builds/use", ("platform", platform)), null, cancellationToken)).Dispose();
+
+    private Task<ClientSummary> OrderAsync(string id, string order, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/{order}", null, ApiJson.Default.ClientSummary, cancellationToken);
 
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Capstan.Protocol.V1;
 using Capstan.Site.Load;
 using Capstan.Site.Publish.Settings;
+using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -19,7 +20,12 @@ internal static class ClientEndpoints
         api.MapGet("/clients", ListAsync).Produces<Page<ClientSummary>>();
         api.MapGet("/clients/{id}", DetailAsync).Produces<ClientDetail>().Produces<Problem>(404);
         api.MapPost("/clients/{id}/approve", ApproveAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
-        api.MapPost("/clients/{id}/resync", ResyncAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
+        foreach (var (name, order) in new[] { ("resync", DeviceOrder.Resync), ("rekey", DeviceOrder.Rekey), ("diagnose", DeviceOrder.Diagnose) })
+        {
+            api.MapPost($"/clients/{{id}}/{name}", (DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) => OrderAsync(devices, enrolment, order, id, cancellationToken))
+                .Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
+        }
+        api.MapGet("/clients/{id}/diagnosis", DiagnosisAsync).Produces<ClientDiagnosis>().Produces<Problem>(404);
         api.MapPost("/clients/{id}/retire", RetireAsync).Produces<ClientSummary>().Produces<Problem>(404).Produces<Problem>(409);
     }
 
@@ -64,13 +70,16 @@ internal static class ClientEndpoints
             return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
         }, cancellationToken);
 
-    private static Task<IResult> ResyncAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
+    private static Task<IResult> OrderAsync(DeviceStore devices, Enrolment enrolment, DeviceOrder order, string id, CancellationToken cancellationToken) =>
         DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
-            if (!await enrolment.ResyncAsync(deviceId, cancellationToken))
-                return Problems.Of(StatusCodes.Status409Conflict, "not_approved", "The client is pending or retired; only an approved one reports.");
+            if (!await enrolment.OrderAsync(order, deviceId, cancellationToken))
+                return Problems.Of(StatusCodes.Status409Conflict, "not_approved", "The client is pending or retired; only an approved one follows orders.");
             return Results.Json((await devices.DetailAsync(deviceId, cancellationToken))!.Value.Summary, ApiJson.Default.ClientSummary);
         }, cancellationToken);
+
+    private static Task<IResult> DiagnosisAsync(DeviceStore devices, DiagnosisReader diagnosis, string id, CancellationToken cancellationToken) =>
+        DeviceLookup.WithAsync(devices, id, async deviceId => Results.Json(await diagnosis.ReadAsync(deviceId, cancellationToken), ApiJson.Default.ClientDiagnosis), cancellationToken);
 
     private static Task<IResult> RetireAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
         DeviceLookup.WithAsync(devices, id, async deviceId =>

@@ -17,3 +17,25 @@ public sealed record ClientHealthPage(IReadOnlyList<ClientHealthRow> Rows, strin
 /// <param name="LastError">The last message of severity error, whether or not it is a cause.</param>
 public sealed record ClientHealthRow(string DeviceId, string HostName, string Fingerprint, string State, string Severity, string Cause, string Text, string NextStep,
     IReadOnlyList<string> Others, DateTimeOffset? LastSeen, DateTimeOffset? HeartbeatAt, long? PolicyVersion, string? LastError, DateTimeOffset? LastErrorAt);
+
+/// <summary>GET /api/v1/clients/{id}/diagnosis: everything that the site knows about how one client does.</summary>
+/// <param name="Causes">Why it is not well, the worst first; empty when it is.</param>
+/// <param name="Messages">What it, and the site about it, said last, each code once, the newest first.</param>
+/// <param name="Refused">Uploads of it in quarantine, the newest first, at most 20.</param>
+/// <param name="WaitingUploads">Files of it that wait in an inbox.</param>
+/// <param name="Orders">What was ordered of it, and how far that is.</param>
+/// <param name="Report">What it said of itself when it was asked; null when it never was, or has not answered yet.</param>
+/// <param name="RunThere">Commands for the person at the machine, in the order in which they help.</param>
+public sealed record ClientDiagnosis(ClientSummary Summary, IReadOnlyList<ClientCauseRow> Causes, IReadOnlyList<ClientMessageRow> Messages, IReadOnlyList<QuarantineRow> Refused, int WaitingUploads,
+    DateTimeOffset? WaitingSince, DateTimeOffset? HeartbeatAt, DateTimeOffset? PolicySignedAt, long? PolicySignedVersion, IReadOnlyList<ClientSettingRow> Settings, IReadOnlyList<ClientOrderRow> Orders,
+    Capstan.Protocol.V1.Diagnosis? Report, DateTimeOffset? ReportAt, IReadOnlyList<string> RunThere);
+
+public sealed record ClientCauseRow(string Code, string Severity, string Text, string NextStep);
+
+/// <param name="Count">How often since it was first said in these words.</param>
+public sealed record ClientMessageRow(string Code, string Severity, string Component, string Text, DateTimeOffset ReceivedAt, int Count);
+
+/// <param name="Order"><c>resync</c>, <c>rekey</c> or <c>diagnose</c>.</param>
+/// <param name="OrderedAt">By the site's clock; of two orders within a second the later stands a second later.</param>
+/// <param name="State"><c>ordered</c>, <c>told</c> (it has reported with that policy) or <c>answered</c>.</param>
+public sealed record ClientOrderRow(string Order, DateTimeOffset OrderedAt, string State);

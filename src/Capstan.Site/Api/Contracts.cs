@@ -180,6 +180,7 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(Page<QuarantineRow>))]
 [JsonSerializable(typeof(ClientDetail))]
 [JsonSerializable(typeof(ClientHealthPage))]
+[JsonSerializable(typeof(ClientDiagnosis))]
 [JsonSerializable(typeof(SettingsDocument))]
 [JsonSerializable(typeof(IReadOnlyList<SettingValueRow>))]
 [JsonSerializable(typeof(SettingChange))]

@@ -25,7 +25,12 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
     {
         var device = await DeviceStore.FindAsync(transaction, id.Value);
         if (device is { State: not DeviceState.Pending })
+        {
+            // Set back to before it made the sealing key that is known here, perhaps: what its own key signs counts.
+            if (device.State == DeviceState.Approved)
+                await DeviceStore.RekeyAsync(transaction, device.Number, request.SealingKey, now);
             return true;
+        }
         // The token decides first: forged requests fill up only the room of those that have none.
         var (accepted, label) = request.Former is { } former
             ? await Identities.ReplaceAsync(transaction, siteCode, former, id, now)
@@ -102,16 +107,22 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
         return done;
     }
 
-    /// <summary>Orders a client to send everything in full. False when it is not approved.</summary>
-    public async Task<bool> ResyncAsync(string deviceId, CancellationToken cancellationToken)
+    /// <summary>Orders something of a client, and writes it down. False when it is not approved.</summary>
+    public async Task<bool> OrderAsync(DeviceOrder order, string deviceId, CancellationToken cancellationToken)
     {
         var now = site.Time.GetUtcNow();
+        var (code, text) = order switch
+        {
+            DeviceOrder.Resync => ("client_resync", "An administrator asked for everything in full; it comes after the client's next poll."),
+            DeviceOrder.Rekey => ("client_rekey", "An administrator asked for a new sealing key; the client makes it after its next poll."),
+            _ => ("client_diagnose", "An administrator asked what the client knows of itself; the answer comes after its next poll."),
+        };
         var done = await site.Database.WriteAsync(async transaction =>
         {
-            if (!await DeviceStore.ResyncAsync(transaction, deviceId, now))
+            if (!await DeviceStore.OrderAsync(transaction, order, deviceId, now))
                 return false;
             var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
-            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_resync", "An administrator asked for everything in full; it comes after the client's next poll.", now), now);
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", code, text, now), now);
             return true;
         }, cancellationToken);
         if (done)

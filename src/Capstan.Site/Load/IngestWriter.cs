@@ -117,7 +117,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             }
             var copied = device is not null && await Identities.HeardAsync(transaction, device, upload, now);
             await transaction.RunAsync("release savepoint record");
-            return new(record, Disposition.Delete, Applied: Id(upload), PolicyChanged: copied || record.Documents.Request is not null);
+            return new(record, Disposition.Delete, Applied: Id(upload), PolicyChanged: copied || record.Documents.Request is not null || record.Documents.Items.Any(item => item.Document is SealingKeyChange));
         }
         catch (Exception cause) when (cause is ProtocolException || (cause is DbException data && Dialect.IsBadData(data)))
         {
@@ -190,6 +190,20 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 break;
             case CapUse use:
                 await CapUseStore.AddAsync(transaction, number, use, now);
+                break;
+            case SealingKeyChange change:
+                if (await DeviceStore.RekeyAsync(transaction, number, change.SealingKey, now))
+                    await StatusStore.AddAsync(transaction, number, new StatusMessage
+                    {
+                        Severity = "information",
+                        Code = "client_rekeyed",
+                        Component = "loader",
+                        Text = $"The client's sealing key is {change.SealingKey.Thumbprint()} from now on: what its policies hold in secret is sealed to it.",
+                        ReportedAt = Times.Of(now),
+                    }, now);
+                break;
+            case Diagnosis:
+                await ReportStore.SaveAsync(transaction, number, item.Body.GetRawText(), now);
                 break;
             case StatusMessage message:
                 await StatusStore.AddAsync(transaction, number, message, now);

@@ -33,6 +33,8 @@ internal sealed record UploadDocuments(IReadOnlyList<(UploadItem Item, object? D
         ItemKind.HardwareInventory => Documents.HardwareInventory.Decode(item),
         ItemKind.SoftwareInventory => Documents.SoftwareInventory.Decode(item),
         ItemKind.CapUse => Documents.CapUse.Decode(item),
+        ItemKind.SealingKey => Documents.SealingKeyChange.Decode(item),
+        ItemKind.Diagnosis => Documents.Diagnosis.Decode(item),
         ItemKind.Status => Documents.StatusMessage.Decode(item),
         _ => null,
     };

@@ -56,6 +56,8 @@ internal static class SiteTargets
                 ExpiresAt = device.CertificateUntil!.Value / 1000,
             },
             Resync = device.State == DeviceState.Approved ? device.ResyncOrder : null,
+            Rekey = device.State == DeviceState.Approved ? device.RekeyOrder : null,
+            Diagnose = device.State == DeviceState.Approved ? device.DiagnoseOrder : null,
             Settings = settings.Count == 0 ? null : settings,
             NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),

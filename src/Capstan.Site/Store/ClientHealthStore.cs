@@ -1,11 +1,13 @@
 using System.Data.Common;
+using Capstan.Site.Api;
 using Dapper;
 
 namespace Capstan.Site.Store;
 
 /// <summary>What is kept of one device and tells whether it is well.</summary>
 internal sealed record HealthRow(long Number, string DeviceId, string HostName, string State, long RequestedAt, long? ApprovedAt, long? LastSeen, long? HeartbeatAt, long? HeartbeatMadeAt,
-    long? PolicyVersion, long? PolicySignedAt, long? PolicySignedVersion, string? ClientVersion, string Components, string Newcomers, string Settings);
+    long? PolicyVersion, long? PolicySignedAt, long? PolicySignedVersion, string? ClientVersion, string Components, string Newcomers, string Settings,
+    long? ResyncOrder, long? RekeyOrder, long? RekeyedAt, long? DiagnoseOrder);
 
 /// <summary>Files of one device in an inbox that wait, or that were refused.</summary>
 internal sealed record DeviceFiles(string DeviceId, long Count, long At, string Reason);
@@ -16,13 +18,12 @@ internal sealed class ClientHealthStore(SiteDatabase database)
     /// <summary>Why uploads are refused without anything being wrong: docs/events.md, quarantine.</summary>
     private const string Normal = "'wrong_epoch', 'fork', 'other_machine', 'replayed', 'refused_before', 'device_retired', 'unfinished'";
 
-    /// <summary>Of devices that are not retired.</summary>
-    /// <param name="deviceId">Null for all.</param>
+    /// <param name="deviceId">Null for all that are not retired.</param>
     public Task<IReadOnlyList<HealthRow>> DevicesAsync(string? deviceId, CancellationToken cancellationToken) => ListAsync<HealthRow>(
         """
         select number, device_id, host_name, state, requested_at, approved_at, last_seen, heartbeat_at, heartbeat_made_at, policy_version, policy_signed_at, policy_signed_version,
-               client_version, components, newcomers, settings
-        from device where state <> 'retired' and (@deviceId is null or device_id = @deviceId)
+               client_version, components, newcomers, settings, resync_order, rekey_order, rekeyed_at, diagnose_order
+        from device where (@deviceId is null and state <> 'retired') or device_id = @deviceId
         """, deviceId, cancellationToken);
 
     /// <summary>Refused for a reason that somebody must look at: how many, when last, and why.</summary>
@@ -41,6 +42,12 @@ internal sealed class ClientHealthStore(SiteDatabase database)
         where @deviceId is null or substr(file_name, 1, 32) = @deviceId
         group by substr(file_name, 1, 32)
         """, deviceId, cancellationToken);
+
+    /// <summary>Files of one device in quarantine, the newest first.</summary>
+    public Task<IReadOnlyList<QuarantineRow>> QuarantineAsync(string deviceId, int limit, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<QuarantineRow>>(
+        async connection => [.. (await connection.QueryAsync<(long, string, string, string, string, long, long)>(
+            "select id, cap, file_name, reason, detail, length_bytes, at from quarantine where substr(file_name, 1, 32) = @deviceId order by id desc limit @limit", new { deviceId, limit }))
+            .Select(row => new QuarantineRow(row.Item1, row.Item2, row.Item3, row.Item4, row.Item5, row.Item6, Times.At(row.Item7)))], cancellationToken);
 
     private Task<IReadOnlyList<T>> ListAsync<T>(string query, string? deviceId, CancellationToken cancellationToken) =>
         database.ReadAsync<IReadOnlyList<T>>(async connection => await RowsAsync<T>(connection, query, new { deviceId }), cancellationToken);

@@ -10,7 +10,18 @@ namespace Capstan.Site.Store;
 /// <summary>What the loader and the publisher must know of one device.</summary>
 internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, string SigningKey, string SealingKey, string State, long? Ordinal,
     long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil, string InstallNonce, string Speakers, string Newcomers,
-    long? ResyncOrder);
+    long? ResyncOrder, long? RekeyOrder, long? DiagnoseOrder);
+
+/// <summary>What an administrator may order of one device, by a number in its signed policy that rises.</summary>
+internal enum DeviceOrder
+{
+    /// <summary>Send everything in full.</summary>
+    Resync = 1,
+    /// <summary>Make a new sealing key.</summary>
+    Rekey = 2,
+    /// <summary>Report what it knows of itself.</summary>
+    Diagnose = 3,
+}
 
 /// <summary>A device that asks to become a client.</summary>
 internal sealed record NewDevice(DeviceId Id, string KeyId, string SigningKey, string SealingKey, string InstallNonce, string HostName,
@@ -37,7 +48,7 @@ internal static class DeviceState
 /// <summary>Devices: identity, enrolment, what they last said of themselves, and the head of their record chain.</summary>
 internal sealed class DeviceStore(SiteDatabase database)
 {
-    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers, resync_order";
+    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers, resync_order, rekey_order, diagnose_order";
 
     public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
@@ -139,13 +150,29 @@ internal sealed class DeviceStore(SiteDatabase database)
         "update device set state = 'retired', policy_pending = case when ordinal is null then 0 else 1 end where device_id = @deviceId and state <> 'retired'",
         new { deviceId }, transaction) == 1;
 
-    /// <summary>Orders an approved device to send everything in full, by its next policy. False when it is not approved.</summary>
-    public static async Task<bool> ResyncAsync(DbTransaction transaction, string deviceId, DateTimeOffset now) => await transaction.Connection!.ExecuteAsync(
-        """
-        update device set resync_order = case when resync_order >= @seconds then resync_order + 1 else @seconds end, policy_pending = 1
-        where device_id = @deviceId and state = 'approved'
-        """,
-        new { deviceId, seconds = now.ToUnixTimeSeconds() }, transaction) == 1;
+    /// <summary>Gives an order to an approved device, by its next policy. False when it is not approved.</summary>
+    public static async Task<bool> OrderAsync(DbTransaction transaction, DeviceOrder order, string deviceId, DateTimeOffset now)
+    {
+        // Only names from this table reach the statement's text.
+        var column = order switch
+        {
+            DeviceOrder.Resync => "resync_order",
+            DeviceOrder.Rekey => "rekey_order",
+            DeviceOrder.Diagnose => "diagnose_order",
+            _ => throw new ArgumentOutOfRangeException(nameof(order), order, "no order"),
+        };
+        return await transaction.Connection!.ExecuteAsync(
+            $"""
+            update device set {column} = case when {column} >= @seconds then {column} + 1 else @seconds end, policy_pending = 1
+            where device_id = @deviceId and state = 'approved'
+            """,
+            new { deviceId, seconds = now.ToUnixTimeSeconds() }, transaction) == 1;
+    }
+
+    /// <summary>Takes the sealing key that a device announced; its next policy is sealed to it. False when it is the one that is known.</summary>
+    public static async Task<bool> RekeyAsync(DbTransaction transaction, long number, Protocol.Jose.Jwk key, DateTimeOffset now) => await transaction.RunAsync(
+        "update device set sealing_key = @key, rekeyed_at = @now, policy_pending = 1 where number = @number and sealing_key <> @key",
+        ("@key", JsonSerializer.Serialize(key, StoreJson.Default.Jwk)), ("@now", Times.Of(now)), ("@number", number)) == 1;
 
     /// <summary>Moves the head of the chain. Wishes for the kinds that this record brought are fulfilled.</summary>
     public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) => transaction.RunAsync(

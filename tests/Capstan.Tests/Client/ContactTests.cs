@@ -110,7 +110,7 @@ public sealed class ContactTests : IAsyncLifetime
         await _f.Site.DrainAsync(ClientFixture.Stop);
         var message = Assert.Single(_f.Site.Items(Documents.StatusMessage));
         Assert.Contains("it is made for site XYZ", message.Text, StringComparison.Ordinal);
-        Assert.Contains("other keys than this device has", message.Text, StringComparison.Ordinal);
+        Assert.Contains("a sealing key that this device does not have", message.Text, StringComparison.Ordinal);
         Assert.Contains("it is made for site XYZ", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
         await _f.StepAsync(5);
         await _f.SettleAsync();

@@ -105,6 +105,18 @@ internal static class Examples
         Count = 3,
     };
 
+    public static SealingKeyChange SealingKeyChange { get; } = new() { Order = 1_795_348_800, SealingKey = FixedKeys.DeviceSealing.Public };
+
+    public static Diagnosis Diagnosis { get; } = new()
+    {
+        Order = 1_795_348_800,
+        MadeAt = 1_795_348_800_123,
+        Facts = [new DiagnosisFact("waiting", "waiting for a connection: FS1 20 of 20, next try 14:32:10")],
+        Selection = ["""MSWNET:\\fs1\cap\: server FS1 is full (20 of 20 connections) (random order)"""],
+        Connections = [],
+        Log = ["The site has acknowledged 1 records, up to 1"],
+    };
+
     public static ClientBuilds ClientBuilds { get; } = new()
     {
         SiteCode = "ABC",

@@ -21,6 +21,8 @@ public sealed class GoldenDocumentTests
     [Fact] public void Sparse_hardware_inventory_stays() => Stays("hardware-inventory-sparse.json", Documents.HardwareInventory, Examples.SparseHardwareInventory);
     [Fact] public void Software_inventory_stays() => Stays("software-inventory.json", Documents.SoftwareInventory, Examples.SoftwareInventory);
     [Fact] public void Cap_use_stays() => Stays("cap-use.json", Documents.CapUse, Examples.CapUse);
+    [Fact] public void Sealing_key_stays() => Stays("sealing-key.json", Documents.SealingKeyChange, Examples.SealingKeyChange);
+    [Fact] public void Diagnosis_stays() => Stays("diagnosis.json", Documents.Diagnosis, Examples.Diagnosis);
     [Fact] public void Upload_stays() => Stays("upload.json", Documents.Upload, Examples.Upload);
 
     [Fact]

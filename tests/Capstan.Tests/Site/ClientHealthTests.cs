@@ -53,7 +53,7 @@ public sealed class ClientHealthTests : IAsyncLifetime
         var device = await ReportingAsync("pc1");
         var before = await _site.VersionAsync();
         _time.Advance(TimeSpan.FromMinutes(5));
-        await _site.Get<Capstan.Site.Load.Enrolment>().ResyncAsync(device.Id.Value, CancellationToken.None);
+        await _site.Get<Capstan.Site.Load.Enrolment>().OrderAsync(Capstan.Site.Store.DeviceOrder.Resync, device.Id.Value, CancellationToken.None);
         await _site.PublishAsync();
         _time.Advance(TimeSpan.FromDays(1));
         await _site.TakeInAsync(device, device.Heartbeat(before));
