@@ -29,9 +29,10 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
         var recorded = changes && !isPublic ? context.GetEndpoint() as RouteEndpoint : null;
         if (!isPublic && Refuse(context, caller, changes, byCookie) is { } refusal)
         {
-            if (caller is null)
+            // A browser that is shown the way to sign in was not refused.
+            if (caller is null && (changes || !WantsPage(context)))
                 trail.RefusedNobody(AddressOf(context));
-            else if (recorded is not null)
+            else if (caller is not null && recorded is not null)
                 await trail.RefusedAsync(Entry(context, caller, recorded, refusal.Status));
             await AnswerAsync(context, refusal);
         }
@@ -82,7 +83,7 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
 
     private Task AnswerAsync(HttpContext context, Refusal refusal)
     {
-        var isPage = !ApiEndpoint.IsAsked(context) && context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+        var isPage = WantsPage(context);
         if (refusal.Status != StatusCodes.Status401Unauthorized)
             return isPage
                 ? ConsoleEndpoints.Page<ProblemPage>(new { Title = "Not for you", refusal.Detail, Now = time.GetUtcNow() }, refusal.Status).ExecuteAsync(context)
@@ -95,6 +96,9 @@ internal sealed class AccessGuard(RequestDelegate next, ApiToken token, Users us
         context.Response.Headers.WWWAuthenticate = "Bearer";
         return Problems.WriteAsync(context, refusal.Status, refusal.Code, refusal.Detail);
     }
+
+    private static bool WantsPage(HttpContext context) =>
+        !ApiEndpoint.IsAsked(context) && context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The row comes first: it stands there also when the caller hangs up or the site is killed. Its outcome follows before the answer leaves.</summary>
     private async Task RecordAsync(HttpContext context, Caller caller, RouteEndpoint endpoint)

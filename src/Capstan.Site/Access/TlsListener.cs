@@ -139,8 +139,9 @@ internal sealed class TlsListener : IDisposable
 
     private static string Fingerprint(X509Certificate2 certificate) => certificate.GetCertHashString(HashAlgorithmName.SHA256);
 
-    /// <summary>Whether everybody on this machine can read a key. A group may: that is how programs share one.</summary>
-    private static bool IsOpenToAll(string file) => !OperatingSystem.IsWindows() && File.Exists(file) && File.GetUnixFileMode(file).HasFlag(UnixFileMode.OtherRead);
+    /// <summary>Whether everybody on this machine can read a key. A group may: that is how programs share one. A link has no rights of its own.</summary>
+    private static bool IsOpenToAll(string file) => !OperatingSystem.IsWindows() && File.Exists(file)
+        && File.GetUnixFileMode(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file).HasFlag(UnixFileMode.OtherRead);
 
     private static bool IsOver(X509Certificate2 certificate, DateTimeOffset at) => certificate.NotAfter.ToUniversalTime() <= at.UtcDateTime;
 

@@ -19,6 +19,9 @@ public sealed class AuditTests : ServedSiteTests
         foreach (var path in new[] { "/api/v1/caps/publish", "/api/v1/nowhere", "/x" })
             Assert.Contains((await nobody.PostAsync(path, null, CancellationToken.None)).StatusCode, new[] { HttpStatusCode.Unauthorized, HttpStatusCode.NotFound, HttpStatusCode.Redirect });
         Assert.Empty((await Api.AuditAsync(null, 100, CancellationToken.None)).Items);
+        await Api.AddUserAsync(new UserAdd("anna", "administrator", Password), CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Redirect, (await nobody.GetAsync("/clients", CancellationToken.None)).StatusCode);
+        Assert.Contains("capstan_refused_requests_total{of=\"nobody\"} 2", await Token.GetStringAsync("/metrics", CancellationToken.None), StringComparison.Ordinal);
     }
 
     [Fact]

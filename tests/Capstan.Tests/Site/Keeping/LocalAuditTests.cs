@@ -1,6 +1,8 @@
+using Capstan.Nal.Providers.Local;
 using Capstan.Site.Keeping;
 using Capstan.Site.Store;
 using Capstan.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Site.Keeping;
 
@@ -25,10 +27,14 @@ public sealed class LocalAuditTests : IAsyncLifetime
         await _site.BackUpAsync("b1");
         await _site.CloseAsync();
         await KeyRotation.RotateAsync(_site.Home(), ["sealing"], withRoot: false, null, _time, CancellationToken.None);
+        await SiteRestore.BeginEpochAsync(_site.Home(), [new LocalProvider(_time)], _time, null, NullLoggerFactory.Instance, CancellationToken.None);
         await KeptSite.RestoreAsync(_site.Backup("b1"), Path.Combine(_site.Backup("life2"), "site"), _time);
         _site = await SiteHarness.OpenAsync(_site.Directory, _time);
 
-        Assert.Equal([$"local:{Environment.UserName} site rotate-keys sealing 200"], await RowsAsync(_site.Home()));
+        var rows = await RowsAsync(_site.Home());
+        Assert.Equal(2, rows.Count);
+        Assert.StartsWith($"local:{Environment.UserName} site new-epoch epoch ", rows[0], StringComparison.Ordinal);
+        Assert.Equal($"local:{Environment.UserName} site rotate-keys sealing 200", rows[1]);
         var restored = Assert.Single(await RowsAsync(Path.Combine(_site.Backup("life2"), "site")));
         Assert.StartsWith($"local:{Environment.UserName} restore epoch ", restored, StringComparison.Ordinal);
         Assert.Contains("from the backup of 2026-11-22", restored, StringComparison.Ordinal);
