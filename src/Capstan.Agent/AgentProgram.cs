@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Capstan.Client;
@@ -21,6 +22,12 @@ internal static class AgentProgram
         {
             // Before the command line is built: installers ask this often.
             await console.Out.WriteLineAsync(AgentVerbs.Version);
+            return Done;
+        }
+        if (args is ["--schema"])
+        {
+            // A build on trial asks the package's, before it changes a file that that one could not read any more.
+            await console.Out.WriteLineAsync(CapstanClient.Schema.ToString(CultureInfo.InvariantCulture));
             return Done;
         }
         var endless = false;

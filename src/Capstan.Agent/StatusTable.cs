@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Capstan.Client;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Protocol.V1;
 
 namespace Capstan.Agent;
 
@@ -23,6 +24,7 @@ internal static class StatusTable
         .. status.Caps.Select((cap, index) => (index == 0 ? "CAPs" : "", cap)),
         ("Version", status.ClientVersion),
         .. status.Build is { } build ? [("Build", status.BuildOnTrial is { } trial ? $"{build}; on trial: {trial}" : build)] : Array.Empty<(string, string)>(),
+        .. status.PackageVersion is { } package ? [("Package", $"{package}{(IsNewer(package, status.ClientVersion) ? ", newer than the build that runs, which the site has ordered (capstan client build use package)" : "")}")] : Array.Empty<(string, string)>(),
         .. status.BuildWaiting is { } waiting ? [("Build waits", waiting)] : Array.Empty<(string, string)>(),
         .. status.Components.Where(component => component.State != "ok").Select(component => (component.Name, $"{component.State}: {component.Detail}")),
     ]);
@@ -41,6 +43,9 @@ internal static class StatusTable
             text.Append(left.PadRight(width)).Append(right).Append('\n');
         return text.ToString().TrimEnd('\n');
     }
+
+    private static bool IsNewer(string package, string present) =>
+        BuildVersion.TryParse(package, out var there) && BuildVersion.TryParse(present, out var here) && there.CompareRank(here) > 0;
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -68,7 +68,10 @@ public sealed class CapstanClient : IAsyncDisposable
     /// <summary>What the client knows of itself; works beside a running client, too.</summary>
     /// <exception cref="ClientException">As <see cref="OpenAsync(ClientOptions, TimeProvider, Random, ILoggerFactory, CancellationToken)"/>, but never <c>client_in_use</c>.</exception>
     public static Task<ClientStatus> ReadStatusAsync(ClientOptions options, CancellationToken cancellationToken) =>
-        Task.Run(() => StatusReader.Read(options.Directory), cancellationToken);
+        Task.Run(() => StatusReader.Read(options.Directory) with { PackageVersion = Beside(options) is { } package ? PackageBuild.Version(package) : null }, cancellationToken);
+
+    /// <summary>How many schema scripts this program knows: what its package's build says when a later one asks it.</summary>
+    public static int Schema => Migrations.Known;
 
     /// <summary>The loop: polls, verifies, acts and reports until cancelled.</summary>
     /// <remarks>Returns only when another build of the agent is to be started: the process ends, and its launcher chooses.</remarks>
@@ -112,6 +115,9 @@ public sealed class CapstanClient : IAsyncDisposable
         _lock.Dispose();
     }
 
+    /// <summary>Where the package's build is, for another one; null for that one, and without the launcher.</summary>
+    private static string? Beside(ClientOptions options) => options.Build is { } build && build.Id != Protocol.V1.ClientBuild.OfPackage ? build.PackageFolder : null;
+
     private static CapstanClient Open(ClientOptions options, ClientParts parts, TimeProvider time, Random random, ILoggerFactory loggers)
     {
         var directory = options.Directory;
@@ -123,7 +129,7 @@ public sealed class CapstanClient : IAsyncDisposable
         ClientLoggers? files = null;
         try
         {
-            database = ClientDatabase.Open(directory);
+            database = ClientDatabase.Open(directory, Beside(options) is { } package ? () => PackageBuild.Schema(package) : null);
             if (new ClientState(database).Get(StateKey.Lifecycle) is null)
                 throw ClientErrors.NotInstalled(directory);
             var id = new ClientState(database).Get(StateKey.DeviceId);
@@ -174,6 +180,9 @@ public sealed record ClientStatus(string DeviceId, string Fingerprint, string Si
     public string? Build { get; init; }
     public string? BuildOnTrial { get; init; }
     public string? BuildWaiting { get; init; }
+
+    /// <summary>What the package of this machine has beside the build that runs; null where that one runs, or does not say it.</summary>
+    public string? PackageVersion { get; init; }
 
     /// <summary>How each component did when it ran last.</summary>
     public IReadOnlyList<Capstan.Protocol.V1.ComponentState> Components { get; init; } = [];

@@ -30,8 +30,9 @@ internal sealed class ClientDatabase : IDisposable
     public static string PathIn(string directory) => Path.Combine(directory, FileName);
 
     /// <summary>Opens for the one process that works in the directory; makes the file and migrates it.</summary>
-    /// <exception cref="ClientException"><c>state_damaged</c>, <c>state_newer</c>, <c>disk_full</c>, <c>access_denied</c>. Nothing was deleted.</exception>
-    public static ClientDatabase Open(string directory)
+    /// <param name="package">As of <see cref="Migrations.Apply"/>.</param>
+    /// <exception cref="ClientException"><c>state_damaged</c>, <c>state_newer</c>, <c>package_older</c>, <c>disk_full</c>, <c>access_denied</c>. Nothing was deleted.</exception>
+    public static ClientDatabase Open(string directory, Func<int?>? package = null)
     {
         var database = new ClientDatabase(PathIn(directory), SqliteOpenMode.ReadWriteCreate);
         return database.Opened(connection =>
@@ -42,7 +43,7 @@ internal sealed class ClientDatabase : IDisposable
             connection.Execute("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on");
             if (connection.Scalar("pragma quick_check(1)") is not "ok")
                 throw database.Damaged("its quick check failed", null);
-            Migrations.Apply(connection, database._path);
+            Migrations.Apply(connection, database._path, package);
         });
     }
 

@@ -16,13 +16,22 @@ internal static class Migrations
     private const string Marker = ".State.Schema.";
     private const string Oldest = "-- oldest: ";
 
-    /// <exception cref="ClientException"><c>state_newer</c>: a newer program wrote the file; <c>state_damaged</c>: an applied script differs from ours.</exception>
-    public static void Apply(SqliteConnection connection, string path)
+    /// <summary>How many scripts this program knows.</summary>
+    public static int Known => Scripts().Max(script => script.Number);
+
+    /// <param name="package">How many scripts the package's build knows, null for unknown; asked only when the file would change so that not every program can work with it. Null where this is that build.</param>
+    /// <exception cref="ClientException"><c>state_newer</c>: a newer program wrote the file; <c>state_damaged</c>: an applied script differs from ours;
+    /// <c>package_older</c>: the package's build could not read the file any more. Nothing was changed then.</exception>
+    public static void Apply(SqliteConnection connection, string path, Func<int?>? package)
     {
         connection.Execute("create table if not exists migration (number integer primary key, name text not null, sha256 text not null) strict");
         var applied = Applied(connection);
         Check(connection, applied, path);
-        foreach (var script in Scripts().Where(script => !applied.ContainsKey(script.Number)))
+        var wanted = Scripts().Where(script => !applied.ContainsKey(script.Number)).ToList();
+        // An empty file is nobody's yet.
+        if (applied.Count > 0 && package is not null)
+            KeepLastResort(wanted.Max(script => OldestOf(script.Text)), OldestIn(connection), package, path);
+        foreach (var script in wanted)
         {
             using var transaction = connection.BeginTransaction();
             connection.Execute(script.Text);
@@ -32,6 +41,20 @@ internal static class Migrations
                 Note(connection, oldest);
             transaction.Commit();
         }
+    }
+
+    /// <summary>What starts when nothing else does must go on being able to: a file that it could not read would leave this machine alone, for good.</summary>
+    /// <param name="wanted">How many scripts a program must know to work with the file afterwards; null for no more than now.</param>
+    /// <param name="present">The same of the file now; null for a file that does not say it.</param>
+    /// <exception cref="ClientException"><c>package_older</c>.</exception>
+    public static void KeepLastResort(int? wanted, int? present, Func<int?> package, string path)
+    {
+        if (wanted is not { } needed || needed <= (present ?? 0))
+            return;
+        var known = package();
+        if (known is null || known < needed)
+            throw new ClientException($"this build would change {path} so that the package's own build, which starts when nothing else does, could not read it (it {(known is null ? "does not say which schema it knows" : $"knows schema {known}")}, "
+                + $"and {needed} is needed); install the present package of capstan-client, and order this build again", "package_older");
     }
 
     /// <summary>For a reader, which migrates nothing: an older file is read as far as it goes by the owner only.</summary>
