@@ -51,14 +51,14 @@ internal sealed class SiteKeys : IDisposable
     public static void Create(SiteDirectory directory)
     {
         foreach (var role in (IEnumerable<string>)[Root, .. OnlineRoles, ReceiptsRole])
-            Make(PathOf(directory, role), ECDsa.Create, ECDsa.Create);
-        Make(PathOf(directory, SealingRole), ECDiffieHellman.Create, ECDiffieHellman.Create);
+            Make(PathOf(directory, role), P256.Signing, P256.NewSigning);
+        Make(PathOf(directory, SealingRole), P256.Sealing, P256.NewSealing);
     }
 
     /// <summary>Makes a key of a role in a folder of its own, in place of one that is there.</summary>
     public static void CreateNext(SiteDirectory directory, string role)
     {
-        using ECAlgorithm key = role == SealingRole ? ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using ECAlgorithm key = role == SealingRole ? P256.NewSealing() : P256.NewSigning();
         SiteDirectory.WriteOwned(NextPathOf(directory, role), Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
     }
 
@@ -66,18 +66,18 @@ internal sealed class SiteKeys : IDisposable
     /// <exception cref="SiteException">A key other than root's is missing or unreadable.</exception>
     public static SiteKeys Load(SiteDirectory directory, bool next = false)
     {
-        var roles = OnlineRoles.ToDictionary(role => role, role => Read(Place(role), ECDsa.Create), StringComparer.Ordinal);
+        var roles = OnlineRoles.ToDictionary(role => role, role => Read(Place(role), P256.Signing), StringComparer.Ordinal);
         var rootPresent = File.Exists(Place(Root));
         if (rootPresent)
-            roles[Root] = Read(Place(Root), ECDsa.Create);
-        return new SiteKeys(roles, Read(Place(ReceiptsRole), ECDsa.Create), Read(Place(SealingRole), ECDiffieHellman.Create), ReadFormer(directory), rootPresent);
+            roles[Root] = Read(Place(Root), P256.Signing);
+        return new SiteKeys(roles, Read(Place(ReceiptsRole), P256.Signing), Read(Place(SealingRole), P256.Sealing), ReadFormer(directory), rootPresent);
 
         string Place(string role) => next && File.Exists(NextPathOf(directory, role)) ? NextPathOf(directory, role) : PathOf(directory, role);
     }
 
     /// <summary>Any signing key, for example a root key that somebody brings.</summary>
     /// <exception cref="SiteException">It cannot be read.</exception>
-    public static ECDsa ReadSigning(string path) => Read(path, ECDsa.Create);
+    public static ECDsa ReadSigning(string path) => Read(path, P256.Signing);
 
     /// <summary>The private key for what is sealed to a key id: the present one, or a former one whose time has not passed. Null for none.</summary>
     public ECDiffieHellman? SealingFor(string keyId, DateTimeOffset now) => keyId == SealingKey.Thumbprint()
@@ -119,17 +119,17 @@ internal sealed class SiteKeys : IDisposable
         var former = new List<FormerSealing>();
         foreach (var (path, until) in FormerFiles(directory))
         {
-            var key = Read(path, ECDiffieHellman.Create);
+            var key = Read(path, P256.Sealing);
             former.Add(new FormerSealing(key, Jwk.From(key), until));
         }
         return [.. former.OrderByDescending(key => key.Until)];
     }
 
-    private static void Make<T>(string path, Func<T> empty, Func<ECCurve, T> generate) where T : ECAlgorithm
+    private static void Make<T>(string path, Func<T> empty, Func<T> generate) where T : ECAlgorithm
     {
         if (File.Exists(path) && IsReadable())
             return;
-        using var key = generate(ECCurve.NamedCurves.nistP256);
+        using var key = generate();
         SiteDirectory.WriteWhole(path, Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem()));
 
         bool IsReadable()

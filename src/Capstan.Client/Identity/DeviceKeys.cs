@@ -56,12 +56,12 @@ internal sealed class DeviceKeys : IDisposable
         DurableFile.FlushDirectory(directory);
         if (!File.Exists(PathOf(directory, SigningFile)))
         {
-            using var signing = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            using var signing = P256.NewSigning();
             await DurableFile.WriteAsync(PathOf(directory, SigningFile), Encoding.ASCII.GetBytes(signing.ExportPkcs8PrivateKeyPem()), cancellationToken);
         }
         if (!File.Exists(PathOf(directory, SealingFile)))
         {
-            using var sealing = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+            using var sealing = P256.NewSealing();
             await DurableFile.WriteAsync(PathOf(directory, SealingFile), Encoding.ASCII.GetBytes(sealing.ExportPkcs8PrivateKeyPem()), cancellationToken);
         }
     }
@@ -75,7 +75,7 @@ internal sealed class DeviceKeys : IDisposable
         var loaded = new List<ECAlgorithm>();
         try
         {
-            return new DeviceKeys(Read(ECDsa.Create(), SigningFile), Read(ECDiffieHellman.Create(), SealingFile), Optional(NextFile), Optional(FormerFile));
+            return new DeviceKeys(Read(P256.Signing(), SigningFile), Read(P256.Sealing(), SealingFile), Optional(NextFile), Optional(FormerFile));
         }
         catch
         {
@@ -91,7 +91,7 @@ internal sealed class DeviceKeys : IDisposable
             return key;
         }
 
-        ECDiffieHellman? Optional(string file) => File.Exists(PathOf(directory, file)) ? Read(ECDiffieHellman.Create(), file) : null;
+        ECDiffieHellman? Optional(string file) => File.Exists(PathOf(directory, file)) ? Read(P256.Sealing(), file) : null;
     }
 
     /// <summary>Makes the next sealing key; one that is there already stays: it was announced, or will be.</summary>
@@ -99,7 +99,7 @@ internal sealed class DeviceKeys : IDisposable
     {
         if (File.Exists(PathOf(directory, NextFile)))
             return;
-        using var next = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+        using var next = P256.NewSealing();
         await DurableFile.WriteAsync(PathOf(directory, NextFile), Encoding.ASCII.GetBytes(next.ExportPkcs8PrivateKeyPem()), cancellationToken);
     }
 

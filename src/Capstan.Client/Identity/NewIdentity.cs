@@ -5,6 +5,7 @@ using Capstan.Client.Configuration;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Protocol;
+using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
 using Microsoft.Data.Sqlite;
 
@@ -102,7 +103,7 @@ internal static class NewIdentity
     /// <summary>Whose a key is; null when it is not there or cannot be read.</summary>
     private static string? IdOf(string signingKey)
     {
-        using var key = ECDsa.Create();
+        using var key = P256.Signing();
         try
         {
             key.ImportFromPem(File.ReadAllText(signingKey, Encoding.ASCII));

@@ -16,7 +16,7 @@ public static class Jwe
     /// <exception cref="ProtocolException">The recipient is not a point on P-256.</exception>
     public static string Seal(ReadOnlySpan<byte> plaintext, Jwk recipient, string contentType)
     {
-        using var ephemeral = ECDiffieHellman.Create(ECCurve.NamedCurves.nistP256);
+        using var ephemeral = P256.NewSealing();
         return Seal(plaintext, recipient, contentType, ephemeral, RandomNumberGenerator.GetBytes(NonceBytes));
     }
 

@@ -32,11 +32,11 @@ public sealed record Jwk(string Kty, string Crv, string X, string Y)
 
     /// <summary>The caller disposes of it.</summary>
     /// <exception cref="ProtocolException">Not a point on P-256.</exception>
-    public ECDsa ToSigningKey() => ECDsa.Create(ToParameters());
+    public ECDsa ToSigningKey() => P256.Signing(ToParameters());
 
     /// <summary>The caller disposes of it.</summary>
     /// <exception cref="ProtocolException">Not a point on P-256.</exception>
-    public ECDiffieHellman ToSealingKey() => ECDiffieHellman.Create(ToParameters());
+    public ECDiffieHellman ToSealingKey() => P256.Sealing(ToParameters());
 
     /// <summary>DER, named curve, uncompressed point: 91 bytes. Made without importing the key, which costs the platform as much as a signature.</summary>
     /// <exception cref="ProtocolException">Not a point on P-256.</exception>

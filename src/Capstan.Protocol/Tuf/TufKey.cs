@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Capstan.Protocol.Jose;
 
 namespace Capstan.Protocol.Tuf;
 
@@ -61,7 +62,7 @@ internal sealed class TufKey
     {
         if (_subjectPublicKeyInfo is null)
             return false;
-        using var key = ECDsa.Create();
+        using var key = P256.Signing();
         try
         {
             key.ImportSubjectPublicKeyInfo(_subjectPublicKeyInfo, out _);

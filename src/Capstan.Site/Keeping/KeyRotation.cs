@@ -50,7 +50,7 @@ public static class KeyRotation
         Prepare(home, plan, mark);
         using var next = SiteKeys.Load(home, next: true);
         var settings = new SettingStore(database);
-        var at = await Publisher.SigningTimeAsync(settings, time, cancellationToken);
+        var at = await Publisher.SigningTimeAsync(settings, repository.RootExpires, time, cancellationToken);
         // After a restore that has not been started yet, this is the first publication: it goes above what clients have seen.
         var floor = await Publisher.FloorAsync(settings, stored.Version, cancellationToken);
         if (root is not null)

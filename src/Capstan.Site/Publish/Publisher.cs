@@ -208,7 +208,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         {
             var current = await caps.ListAsync(cancellationToken);
             var publishedSite = await settings.GetAsync(SettingStore.PublishedSite, cancellationToken);
-            var now = await SigningTimeAsync(settings, site.Time, cancellationToken);
+            var now = await SigningTimeAsync(settings, repository.RootExpires, site.Time, cancellationToken);
             var (files, policies, version) = await devices.WriteAsync(async transaction =>
             {
                 await DeviceStore.RenewCertificatesAsync(transaction, now + RenewBefore, now + CertificateTerm);
@@ -283,10 +283,13 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
     }
 
     /// <summary>Never before what was signed last: a clock that was set back must not make metadata expire early.</summary>
-    internal static async Task<DateTimeOffset> SigningTimeAsync(SettingStore settings, TimeProvider time, CancellationToken cancellationToken)
+    /// <remarks>But where that was after the root's end: under such a time clients take no orders at all, so the clock was wrong then, and nothing is lost by leaving it.</remarks>
+    /// <param name="rootExpires">Of the root that is in force.</param>
+    internal static async Task<DateTimeOffset> SigningTimeAsync(SettingStore settings, DateTimeOffset rootExpires, TimeProvider time, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        return long.TryParse(await settings.GetAsync(SettingStore.LastSigned, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var last) && Times.At(last) > now
+        return long.TryParse(await settings.GetAsync(SettingStore.LastSigned, cancellationToken), NumberStyles.None, CultureInfo.InvariantCulture, out var last)
+            && Times.At(last) > now && Times.At(last) < rootExpires
             ? Times.At(last)
             : now;
     }

@@ -13,6 +13,8 @@ public sealed class MemoryStore(TimeProvider time) : IStore
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, (ImmutableArray<byte> Content, DateTimeOffset Written)> _files = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, DateTimeOffset> _directories = new(StringComparer.Ordinal) { [""] = time.GetUtcNow() };
+    /// <summary>Names of files and directories by the directory that they are in: what a listing and a deletion look at.</summary>
+    private readonly Dictionary<string, SortedSet<string>> _children = new(StringComparer.Ordinal) { [""] = new(StringComparer.Ordinal) };
     /// <summary>Bytes that files hold together: counted along, since adding them up at each write makes many files slow.</summary>
     private long _used;
 
@@ -48,9 +50,7 @@ public sealed class MemoryStore(TimeProvider time) : IStore
 
     public async IAsyncEnumerable<StoreEntry> ListAsync(StorePath directory, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var entries = await Do("list", directory, () => _files.Keys.Concat(_directories.Keys)
-            .Where(name => IsIn(directory, name))
-            .Select(name => Entry(name)!).ToArray(), cancellationToken);
+        var entries = await Do("list", directory, () => _children.TryGetValue(directory.Value, out var names) ? names.Select(name => Entry(name)!).ToArray() : [], cancellationToken);
         foreach (var entry in entries)
             yield return entry;
     }
@@ -70,12 +70,14 @@ public sealed class MemoryStore(TimeProvider time) : IStore
     {
         if (path.IsRoot)
             throw new NalException(NalError.AccessDenied, "the root of a store is not deleted through it", path.Value);
-        if (_files.Keys.Concat(_directories.Keys).Any(name => name.StartsWith(path.Value + "/", StringComparison.Ordinal)))
+        if (_children.TryGetValue(path.Value, out var children) && children.Count > 0)
             throw Conflict(path, "the directory is not empty");
         if (_files.Remove(path.Value, out var file))
             _used -= file.Content.Length;
-        else
-            return _directories.Remove(path.Value);
+        else if (!_directories.Remove(path.Value))
+            return false;
+        _children.Remove(path.Value);
+        _children[path.Parent.Value].Remove(path.Value);
         return true;
     }, cancellationToken);
 
@@ -89,7 +91,9 @@ public sealed class MemoryStore(TimeProvider time) : IStore
             throw Conflict(to, "the name is taken");
         MakeDirectories(to.Parent);
         _files.Remove(from.Value);
+        _children[from.Parent.Value].Remove(from.Value);
         _files.Add(to.Value, file);
+        _children[to.Parent.Value].Add(to.Value);
         return true;
     }, cancellationToken);
 
@@ -132,6 +136,7 @@ public sealed class MemoryStore(TimeProvider time) : IStore
         if (used > CapacityBytes)
             throw new NalException(NalError.StorageFull, $"writing {path}: the store is full ({_used} of {CapacityBytes} bytes)", path.Value, isTransient: true);
         _used = used;
+        _children[path.Parent.Value].Add(path.Value);
         _files[path.Value] = ([.. content], time.GetUtcNow());
         return true;
     }
@@ -143,13 +148,12 @@ public sealed class MemoryStore(TimeProvider time) : IStore
             if (_files.ContainsKey(at.Value))
                 throw Conflict(at, "a file stands where a directory should be");
         }
-        for (var at = path; !at.IsRoot; at = at.Parent)
-            _directories.TryAdd(at.Value, time.GetUtcNow());
+        if (path.IsRoot || !_directories.TryAdd(path.Value, time.GetUtcNow()))
+            return;
+        _children[path.Value] = new SortedSet<string>(StringComparer.Ordinal);
+        MakeDirectories(path.Parent);
+        _children[path.Parent.Value].Add(path.Value);
     }
-
-    private static bool IsIn(StorePath directory, string name) =>
-        directory.IsRoot ? name.Length > 0 && !name.Contains('/')
-        : name.StartsWith(directory.Value, StringComparison.Ordinal) && name.LastIndexOf('/') == directory.Value.Length;
 
     private static NalException Conflict(StorePath path, string why) => new(NalError.Conflict, $"{path}: {why}", path.Value);
 

@@ -43,6 +43,30 @@ public class ClockTests
         Assert.Equal(3, (await site.Get<Capstan.Site.Store.DeviceStore>().CountsAsync(start, CancellationToken.None)).Clients);
     }
 
+    /// <summary>Found by the lives (seed 3): the root ends after ten years, and a time behind its end was signed on and on.</summary>
+    [Fact]
+    public async Task A_clock_that_ran_beyond_the_end_of_the_root_is_left_behind_when_it_is_right_again()
+    {
+        var time = new ManualTime();
+        var start = time.GetUtcNow();
+        var (site, _) = await SiteHarness.EnrolledAsync(time);
+        await using var _ = site;
+        await site.PublishAsync();
+        var root = await site.Get<Capstan.Site.Publish.Publisher>().RootAsync(CancellationToken.None);
+        var client = new TufClient(new FolderSource(site.CapDirectory), new MemoryTrust(), new ManualTime(start));
+        await client.TrustRootAsync(root.Hash, root.Version, CancellationToken.None);
+        var states = new List<TufState>();
+        foreach (var wall in (DateTimeOffset[])[start.AddYears(11), start.AddHours(2), start.AddDays(1)])
+        {
+            time.Jump(wall);
+            using var another = await site.EnrolAsync(FormattableString.Invariant($"pc-{wall.Year}-{wall.Day}"));
+            time.Advance(TimeSpan.FromMinutes(61));
+            await site.PublishAsync();
+            states.Add((await client.RefreshAsync(complete: true, CancellationToken.None)).State);
+        }
+        Assert.Equal([TufState.Stale, TufState.Updated, TufState.Updated], states);
+    }
+
     [Fact]
     public async Task What_was_published_under_a_clock_in_the_past_is_signed_again_when_the_clock_is_right()
     {
