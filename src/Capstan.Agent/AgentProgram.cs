@@ -96,8 +96,9 @@ internal static class AgentProgram
         var token = new Option<string?>("--token") { Description = "The enrolment token (also: the variable CAPSTAN_TOKEN)" };
         var file = new Option<string?>("--file", "--token-file") { Description = "install.capstan of the site, or a file with a token; - reads it from the input (default: install.capstan in this directory)" };
         var cap = new Option<string?>("--cap") { Description = "A client access point that this machine tries first: a NAL path or a directory; it replaces the one given before" };
-        var install = new Command("install", "Makes the device's keys, records where the site is, and starts the service where there is one. Repeatable. Example: capstan-client install --file install.capstan") { token, file, cap };
-        install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(file), parsed.GetValue(cap), stop));
+        var site = new Option<string?>("--site") { Description = "Of several sites whose tokens are given, this one, whatever the boundaries say; a site code" };
+        var install = new Command("install", "Makes the device's keys, records where the site is, and starts the service where there is one. Repeatable. Example: capstan-client install --file install.capstan") { token, file, cap, site };
+        install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(file), parsed.GetValue(cap), parsed.GetValue(site), stop));
 
         var run = new Command("run", "Runs the client until it is stopped. Example: capstan-client run --data /var/lib/capstan-client");
         run.SetAction((parsed, stop) => verbs.RunAsync(parsed.GetValue(data)!, stop));

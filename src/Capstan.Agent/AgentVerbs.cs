@@ -18,7 +18,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
     public static string Version { get; } =
         typeof(AgentVerbs).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
-    public async Task<int> InstallAsync(string directory, string? token, string? tokenFile, string? cap, CancellationToken cancellationToken)
+    public async Task<int> InstallAsync(string directory, string? token, string? tokenFile, string? cap, string? site, CancellationToken cancellationToken)
     {
         var text = await new InstallSource(console).TokenAsync(token, tokenFile, cancellationToken);
         if (text is null)
@@ -27,7 +27,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
                 + "`capstan client package` makes the file, `capstan token create` a token");
             return AgentProgram.Usage;
         }
-        var options = Options(directory);
+        var options = Options(directory, site);
         await CapstanClient.InstallAsync(options, text, cap, time, cancellationToken);
         var status = await CapstanClient.ReadStatusAsync(options, cancellationToken);
         await console.Out.WriteLineAsync($"Client {status.DeviceId} of site {status.SiteCode} is installed in {options.Directory}; fingerprint {status.Fingerprint}.");
@@ -162,8 +162,9 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
     private Task<CapstanClient> OpenAsync(string directory, CancellationToken cancellationToken) =>
         CapstanClient.OpenAsync(Options(directory), time, random, NullLoggerFactory.Instance, cancellationToken);
 
-    private ClientOptions Options(string directory) => new()
+    private ClientOptions Options(string directory, string? site = null) => new()
     {
+        Site = site,
         Directory = Path.GetFullPath(directory),
         Machine = MachineOf(),
         Build = console.Environment("CAPSTAN_BUILD") is { Length: > 0 } build && console.Environment("CAPSTAN_PACKAGE") is { Length: > 0 } package ? new BuildIdentity(build, package) : null,

@@ -13,7 +13,7 @@ internal static class StatusTable
     [
         ("Device", status.DeviceId),
         ("Fingerprint", status.Fingerprint),
-        ("Site", status.SiteCode),
+        ("Site", status.Assignment is { } why ? $"{status.SiteCode} ({why})" : status.SiteCode),
         ("State", status.State == "installed" ? "installed, not approved yet" : status.State),
         ("Policy version", status.PolicyVersion == 0 ? "none" : Number(status.PolicyVersion)),
         ("Records", $"{Number(status.Sequence)} made, {Number(status.AcknowledgedSequence)} acknowledged"),

@@ -24,6 +24,7 @@ internal static class CapstanCommand
             ClientVerbs.Create(host),
             SettingVerbs.Create(host),
             GroupVerbs.Create(host),
+            BoundaryVerbs.Create(host),
             StatusVerbs.CreateStatus(host),
             StatusVerbs.CreateQuarantine(host),
             UserVerbs.Create(host),

@@ -37,15 +37,18 @@ public sealed class CapstanClient : IAsyncDisposable
 
     /// <summary>Makes keys and records token and CAPs. Repeatable: an interrupted installation is finished; an approved client is left as it is.</summary>
     /// <remarks>A client that the site has not approved takes another token of the same site and asks again with it. An approved one takes another <paramref name="cap"/> only.</remarks>
-    /// <param name="token">The text of an enrolment token.</param>
+    /// <param name="token">The text of an enrolment token; or of several, of different sites, each at the beginning of a line: the boundaries that they hold decide, or <see cref="ClientOptions.Site"/>.</param>
     /// <param name="cap">A NAL path or an absolute directory that this machine tries before the site's list; it replaces the one given before. Null changes nothing.</param>
     /// <exception cref="ClientException">With cause and next step.</exception>
     public static async Task InstallAsync(ClientOptions options, string token, string? cap, TimeProvider time, CancellationToken cancellationToken) =>
         await InstallAsync(options, ClientParts.OfThisMachine(options, time), token, cap, cancellationToken);
 
     /// <summary>As the public one, on other hardware.</summary>
-    internal static async Task InstallAsync(ClientOptions options, ClientParts parts, string token, string? cap, CancellationToken cancellationToken) =>
-        await Installation.InstallAsync(options, token, cap, MachineCheck.Read(parts, cancellationToken), cancellationToken);
+    internal static async Task InstallAsync(ClientOptions options, ClientParts parts, string token, string? cap, CancellationToken cancellationToken)
+    {
+        var chosen = SiteChoice.Choose(token, SiteChoice.Split(token).Count > 1 ? parts.Host().Addresses : [], options.Site, Installation.PresentSite(options.Directory));
+        await Installation.InstallAsync(options, chosen, cap, MachineCheck.Read(parts, cancellationToken), cancellationToken);
+    }
 
     /// <summary>Removes everything that installation and the loop made below the directory, and the directory when it is empty then.</summary>
     /// <remarks>Repeatable: what an interrupted installation or removal left is removed, too.</remarks>
@@ -163,6 +166,9 @@ public sealed class ClientOptions
     /// <summary>Where connections are counted with the other processes of this machine. Null: this process's connections only.</summary>
     public NalMachine? Machine { get; init; }
 
+    /// <summary>The site that a person asks for, of several whose tokens are given; null to choose by boundaries.</summary>
+    public string? Site { get; init; }
+
     /// <summary>Which build this process is; null when it was started without the launcher: then it takes no orders about builds.</summary>
     public BuildIdentity? Build { get; init; }
 
@@ -183,6 +189,9 @@ public sealed record ClientStatus(string DeviceId, string Fingerprint, string Si
 
     /// <summary>What the package of this machine has beside the build that runs; null where that one runs, or does not say it.</summary>
     public string? PackageVersion { get; init; }
+
+    /// <summary>Why this site and no other, where there was a choice; null where there was none.</summary>
+    public string? Assignment { get; init; }
 
     /// <summary>How each component did when it ran last.</summary>
     public IReadOnlyList<Capstan.Protocol.V1.ComponentState> Components { get; init; } = [];

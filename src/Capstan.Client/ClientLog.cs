@@ -153,4 +153,7 @@ internal static partial class ClientLog
 
     [LoggerMessage(EventId = 3126, EventName = nameof(DiagnosisIncomplete), Level = LogLevel.Warning, Message = "The report of this client about itself lacks {What}: {Cause}")]
     public static partial void DiagnosisIncomplete(ILogger logger, string what, string cause);
+
+    [LoggerMessage(EventId = 3127, EventName = nameof(PlaceUnknown), Level = LogLevel.Warning, Message = "This machine's addresses cannot be read ({Cause}): no CAP counts as near")]
+    public static partial void PlaceUnknown(ILogger logger, string cause);
 }

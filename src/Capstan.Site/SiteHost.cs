@@ -65,7 +65,7 @@ internal static class SiteHost
             .AddSingleton<CapStore>().AddSingleton<QuarantineStore>().AddSingleton<PublishStore>().AddSingleton<SettingStore>().AddSingleton<WaitingStore>().AddSingleton<AccountStore>().AddSingleton<BuildStore>();
         services.AddSingleton<SiteAccounts>().AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
             .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>()
-            .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>();
+            .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>().AddSingleton<BoundaryStore>().AddSingleton<BoundaryAdministration>();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -90,6 +90,7 @@ internal static class SiteHost
         api.MapClientHealth();
         api.MapClientBuilds();
         api.MapSettings();
+        api.MapBoundaries();
         api.MapCaps();
         api.MapCapUsage();
         api.MapAccess();

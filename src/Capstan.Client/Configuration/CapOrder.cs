@@ -9,14 +9,16 @@ internal sealed class CapOrder(ClientCore core, ArbiterOptions options)
 {
     private readonly TimeSpan _unpublished = options.RetryAfter;
 
-    /// <summary>Before each acquisition: what is given by hand, or published, may have changed.</summary>
-    public void Prepare()
+    /// <summary>Before each acquisition: what is given by hand, or published, may have changed, and so may the place.</summary>
+    /// <param name="addresses">Of this machine now; empty where they are not needed or cannot be read.</param>
+    public void Prepare(IReadOnlyList<string> addresses)
     {
         // All CAPs of the list were refused when a refusal comes: the slowest of them is waited for.
         options.RetryAfter = core.CapList is { } list
             ? Backoff.Max(CapTerms.LeastHold, TimeSpan.FromSeconds(list.Caps.Max(cap => cap.MeanHoldSeconds)))
             : _unpublished;
-        options.Preferences = CapExport.Own(core);
+        // Those that a person gave go before those that are near.
+        options.Preferences = CapExport.Own(core) is { Count: > 0 } own ? own : CapExport.Near(core.CapList, addresses);
         options.UsePreferredServers = options.Preferences.Count > 0;
     }
 

@@ -239,7 +239,7 @@ internal sealed class Ccim : IDisposable
             foreach (var (server, terms) in CapTerms.Servers(list))
                 _arbiter.SetServer(server, terms);
         }
-        _order.Prepare();
+        _order.Prepare(CapExport.HasBoundaries(_core.CapList) ? await _components.AddressesAsync(cancellationToken) : []);
         LeaseResult result;
         try
         {

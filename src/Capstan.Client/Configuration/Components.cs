@@ -53,6 +53,20 @@ internal sealed class Components(ClientCore core, ClientParts parts, Deadlines d
         }
     }
 
+    /// <summary>The machine's addresses now. None when they cannot be read: then it is nowhere in particular.</summary>
+    public async Task<IReadOnlyList<string>> AddressesAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await HostAsync(cancellationToken)).Addresses;
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            ClientLog.PlaceUnknown(core.Log, OneLine(e));
+            return [];
+        }
+    }
+
     /// <summary>Spools what the machine says of itself.</summary>
     /// <returns>One line when it failed; null when it is in the spool.</returns>
     public async Task<string?> HeartbeatAsync(CancellationToken cancellationToken)

@@ -16,9 +16,10 @@ internal static class Installation
     private const string LockFile = "lock";
 
     /// <param name="evidence">Of the hardware, as it can be read now.</param>
-    public static async Task InstallAsync(ClientOptions options, string token, string? cap, HardwareEvidence evidence, CancellationToken cancellationToken)
+    public static async Task InstallAsync(ClientOptions options, ChosenSite chosen, string? cap, HardwareEvidence evidence, CancellationToken cancellationToken)
     {
         var directory = options.Directory;
+        var token = chosen.Token;
         var enrolment = Decode(token);
         var own = cap is null ? null : OwnCap(cap);
         var present = await PresentAsync(directory, enrolment, own, cancellationToken);
@@ -63,6 +64,7 @@ internal static class Installation
         var state = new ClientState(database);
         state.Set(
             (StateKey.SiteCode, enrolment.SiteCode),
+            (StateKey.Assignment, chosen.Why ?? state.Get(StateKey.Assignment)),
             (StateKey.DeviceId, keys.Id.Value),
             (StateKey.InstallNonce, state.Get(StateKey.InstallNonce) ?? NewIdentity.NewNonce()),
             (StateKey.Evidence, state.Get(StateKey.Evidence) ?? evidence.ToText()),
@@ -96,6 +98,23 @@ internal static class Installation
         RemoveIfEmpty(Path.Combine(directory, NewIdentity.Folder));
         RemoveIfEmpty(Path.Combine(directory, LogFolder));
         RemoveIfEmpty(directory);
+    }
+
+    /// <summary>The site of the client in a directory; null where there is none, or none that can be read.</summary>
+    public static string? PresentSite(string directory)
+    {
+        if (!File.Exists(ClientDatabase.PathIn(directory)))
+            return null;
+        try
+        {
+            using var database = ClientDatabase.OpenReadOnly(directory);
+            return new ClientState(database).Get(StateKey.SiteCode);
+        }
+        catch (ClientException)
+        {
+            // The installation looks again, and says what is wrong.
+            return null;
+        }
     }
 
     /// <exception cref="ClientException"><c>client_in_use</c>, <c>access_denied</c>.</exception>

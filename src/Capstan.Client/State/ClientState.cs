@@ -8,6 +8,8 @@ namespace Capstan.Client.State;
 internal static class StateKey
 {
     public const string SiteCode = "site-code";
+    /// <summary>Why this site and no other; absent where there was no choice.</summary>
+    public const string Assignment = "assignment";
     public const string DeviceId = "device-id";
     public const string InstallNonce = "install-nonce";
     /// <summary>See <see cref="Identity.HardwareEvidence"/>: the hardware on which this directory was seen last.</summary>

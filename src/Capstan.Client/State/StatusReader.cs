@@ -33,6 +33,7 @@ internal static class StatusReader
             Build = builds?.Current,
             BuildOnTrial = builds?.Trial?.Id,
             BuildWaiting = state.Get(StateKey.BuildWaiting),
+            Assignment = state.Get(StateKey.Assignment),
             Components = state.Components(),
         };
     }

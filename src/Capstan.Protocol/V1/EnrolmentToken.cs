@@ -26,6 +26,8 @@ public sealed record EnrolmentToken
     public required IReadOnlyList<string> Caps { get; init; }
     /// <summary>Connection accounts for the CAPs, in the order in which they are tried; null when none is needed.</summary>
     public IReadOnlyList<AccountSecret>? Accounts { get; init; }
+    /// <summary>Where the site's machines are, at most <see cref="Boundary.Most"/>: a machine that is given tokens of several sites chooses by them. Null for none.</summary>
+    public IReadOnlyList<string>? Boundaries { get; init; }
     /// <summary>Names the token to the site.</summary>
     public required string TokenId { get; init; }
     /// <summary>256 random bits, base64url.</summary>
@@ -66,6 +68,7 @@ public sealed record EnrolmentToken
     {
         problems.Version(Version);
         problems.Site(SiteCode);
+        problems.Boundaries("boundaries", Boundaries);
         problems.Hash("rootHash", RootHash);
         problems.Range("rootVersion", RootVersion, 1, int.MaxValue);
         problems.Require(Caps.Count > 0, "caps", "must name at least one CAP");

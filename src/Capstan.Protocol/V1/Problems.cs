@@ -101,6 +101,13 @@ internal sealed class Problems
         Require(!text.Any(char.IsControl), member, "must not have control characters");
     }
 
+    /// <summary>Ranges of addresses; null is allowed where the record allows it. A form that a later version adds is left alone by who matches.</summary>
+    public void Boundaries(string member, IReadOnlyList<string>? boundaries)
+    {
+        if (boundaries is not null)
+            Each(member, boundaries, static (problems, text) => problems.Line("", text, Boundary.MaxText), Boundary.Most);
+    }
+
     /// <summary>Checks a member that is an object; its own members are named below it.</summary>
     public void Part<T>(string member, T part, Action<Problems, T> check)
     {

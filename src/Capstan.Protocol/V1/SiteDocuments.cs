@@ -23,6 +23,9 @@ public sealed record SiteDescription
     /// <summary>How often inventory is collected; it is uploaded only when it changed. Default 1 day.</summary>
     public int InventorySeconds { get; init; } = 86_400;
 
+    /// <summary>Where the site's machines are, at most <see cref="Boundary.Most"/>. A client outside of them stays with its site. Null for none.</summary>
+    public IReadOnlyList<string>? Boundaries { get; init; }
+
     /// <summary>Most of <see cref="FormerSealingKeys"/>.</summary>
     public const int MaxFormerKeys = 16;
 
@@ -40,6 +43,7 @@ public sealed record SiteDescription
         problems.Key("receiptsKey", ReceiptsKey);
         if (FormerSealingKeys is not null)
             problems.Each("formerSealingKeys", FormerSealingKeys, static (problems, key) => problems.Key("", key), MaxFormerKeys);
+        problems.Boundaries("boundaries", Boundaries);
         problems.Range("cycleSeconds", CycleSeconds, 1, MaxSeconds);
         problems.Range("heartbeatSeconds", HeartbeatSeconds, 1, MaxSeconds);
         problems.Range("inventorySeconds", InventorySeconds, 1, MaxSeconds);
@@ -77,6 +81,8 @@ public sealed record CapEntry
     public double MeanHoldSeconds { get; init; } = 2;
     /// <summary>How often a client looks at the pointer. Default 300 s.</summary>
     public int PollIntervalSeconds { get; init; } = 300;
+    /// <summary>Where this CAP is near, at most <see cref="Boundary.Most"/>: a client there tries it before others. Null for nowhere in particular.</summary>
+    public IReadOnlyList<string>? Boundaries { get; init; }
 
     internal void Check(Problems problems)
     {
@@ -87,6 +93,7 @@ public sealed record CapEntry
         problems.Each("aliases", Aliases, static (problems, name) => problems.Line("", name, 255), 64);
         problems.Require(MeanHoldSeconds is > 0 and <= 86_400, "meanHoldSeconds", "must be above 0, at most 86400");
         problems.Range("pollIntervalSeconds", PollIntervalSeconds, 1, 31 * 86_400);
+        problems.Boundaries("boundaries", Boundaries);
     }
 }
 

@@ -68,6 +68,14 @@ public sealed class ApiClient(HttpClient http)
     public Task<ClientHealthPage> ClientHealthAsync(string? severity, string? filter, string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/client-health", ("severity", severity), ("filter", filter), ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.ClientHealthPage, cancellationToken);
 
+    public Task<IReadOnlyList<BoundaryRow>> BoundariesAsync(CancellationToken cancellationToken) => GetAsync("api/v1/boundaries", ApiJson.Default.IReadOnlyListBoundaryRow, cancellationToken);
+
+    public Task<BoundaryRow> AddBoundaryAsync(BoundaryAdd boundary, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/boundaries", JsonContent.Create(boundary, ApiJson.Default.BoundaryAdd), ApiJson.Default.BoundaryRow, cancellationToken);
+
+    public async Task RemoveBoundaryAsync(string range, string? cap, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query("api/v1/boundaries", ("range", range), ("cap", cap)), null, cancellationToken)).Dispose();
+
     public Task<SettingsDocument> SettingsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/settings", ApiJson.Default.SettingsDocument, cancellationToken);
 
     public Task<SettingChanged> SetAsync(SettingChange change, CancellationToken cancellationToken) =>

@@ -52,6 +52,7 @@ internal sealed class CapAdministration(SiteContext site, CapStore caps, Account
             if (!await CapStore.RemoveAsync(transaction, path.ToString()))
                 return false;
             await AccountAdministration.RemoveAllAsync(transaction, path.ToString(), site.Time.GetUtcNow());
+            await BoundaryStore.RemoveCapAsync(transaction, path.ToString());
             return true;
         }, cancellationToken);
         if (removed)

@@ -221,9 +221,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                     if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, settings[device.DeviceId])))
                         changed.Add(device.DeviceId);
 
-                var description = SiteTargets.Description(site);
+                var boundaries = await BoundaryStore.ListAsync(transaction);
+                var description = SiteTargets.Description(site, boundaries);
                 var paces = await CapUseStore.SettlePacesAsync(transaction, current, await DeviceStore.CountApprovedAsync(transaction), now);
-                var capList = SiteTargets.CapList(site.Site, current, paces);
+                var capList = SiteTargets.CapList(site.Site, current, paces, boundaries);
                 var hash = SiteTargets.Sha256(description, capList);
                 if (!string.Equals(hash, publishedSite, StringComparison.Ordinal))
                 {

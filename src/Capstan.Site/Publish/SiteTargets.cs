@@ -12,17 +12,19 @@ internal static class SiteTargets
     /// <summary>A former sealing key leaves the description before uploads to it are refused: what clients wrote meanwhile is still on its way.</summary>
     private static readonly TimeSpan Notice = TimeSpan.FromDays(14);
 
-    public static byte[] Description(SiteContext site) => Documents.SiteDescription.Encode(new SiteDescription
+    /// <param name="boundaries">Of the site and its CAPs.</param>
+    public static byte[] Description(SiteContext site, IReadOnlyList<BoundaryRecord> boundaries) => Documents.SiteDescription.Encode(new SiteDescription
     {
         SiteCode = site.Site.SiteCode,
         Epoch = site.Site.Epoch,
         SealingKey = site.Keys.SealingKey,
         ReceiptsKey = site.Keys.ReceiptsKey,
+        Boundaries = Of(boundaries, ""),
         FormerSealingKeys = site.Keys.Former.Where(former => former.Until - Notice > site.Time.GetUtcNow()).Take(SiteDescription.MaxFormerKeys).Select(former => former.Public).ToList() is { Count: > 0 } former ? former : null,
     });
 
     /// <param name="paces">One for each CAP.</param>
-    public static byte[] CapList(SiteIdentity site, IReadOnlyList<CapState> caps, IReadOnlyDictionary<string, CapPace> paces) => Documents.CapList.Encode(new CapList
+    public static byte[] CapList(SiteIdentity site, IReadOnlyList<CapState> caps, IReadOnlyDictionary<string, CapPace> paces, IReadOnlyList<BoundaryRecord> boundaries) => Documents.CapList.Encode(new CapList
     {
         SiteCode = site.SiteCode,
         Caps = [.. caps.Select(cap => new CapEntry
@@ -33,6 +35,7 @@ internal static class SiteTargets
             Aliases = cap.Aliases,
             MeanHoldSeconds = paces[cap.Path].MeanHold.TotalSeconds,
             PollIntervalSeconds = (int)paces[cap.Path].PollInterval.TotalSeconds,
+            Boundaries = Of(boundaries, cap.Path),
         })],
     });
 
@@ -63,6 +66,9 @@ internal static class SiteTargets
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
         });
     }
+
+    /// <summary>Null for none, so that documents without boundaries stay as they were.</summary>
+    private static IReadOnlyList<string>? Of(IReadOnlyList<BoundaryRecord> boundaries, string cap) => boundaries.Where(row => row.Cap == cap).Select(row => row.Range).ToList() is { Count: > 0 } ranges ? ranges : null;
 
     public static string Sha256(params ReadOnlySpan<byte[]> documents)
     {

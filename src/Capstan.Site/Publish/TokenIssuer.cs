@@ -9,7 +9,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Publish;
 
 /// <summary>Makes enrolment tokens.</summary>
-internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStore caps, SiteAccounts accounts, TokenStore tokens)
+internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStore caps, SiteAccounts accounts, TokenStore tokens, BoundaryStore boundaries)
 {
     /// <summary>Of all paths as JSON; beside <see cref="AccountHandout.MaxBytes"/> they fit into a token.</summary>
     private const int MaxCapBytes = 16 << 10;
@@ -28,6 +28,7 @@ internal sealed class TokenIssuer(SiteContext site, Publisher publisher, CapStor
             RootVersion = root.Version,
             Caps = paths,
             Accounts = await accounts.ForTokensAsync(cancellationToken),
+            Boundaries = (await boundaries.ListAsync(cancellationToken)).Where(row => row.Cap.Length == 0).Select(row => row.Range).ToList() is { Count: > 0 } ranges ? ranges : null,
             TokenId = Base32.Encode(RandomNumberGenerator.GetBytes(10)),
             Secret = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32)),
         };

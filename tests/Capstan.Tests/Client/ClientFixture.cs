@@ -140,6 +140,9 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     /// <summary>The account that may log on, as <c>name/password</c>. Null lets everybody in.</summary>
     public string? Accepts { get; set; }
 
+    /// <summary>Paths that were opened, in order.</summary>
+    public List<string> Paths { get; } = [];
+
     /// <summary>Paths that lead elsewhere.</summary>
     public Dictionary<string, IStore> Elsewhere { get; } = [];
 
@@ -164,7 +167,11 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     {
         public ulong? SessionId => null;
 
-        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken) => ValueTask.FromResult(provider.Elsewhere.GetValueOrDefault(path.ToString(), store));
+        public ValueTask<IStore> OpenAsync(NalPath path, CancellationToken cancellationToken)
+        {
+            provider.Paths.Add(path.ToString());
+            return ValueTask.FromResult(provider.Elsewhere.GetValueOrDefault(path.ToString(), store));
+        }
 
         public ValueTask<bool> CloseAsync(CancellationToken cancellationToken)
         {
