@@ -29,6 +29,8 @@ public sealed class CapstanClient : IAsyncDisposable
 
     internal Ccim Loop { get; }
 
+    internal ClientCore Core => _core;
+
     /// <summary>What the site has decided about this client; as of its last contact.</summary>
     internal ClientLifecycle Lifecycle => _core.Lifecycle;
 

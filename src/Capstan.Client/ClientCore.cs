@@ -15,10 +15,22 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
 
     private const int MaxTextLength = 2_000;
 
+    /// <summary>Starts that are remembered: the site may still name one of them.</summary>
+    private const int MaxStarts = 8;
+
+    private IReadOnlyList<string> _before = new ClientState(database).GetLines(StateKey.Starts);
+    private bool _isNoted;
+
     public string Directory { get; } = directory;
     public DeviceKeys Keys { get; private set; } = keys;
     /// <summary>Names this start of the client in records.</summary>
     public string Instance { get; } = NewIdentity.NewNonce();
+    /// <summary>The start before under which this device made records; null for none.</summary>
+    public string? PreviousInstance => _before.Count > 0 ? _before[^1] : null;
+
+    /// <summary>All names under which this machine may have spoken: the site may mean it by any.</summary>
+    public IEnumerable<string> Names => [State.Get(StateKey.InstallNonce)!, Instance, .. _before];
+
     public Clock Clock { get; } = clock;
     public ILogger Log { get; } = log;
     public ClientDatabase Database { get; } = database;
@@ -73,11 +85,21 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>Text that any document takes: what is beyond 2,000 characters is cut off.</summary>
     public static string Clip(string text) => text.Length <= MaxTextLength ? text : text[..MaxTextLength];
 
-    /// <summary>Goes on as another device. Between two cycles only: nothing may be using the keys.</summary>
+    /// <summary>Remembers this start, durably, before the first record is made under its name.</summary>
+    public void NoteStart()
+    {
+        if (_isNoted)
+            return;
+        State.Set((StateKey.Starts, string.Join('\n', _before.TakeLast(MaxStarts - 1).Append(Instance))));
+        _isNoted = true;
+    }
+
+    /// <summary>Goes on as another device, which has made no records. Between two cycles only: nothing may be using the keys.</summary>
     public void TakeKeys(DeviceKeys next)
     {
         Keys.Dispose();
         Keys = next;
+        (_before, _isNoted) = ([], false);
         // Of the device that this was.
         _ = ApplySettings();
     }

@@ -9,7 +9,7 @@ namespace Capstan.Cli.Verbs;
 /// <summary><c>capstan client list|show|health|diagnose|package|approve|resync|rekey|retire</c>. The agent's own verbs (install, run, …) are those of <c>capstan-client</c>.</summary>
 internal static class ClientVerbs
 {
-    private const int PageSize = 1000;
+    private const int PageSize = 1000, MaxTold = 2_000;
     private static readonly string[] States = ["pending", "approved", "retired"];
 
     public static Command Create(CliHost host) => new Verb("client", "The machines of the site", "capstan client list", "capstan client show k3fq-7zbm", "capstan client approve k3fq-7zbm")
@@ -18,7 +18,7 @@ internal static class ClientVerbs
             Change(host, "resync", "Ask a client for everything in full; it follows at its next poll", "Asked", (api, id, cancellationToken) => api.ResyncAsync(id, cancellationToken)),
             Change(host, "rekey", "Ask a client for a new sealing key; its identity, the signing key, stays", "Asked", (api, id, cancellationToken) => api.RekeyAsync(id, cancellationToken)),
             ClientDiagnoseVerb.Create(host),
-            Change(host, "retire", "End a client: it gets no more orders, its history stays", "Retired", (api, id, cancellationToken) => api.RetireAsync(id, cancellationToken)));
+            Change(host, "retire", "End a client: it gets no more orders, its history stays", "Retired", (api, id, cancellationToken) => api.RetireAsync(id, cancellationToken), told: "client_retired"));
 
     private static Listing<ClientSummary> Rows(CliHost host) => new(
         [
@@ -75,7 +75,7 @@ internal static class ClientVerbs
             }));
     }
 
-    private static Verb Change(CliHost host, string name, string description, string done, Func<ApiClient, string, CancellationToken, Task<ClientSummary>> change)
+    private static Verb Change(CliHost host, string name, string description, string done, Func<ApiClient, string, CancellationToken, Task<ClientSummary>> change, string? told = null)
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
@@ -88,10 +88,18 @@ internal static class ClientVerbs
                 if (parse.GetValue(output) is var format && format != OutputFormat.Table)
                     await Rows(host).WriteAsync(host, format, [client], client);
                 else
+                {
                     await host.Out.WriteLineAsync($"{done} {VisibleText.Of(client.HostName, 80)} ({client.Fingerprint}).");
+                    if (told is not null && await SaidAsync(api, client, told, cancellationToken) is { } text)
+                        await host.Out.WriteLineAsync(VisibleText.Of(text, MaxTold));
+                }
                 return ExitCode.Done;
             }));
     }
+
+    /// <summary>What the site has noted about the change: it may name what is left to do.</summary>
+    private static async Task<string?> SaidAsync(ApiClient api, ClientSummary client, string code, CancellationToken cancellationToken) =>
+        (await api.StatusAsync(client.DeviceId, null, null, 10, cancellationToken)).Items.FirstOrDefault(row => row.Code == code)?.Text;
 
     public static Argument<string> Id() => new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
 }

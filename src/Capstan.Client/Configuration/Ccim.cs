@@ -30,7 +30,7 @@ internal sealed class Ccim : IDisposable
     private readonly SemaphoreSlim _one = new(1, 1);
 
     private readonly LoopWatch _watch = new();
-    private bool _contactWasWhole;
+    private bool _contactWasWhole, _isMachineSeen;
     private NalTrace? _lastTrace;
 
     /// <param name="build">Which build this is; null where builds are not managed.</param>
@@ -183,6 +183,10 @@ internal sealed class Ccim : IDisposable
                 problems.AddRange(failures);
                 _memory.InventoryDone(failed: failures.Count > 0);
             }
+            else if (!_isMachineSeen && _core.Lifecycle == ClientLifecycle.Approved)
+                // Before it says a word: a copy that speaks under the original's name looks like the original's restart.
+                await _components.CheckMachineAsync(cancellationToken);
+            _isMachineSeen = true;
             if (plan.Heartbeat)
             {
                 var failure = await _components.HeartbeatAsync(cancellationToken);

@@ -26,8 +26,8 @@ internal static class OrderRules
     public static bool HoldsSealingKey(Policy policy, DeviceKeys keys) => policy.Certificate.SealingKey == keys.SealingJwk || policy.Certificate.SealingKey == keys.NextJwk;
 
     /// <summary>The name under which a policy tells this very machine to make an identity of its own; null when it does not.</summary>
-    public static string? MeantHere(Policy policy, string? installNonce, string instance) =>
-        policy.NewIdentity?.FirstOrDefault(name => name == installNonce || name == instance);
+    /// <param name="names">See <see cref="ClientCore.Names"/>.</param>
+    public static string? MeantHere(Policy policy, IEnumerable<string> names) => policy.NewIdentity?.FirstOrDefault(name => names.Contains(name, StringComparer.Ordinal));
 
     /// <summary>An empty or unreadable list is not an order to forget the CAPs that are known.</summary>
     public static string? Fault(CapList list, string siteCode) =>

@@ -85,7 +85,7 @@ internal static class NewIdentity
             delete from record; delete from item where kind <> 'status'; delete from component; delete from moment;
             delete from document where name in ('policy', 'secrets');
             delete from state where name like 'fingerprint:%' or name like 'reported:%' or name like 'receipts-shown:%' or name in
-                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'settings', 'settings-confirmed', 'rekey-order', 'sealing-told', 'diagnose-order', 'absent-seconds')
+                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'starts', 'settings', 'settings-confirmed', 'rekey-order', 'sealing-told', 'diagnose-order', 'absent-seconds')
             """);
         foreach (var (name, value) in new[]
         {

@@ -10,6 +10,7 @@ internal sealed class RecordSigner(ClientCore core)
 {
     public SpooledRecord Sign(Upload upload)
     {
+        core.NoteStart();
         var jws = UploadCodec.Sign(upload, core.Keys.Signing);
         return new SpooledRecord(upload.Sequence, jws, UploadCodec.RecordHash(jws), upload.Epoch, upload.Recipient,
             upload.Items.Select(item => item.Kind).ToHashSet(StringComparer.Ordinal), 0, null);
@@ -35,6 +36,7 @@ internal sealed class RecordSigner(ClientCore core)
                 Previous = previous,
                 InstallNonce = core.State.Get(StateKey.InstallNonce)!,
                 Instance = core.Instance,
+                PreviousInstance = core.PreviousInstance,
             }) with
             {
                 // What nobody was given, nobody has.

@@ -107,6 +107,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
             CreatedAt = core.Clock.Wall.ToUnixTimeMilliseconds(),
             InstallNonce = core.State.Get(StateKey.InstallNonce)!,
             Instance = core.Instance,
+            PreviousInstance = core.PreviousInstance,
             Items = [.. items.Select(Item)],
         };
         var isRequest = items.Any(item => item.Kind == ItemKind.ConfigurationRequest);

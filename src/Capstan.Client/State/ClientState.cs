@@ -18,6 +18,8 @@ internal static class StateKey
     public const string NewIdentityWanted = "new-identity-wanted";
     /// <summary>See <see cref="Identity.NewIdentity.Former"/>.</summary>
     public const string Former = "former-identity";
+    /// <summary>Starts of the client under which records of this identity were made, oldest first, one a line: see <see cref="ClientCore.Instance"/>.</summary>
+    public const string Starts = "starts";
     /// <summary>CAPs that the person at the machine gave (<c>--cap</c>), one a line: always part of the export.</summary>
     public const string OwnCaps = "own-caps";
     /// <summary>CAPs of the enrolment token, one a line: used until the site's list is adopted.</summary>

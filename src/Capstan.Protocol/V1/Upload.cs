@@ -22,6 +22,8 @@ public sealed record Upload
     public required string InstallNonce { get; init; }
     /// <summary>Random, made at each start of the client: two machines that speak in turn under one identity are told from one that was restarted. Null from a client that tells none.</summary>
     public string? Instance { get; init; }
+    /// <summary>The <see cref="Instance"/> of the start before under which this device made records, as its disk remembers it: two machines that are never on together are told from one that is set back. Null for none, and from a client that tells none.</summary>
+    public string? PreviousInstance { get; init; }
     public required IReadOnlyList<UploadItem> Items { get; init; }
 
     public const string NoPrevious = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -42,6 +44,8 @@ public sealed record Upload
         problems.Line("installNonce", InstallNonce, 128);
         if (Instance is not null)
             problems.Line("instance", Instance, 128);
+        if (PreviousInstance is not null)
+            problems.Line("previousInstance", PreviousInstance, 128);
         problems.Require(Items.Count > 0, "items", "must not be empty");
         problems.Each("items", Items, static (problems, item) => item.Check(problems), MaxItems);
     }

@@ -16,6 +16,8 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
     /// <summary>Of one bin, whose receipts name them all: ids can be made to fall into one bin on purpose.</summary>
     public const int MaxPendingOfBin = 32;
 
+    private const int ShownCopies = 20;
+
     /// <summary>How long a request waits for an approval; then it is forgotten, which receipts show, and a client that still runs asks again.</summary>
     public static readonly TimeSpan PendingLimit = TimeSpan.FromDays(7);
 
@@ -31,10 +33,8 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
                 await DeviceStore.RekeyAsync(transaction, device.Number, request.SealingKey, now);
             return true;
         }
-        // The token decides first: forged requests fill up only the room of those that have none.
-        var (accepted, label) = request.Former is { } former
-            ? await Identities.ReplaceAsync(transaction, siteCode, former, id, now)
-            : await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
+        // Both decide before anything is written: forged requests fill up only the room of those that have none.
+        var (accepted, label, origin, why) = await JudgeAsync(transaction, siteCode, id, request, now);
         if (device is null)
         {
             if (!accepted && await DeviceStore.CountPendingAsync(transaction, id.Bin) is var (all, ofBin) && (all >= MaxPending || ofBin >= MaxPendingOfBin))
@@ -46,14 +46,31 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
         }
         else
             await DeviceStore.AskedAgainAsync(transaction, device.Number, now);
+        if (origin is not null)
+            await DeviceStore.SetOriginAsync(transaction, id.Value, origin);
         if (accepted)
             await DeviceStore.ApproveAsync(transaction, id.Value, label, now, Publisher.CertificateTerm);
         await StatusStore.AddAsync(transaction, device.Number, Message(accepted ? "information" : "warning", accepted ? "client_approved" : "client_pending",
             accepted
-                ? $"{request.HostName} ({id.Fingerprint}) is a client now: {(request.Former is null ? "its token was good" : $"it was told to give up the identity {request.Former.DeviceId}, which another machine has")}."
-                : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but {(request.Former is null ? "its token is unknown, spent or expired" : "was not told to give up the identity that it names")}. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
+                ? $"{request.HostName} ({id.Fingerprint}) is a client now: {why}."
+                : $"{request.HostName} ({id.Fingerprint}) asks to become a client, but {why}. Compare the fingerprint and run `capstan client approve {id.Fingerprint}`.",
             now), now);
         return true;
+    }
+
+    /// <summary>By the identity that the machine was told to give up, else by its token.</summary>
+    private static async Task<(bool Accepted, string? Label, string? Origin, string Why)> JudgeAsync(DbTransaction transaction, string siteCode, DeviceId id, ConfigurationRequest request, DateTimeOffset now)
+    {
+        string? origin = null, refusal = null;
+        if (request.Former is { } former)
+        {
+            (refusal, origin) = await Identities.ReplaceAsync(transaction, siteCode, former, id, now);
+            if (refusal is null)
+                return (true, Identities.CopyOf(former.DeviceId), origin, $"it was told to give up the identity {former.DeviceId}, which another machine has");
+        }
+        var (accepted, label) = await TokenStore.ConsumeAsync(transaction, request.TokenId, request.TokenSecret, now);
+        return accepted ? (true, label, origin, "its token was good")
+            : (false, null, origin, refusal is null ? "its token is unknown, spent or expired" : $"{refusal}, and it has no good token");
     }
 
     /// <summary>Forgets devices that nobody approved within <see cref="PendingLimit"/>, with a status message of the site for each.</summary>
@@ -98,8 +115,8 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
                 return false;
             var device = (await DeviceStore.FindAsync(transaction, deviceId))!;
             var known = (await AccountStore.ListAsync(transaction)).Where(row => row.Role == AccountRole.Clients).Select(row => row.Name).Distinct(StringComparer.OrdinalIgnoreCase).ToList();
-            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_retired", known.Count == 0 ? "Retired by an administrator."
-                : $"Retired by an administrator. Whoever has its disk may know the connection account{(known.Count == 1 ? "" : "s")} {string.Join(", ", known)}: if it was lost or stolen, add another account (`capstan cap account add`), and remove the known one here and at its server.", now), now);
+            var copies = await DeviceStore.CopiesAsync(transaction, deviceId, Identities.CopyOf(deviceId));
+            await StatusStore.AddAsync(transaction, device.Number, Message("information", "client_retired", $"Retired by an administrator.{AccountNames(known)}{CopyNames(copies)}", now), now);
             return true;
         }, cancellationToken);
         if (done)
@@ -129,6 +146,15 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
             publisher.Changed(PublishUrgency.Enrolment);
         return done;
     }
+
+    /// <summary>What its disk may still open.</summary>
+    private static string AccountNames(IReadOnlyList<string> known) => known.Count == 0 ? ""
+        : $" Whoever has its disk may know the connection account{(known.Count == 1 ? "" : "s")} {string.Join(", ", known)}: if it was lost or stolen, add another account (`capstan cap account add`), and remove the known one here and at its server.";
+
+    /// <summary>Who else was approved by the identity, so that a person can see whether they are to go, too.</summary>
+    private static string CopyNames(IReadOnlyList<(string HostName, string DeviceId)> copies) => copies.Count == 0 ? ""
+        : $" {copies.Count} {(copies.Count == 1 ? "client that was a copy of it stays a client" : "clients that were copies of it stay clients")}: {string.Join(", ", copies.Take(ShownCopies).Select(copy => $"{copy.HostName} ({(DeviceId.TryParse(copy.DeviceId, out var id) ? id.Fingerprint : copy.DeviceId)})"))}"
+            + $"{(copies.Count > ShownCopies ? ", …" : "")}. Retire those, too, that nobody knows: if its key was stolen, it made them.";
 
     private static StatusMessage Message(string severity, string code, string text, DateTimeOffset now) => new()
     {

@@ -10,14 +10,29 @@ namespace Capstan.Site.Load;
 /// <summary>Keeps one identity to one machine: notes who speaks, tells copies to make their own, and takes them in under it. <see cref="CloneRule"/> decides.</summary>
 internal static class Identities
 {
+    /// <summary>Machines that one identity, and all made from it, may become in <see cref="CopiesTime"/> without a person: whoever holds its key can ask for as many.</summary>
+    public const int MaxCopies = 16;
+
+    /// <summary>See <see cref="MaxCopies"/>.</summary>
+    public static readonly TimeSpan CopiesTime = TimeSpan.FromDays(1);
+
+    /// <summary>The label of a device that gave up an identity.</summary>
+    public static string CopyOf(string deviceId) => $"copy of {deviceId}";
+
     public static bool IsNewcomer(DeviceRow device, Upload upload) => device.Newcomers != "[]" && CloneRule.IsNewcomer(Names(device), SpeakerOf(upload));
 
     /// <summary>Notes who made a record that was taken in.</summary>
     /// <returns>True when the policy of the device must say something new.</returns>
     public static async Task<bool> HeardAsync(DbTransaction transaction, DeviceRow device, Upload upload, DateTimeOffset now)
     {
+        var registered = device.InstallNonce;
+        if (registered.Length == 0)
+        {
+            registered = upload.InstallNonce;
+            await DeviceStore.RegisterNonceAsync(transaction, device.Number, registered);
+        }
         var history = JsonSerializer.Deserialize(device.Speakers, StoreJson.Default.IReadOnlyListSpeaker)!;
-        var (kept, newcomers) = CloneRule.Heard(history, SpeakerOf(upload), device.InstallNonce);
+        var (kept, newcomers) = CloneRule.Heard(history, SpeakerOf(upload), registered);
         if (ReferenceEquals(kept, history))
             return false;
         await DeviceStore.HeardAsync(transaction, device.Number, JsonSerializer.Serialize(kept, StoreJson.Default.IReadOnlyListSpeaker),
@@ -31,22 +46,27 @@ internal static class Identities
     }
 
     /// <summary>Takes in a machine that gave up an identity as it was told.</summary>
-    /// <returns>Whether it is approved: as far as the identity that it had was. The label says which one.</returns>
-    public static async Task<(bool Accepted, string? Label)> ReplaceAsync(DbTransaction transaction, string siteCode, FormerIdentity former, DeviceId next, DateTimeOffset now)
+    public static async Task<Replacement> ReplaceAsync(DbTransaction transaction, string siteCode, FormerIdentity former, DeviceId next, DateTimeOffset now)
     {
+        const string NotTold = "it was not told to give up the identity that it names";
         if (await DeviceStore.FindAsync(transaction, former.DeviceId) is not { State: DeviceState.Approved } device || !Names(device).Contains(former.Speaker, StringComparer.Ordinal))
-            return (false, null);
+            return new Replacement(NotTold, null);
         using var key = new VerifyingKey(JsonSerializer.Deserialize(device.SigningKey, StoreJson.Default.Jwk)!);
         if (!former.IsProven(key, siteCode, next))
-            return (false, null);
+            return new Replacement(NotTold, null);
+        var origin = device.Origin ?? device.DeviceId;
+        if (device.Origin is not null && await DeviceStore.FindAsync(transaction, origin) is { State: DeviceState.Retired })
+            return new Replacement($"the client {origin}, of which it is a copy, is retired", origin);
+        if (await DeviceStore.CountCopiesAsync(transaction, origin, now - CopiesTime) >= MaxCopies)
+            return new Replacement($"more than {MaxCopies} copies of the client {origin} have asked within {CopiesTime.TotalHours:0} hours", origin);
         // Once: the name stands for one machine, which now has an identity.
         await DeviceStore.HeardAsync(transaction, device.Number, device.Speakers, Text(Names(device).Where(name => name != former.Speaker)));
         await StatusStore.AddAsync(transaction, device.Number, Message("information", "identity_separated",
             $"The copy that reported under this identity is client {next} ({next.Fingerprint}) now.", now), now);
-        return (true, $"copy of {former.DeviceId}");
+        return new Replacement(null, origin);
     }
 
-    private static Speaker SpeakerOf(Upload upload) => new(upload.InstallNonce, upload.Instance);
+    private static Speaker SpeakerOf(Upload upload) => new(upload.InstallNonce, upload.Instance) { Previous = upload.PreviousInstance };
 
     private static IReadOnlyList<string> Names(DeviceRow device) => JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString)!;
 
@@ -61,3 +81,8 @@ internal static class Identities
         ReportedAt = Times.Of(now),
     };
 }
+
+/// <summary>What becomes of a machine that says which identity it gave up.</summary>
+/// <param name="Refusal">Why it is not approved by that; null when it is.</param>
+/// <param name="Origin">The first identity of all of which it is proven to be a copy; null for none.</param>
+internal readonly record struct Replacement(string? Refusal, string? Origin);

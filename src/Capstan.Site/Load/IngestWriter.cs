@@ -25,8 +25,6 @@ internal sealed record IngestResult(Candidate Candidate, Disposition Disposition
 /// <summary>Stores verified records: one transaction for many, each in its own savepoint, so that a bad one blocks no other.</summary>
 internal sealed class IngestWriter(SiteContext site, UploadReader reader, InventoryStore inventory, PackageCatalog packages)
 {
-    /// <summary>The milliseconds of the year 9999, and room above.</summary>
-    private const long LargestEpoch = 1L << 50;
     private const string Undo = "rollback to savepoint record";
     private static readonly IReadOnlyList<string> Everything = [ItemKind.Heartbeat, ItemKind.HardwareInventory, ItemKind.SoftwareInventory];
 
@@ -83,7 +81,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         // Of a later epoch: this site was restored elsewhere, and that one takes it in.
         if (upload.Epoch > site.Site.Epoch && waited < IngestDecision.GapLimit)
         {
-            await SeenEpochAsync(transaction, upload);
+            await SeenEpochAsync(transaction, upload, now);
             return new(record, Disposition.Wait, "later_epoch", $"signed for epoch {upload.Epoch}; the site is in epoch {site.Site.Epoch}");
         }
         if (upload.Epoch != site.Site.Epoch)
@@ -133,14 +131,15 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         }
     }
 
-    /// <summary>Only what an approved client has signed, and no more than a clock can give: it raises the epoch that an administrator may ask for.</summary>
-    private static async Task SeenEpochAsync(DbTransaction transaction, Upload upload)
+    /// <summary>Notes who signs for which epoch, and what is believed of it: that raises the epoch that an administrator may ask for.</summary>
+    private async Task SeenEpochAsync(DbTransaction transaction, Upload upload, DateTimeOffset now)
     {
-        if (upload.Epoch > LargestEpoch || await DeviceStore.FindAsync(transaction, upload.DeviceId) is not { State: DeviceState.Approved })
+        if (!await DeviceStore.SignsForAsync(transaction, upload.DeviceId, upload.Epoch))
             return;
-        var text = upload.Epoch.ToString(CultureInfo.InvariantCulture);
-        if (await SettingStore.GetAsync(transaction, SettingStore.EpochSeen) is not { } known || long.Parse(known, NumberStyles.None, CultureInfo.InvariantCulture) < upload.Epoch)
-            await SettingStore.SetAsync(transaction, SettingStore.EpochSeen, text);
+        var claims = await DeviceStore.EpochClaimsAsync(transaction.Connection!, transaction, site.Site.Epoch);
+        var believed = EpochRule.Believed(claims, site.Site.Epoch, await DeviceStore.CountApprovedAsync(transaction), now);
+        if (believed > (await SettingStore.GetAsync(transaction, SettingStore.EpochSeen) is { } known ? long.Parse(known, NumberStyles.None, CultureInfo.InvariantCulture) : 0))
+            await SettingStore.SetAsync(transaction, SettingStore.EpochSeen, believed.ToString(CultureInfo.InvariantCulture));
     }
 
     private async Task<bool> ApplyAsync(DbTransaction transaction, Candidate.Verified record, DeviceRow? device, bool afterGap, DateTimeOffset now)

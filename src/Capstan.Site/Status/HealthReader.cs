@@ -10,7 +10,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads, ServedTls tls)
+internal sealed class HealthReader(SiteContext site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads, ServedTls tls)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
@@ -28,6 +28,7 @@ internal sealed class HealthReader(SiteContext site, QuarantineStore quarantine,
         AccountsInDoubt = await settings.GetAsync(SettingStore.AccountsInDoubt, cancellationToken) is not null,
         Epoch = site.Site.Epoch,
         EpochSeen = await NumberAsync(SettingStore.EpochSeen, cancellationToken) ?? 0,
+        EpochClaims = await devices.EpochClaimsAsync(site.Site.Epoch, cancellationToken),
         RolledBackFrom = await NumberAsync(SettingStore.RolledBackFrom, cancellationToken) ?? 0,
         Accounts = await accounts.HandoutAsync(cancellationToken),
         Loads = [.. (await loads.ReadAsync(days: 7, cancellationToken)).Select(reading => reading.Judgement)],

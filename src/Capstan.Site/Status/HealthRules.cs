@@ -25,6 +25,9 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
     /// <summary>See <see cref="SettingStore.EpochSeen"/>; 0 for none.</summary>
     public long EpochSeen { get; init; }
 
+    /// <summary>Clients that sign for a later epoch, the latest first.</summary>
+    public IReadOnlyList<EpochClaim> EpochClaims { get; init; } = [];
+
     /// <summary>See <see cref="SettingStore.RolledBackFrom"/>; 0 for none.</summary>
     public long RolledBackFrom { get; init; }
 
@@ -41,7 +44,7 @@ internal static class HealthRules
     public static readonly TimeSpan WaitingWarning = TimeSpan.FromHours(24);
     public static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
 
-    private const int ShownAccounts = 5;
+    private const int ShownAccounts = 5, ShownClients = 5;
 
     public static IReadOnlyList<HealthCondition> Judge(HealthFacts facts)
     {
@@ -60,10 +63,7 @@ internal static class HealthRules
             conditions.Add(new("accounts_in_doubt", "information",
                 "Since the restore, policies say nothing of connection accounts: clients keep those that they have, which may be newer than the backup's.",
                 "Compare `capstan cap account list` with the accounts of your servers; what you add or remove there is handed out, and ends this."));
-        if (facts.EpochSeen > facts.Epoch)
-            conditions.Add(new("epoch_behind", "error",
-                $"Clients sign for epoch {facts.EpochSeen} of this site, and this is epoch {facts.Epoch}: it was restored elsewhere since, or under a clock that was wrong.",
-                "Stop this site if another one runs. Otherwise stop it, run `capstan site new-epoch --data DIR`, and start it again."));
+        Epochs(facts, conditions);
         if (facts.RolledBackFrom > 0)
             conditions.Add(new("site_rolled_back", "error",
                 $"A CAP showed version {facts.RolledBackFrom} of this site, which its database does not know: site.db was put back (a snapshot, a copied directory), and clients are ahead of it.",
@@ -143,6 +143,23 @@ internal static class HealthRules
                     $"{cap.Path}: an upload waits since {inbox.OldestWaiting:u} for one that came before it, or for its own end.",
                     "Nothing to do: after 7 days the site goes on without it and asks the client for everything anew."));
         }
+    }
+
+    private static void Epochs(HealthFacts facts, List<HealthCondition> conditions)
+    {
+        if (facts.EpochSeen > facts.Epoch)
+            conditions.Add(new("epoch_behind", "error",
+                $"Clients sign for epoch {facts.EpochSeen} of this site, and this is epoch {facts.Epoch}: it was restored elsewhere since, or under a clock that was wrong.{Named(facts.EpochClaims.Where(claim => claim.Epoch <= facts.EpochSeen))}",
+                "Stop this site if another one runs. Otherwise stop it, run `capstan site new-epoch --data DIR`, and start it again."));
+        var doubtful = facts.EpochClaims.Where(claim => claim.Epoch > Math.Max(facts.EpochSeen, facts.Epoch)).ToList();
+        if (doubtful.Count > 0)
+            conditions.Add(new("epoch_doubtful", "warning",
+                $"Some clients sign for epoch {doubtful.Max(claim => claim.Epoch)} of this site, which is later than any clock shows and is not believed until {EpochRule.Witnesses} clients do that are no copies of one another (or all, where there are fewer).{Named(doubtful)}",
+                "Look at these machines: their state is damaged, or somebody else has their keys. `capstan client retire` ends what they may do; install them anew."));
+
+        static string Named(IEnumerable<EpochClaim> claims) => claims.ToList() is { Count: > 0 } all
+            ? $" They are {string.Join(", ", all.Take(ShownClients).Select(claim => claim.HostName))}{(all.Count > ShownClients ? $" and {all.Count - ShownClients} more" : "")}."
+            : "";
     }
 
     private static void Accounts(AccountHandout accounts, List<HealthCondition> conditions)

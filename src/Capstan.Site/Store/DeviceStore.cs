@@ -3,6 +3,7 @@ using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Load;
 using Dapper;
 
 namespace Capstan.Site.Store;
@@ -10,7 +11,7 @@ namespace Capstan.Site.Store;
 /// <summary>What the loader and the publisher must know of one device.</summary>
 internal sealed record DeviceRow(long Number, string DeviceId, string KeyId, string SigningKey, string SealingKey, string State, long? Ordinal,
     long Sequence, string RecordHash, string Resync, long? ApprovedAt, long? CertificateUntil, string InstallNonce, string Speakers, string Newcomers,
-    long? ResyncOrder, long? RekeyOrder, long? DiagnoseOrder);
+    long? ResyncOrder, long? RekeyOrder, long? DiagnoseOrder, string? Origin);
 
 /// <summary>What an administrator may order of one device, by a number in its signed policy that rises.</summary>
 internal enum DeviceOrder
@@ -48,7 +49,7 @@ internal static class DeviceState
 /// <summary>Devices: identity, enrolment, what they last said of themselves, and the head of their record chain.</summary>
 internal sealed class DeviceStore(SiteDatabase database)
 {
-    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers, resync_order, rekey_order, diagnose_order";
+    private const string Columns = "number, device_id, key_id, signing_key, sealing_key, state, ordinal, sequence, record_hash, resync, approved_at, certificate_until, install_nonce, speakers, newcomers, resync_order, rekey_order, diagnose_order, origin";
 
     public Task<DeviceRow?> ByKeyAsync(string keyId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<DeviceRow>($"select {Columns} from device where key_id = @keyId", new { keyId }), cancellationToken);
@@ -183,6 +184,36 @@ internal sealed class DeviceStore(SiteDatabase database)
     public static Task HeardAsync(DbTransaction transaction, long number, string speakers, string newcomers) => transaction.RunAsync(
         "update device set policy_pending = case when newcomers <> @newcomers then 1 else policy_pending end, speakers = @speakers, newcomers = @newcomers where number = @number",
         ("@speakers", speakers), ("@newcomers", newcomers), ("@number", number));
+
+    /// <summary>The nonce that a device is known by from now on; one that was recovered from its policy has none before its first record.</summary>
+    public static Task RegisterNonceAsync(DbTransaction transaction, long number, string nonce) =>
+        transaction.RunAsync("update device set install_nonce = @nonce where number = @number", ("@nonce", nonce), ("@number", number));
+
+    /// <summary>Notes whose identity a device had before.</summary>
+    public static Task SetOriginAsync(DbTransaction transaction, string deviceId, string origin) =>
+        transaction.RunAsync("update device set origin = @origin where device_id = @deviceId", ("@origin", origin), ("@deviceId", deviceId));
+
+    /// <summary>How many devices that had an identity, or one of its copies, were approved as others since a time; whatever became of them.</summary>
+    public static Task<int> CountCopiesAsync(DbTransaction transaction, string origin, DateTimeOffset since) => transaction.Connection!.ExecuteScalarAsync<int>(
+        "select count(*) from device where origin = @origin and approved_at >= @since", new { origin, since = Times.Of(since) }, transaction);
+
+    /// <summary>Approved devices that had this one's identity before, directly or as copies of copies where that is known.</summary>
+    /// <param name="label">As <see cref="ApproveAsync"/> was given it for a copy of this very device.</param>
+    public static async Task<IReadOnlyList<(string HostName, string DeviceId)>> CopiesAsync(DbTransaction transaction, string deviceId, string label) =>
+        [.. await transaction.Connection!.QueryAsync<(string, string)>(
+            "select host_name, device_id from device where state = 'approved' and (origin = @deviceId or origin is not null and token_label = @label) order by number", new { deviceId, label }, transaction)];
+
+    /// <summary>Notes that a device signs for a later epoch than the site's. False when that is no news.</summary>
+    public static async Task<bool> SignsForAsync(DbTransaction transaction, string deviceId, long epoch) => await transaction.Connection!.ExecuteAsync(
+        "update device set epoch_signed = @epoch where device_id = @deviceId and state = 'approved' and coalesce(epoch_signed, 0) < @epoch", new { deviceId, epoch }, transaction) == 1;
+
+    /// <summary>Approved devices that have signed for a later epoch, the latest first; at most 1,000.</summary>
+    public static async Task<IReadOnlyList<EpochClaim>> EpochClaimsAsync(DbConnection connection, DbTransaction? transaction, long epoch) => [.. (await connection.QueryAsync<(string DeviceId, string HostName, string? Origin, long Epoch)>(
+        "select device_id, host_name, origin, epoch_signed from device where state = 'approved' and epoch_signed > @epoch order by epoch_signed desc, number limit 1000",
+        new { epoch }, transaction)).Select(row => new EpochClaim(row.DeviceId, row.HostName, row.Origin ?? row.DeviceId, row.Epoch))];
+
+    public Task<IReadOnlyList<EpochClaim>> EpochClaimsAsync(long epoch, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => EpochClaimsAsync(connection, null, epoch), cancellationToken);
 
     /// <summary>The names, which have an index, are written only when they changed: they hardly ever do.</summary>
     /// <param name="madeAt">Unix milliseconds by the device's clock.</param>

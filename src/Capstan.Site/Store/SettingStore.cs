@@ -21,7 +21,7 @@ internal sealed class SettingStore(SiteDatabase database)
     public const string AccountsInDoubt = "accounts-in-doubt";
     /// <summary>What is published has a higher version than this.</summary>
     public const string VersionFloor = "version-floor";
-    /// <summary>The highest epoch beyond the site's own for which an approved client has signed: the site was restored elsewhere, or under a wrong clock.</summary>
+    /// <summary>The highest epoch beyond the site's own that is believed to exist, see <see cref="Load.EpochRule"/>: the site was restored elsewhere, or under a wrong clock.</summary>
     public const string EpochSeen = "epoch-seen";
     /// <summary>The version that a CAP verifiably showed when the store knew a lower one: the site was put back without a restore. Absent again in the next epoch.</summary>
     public const string RolledBackFrom = "rolled-back-from";

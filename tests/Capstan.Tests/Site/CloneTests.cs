@@ -60,6 +60,79 @@ public sealed class CloneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Two_copies_that_are_never_on_together_are_told_apart()
+    {
+        await using var day = new RealClient(_site, _time, "day") { PackageVersion = "1.0" };
+        await day.InstallAsync(await TokenAsync(1));
+        await RoundsAsync(3, day);
+        await day.CloseAsync();
+        await using var night = new RealClient(_site, _time, "night") { PackageVersion = "2.0" };
+        RealClient.Copy(day.Directory, night.Directory);
+        for (var turn = 0; turn < 4; turn++)
+        {
+            foreach (var client in new[] { day, night })
+            {
+                client.PackageVersion = $"{client.PackageVersion[..1]}.{turn}";
+                await client.OpenAsync();
+                await RoundsAsync(2, client);
+                await client.CloseAsync();
+            }
+        }
+
+        var states = new[] { await day.StatusAsync(), await night.StatusAsync() };
+        Assert.All(states, status => Assert.Equal("approved", status.State));
+        Assert.NotEqual(states[0].DeviceId, states[1].DeviceId);
+        Assert.Equal("1.3", await PackageAsync(states[0].DeviceId));
+        Assert.Equal("2.3", await PackageAsync(states[1].DeviceId));
+        var messages = await _site.Get<StatusStore>().ListAsync(null, null, null, 100, CancellationToken.None);
+        Assert.Single(messages, message => message.Code == "identity_shared");
+        Assert.Single(messages, message => message.Code == "identity_separated");
+    }
+
+    [Fact]
+    public async Task A_copy_on_other_hardware_says_so_with_its_first_word()
+    {
+        await using var original = new RealClient(_site, _time, "original", Uuid1);
+        await original.InstallAsync(await TokenAsync(1));
+        await RoundsAsync(3, original);
+        var id = (await original.StatusAsync()).DeviceId;
+        await original.CloseAsync();
+        await using var copy = new RealClient(_site, _time, "copy", Uuid2);
+        RealClient.Copy(original.Directory, copy.Directory);
+        await original.OpenAsync();
+        await copy.OpenAsync();
+        // No inventory is due for a day, but each has something to say, the copy first.
+        for (var round = 0; round < 6; round++)
+        {
+            foreach (var client in new[] { copy, original })
+            {
+                _time.Advance(TimeSpan.FromMinutes(10));
+                client.Say($"round {round}");
+                await client.SettleAsync();
+                await _site.DrainAsync();
+                await _site.PublishAsync();
+            }
+        }
+        Assert.Equal(id, (await original.StatusAsync()).DeviceId);
+        Assert.NotEqual(id, (await copy.StatusAsync()).DeviceId);
+    }
+
+    [Fact]
+    public async Task A_device_that_was_recovered_is_known_by_the_first_nonce_that_it_tells()
+    {
+        var device = await _site.EnrolAsync();
+        await _site.Context.Database.WriteAsync(async transaction =>
+            await DeviceStore.RegisterNonceAsync(transaction, (await DeviceStore.FindAsync(transaction, device.Id.Value))!.Number, ""), CancellationToken.None);
+        foreach (var nonce in new[] { "first", "second", "first" })
+        {
+            device.InstallNonce = nonce;
+            await _site.TakeInAsync(device, device.Heartbeat());
+        }
+        var row = await _site.Context.Database.WriteAsync(transaction => DeviceStore.FindAsync(transaction, device.Id.Value), CancellationToken.None);
+        Assert.Equal(("first", "[\"second\"]"), (row!.InstallNonce, row.Newcomers));
+    }
+
+    [Fact]
     public async Task A_client_that_was_set_back_to_a_snapshot_goes_on_as_who_it_is()
     {
         await using var client = new RealClient(_site, _time, "pc1", Uuid1);
@@ -140,8 +213,18 @@ public sealed class CloneTests : IAsyncLifetime
         var device = await _site.EnrolAsync();
         using var thief = new FakeDevice(_site.Context, "thief");
         var former = FormerIdentity.Of(device.Key, "ABC", thief.Id, "nonce");
-        await _site.TakeInAsync(thief, thief.Request(await _site.TokenAsync(), former));
+        await _site.TakeInAsync(thief, thief.Request(await _site.TokenAsync() with { Secret = "wrong" }, former));
         Assert.Equal("pending", (await _site.ClientAsync(thief)).State);
+    }
+
+    [Fact]
+    public async Task A_good_token_counts_whatever_identity_is_named_beside_it()
+    {
+        var device = await _site.EnrolAsync();
+        using var next = new FakeDevice(_site.Context, "next");
+        var former = FormerIdentity.Of(device.Key, "ABC", next.Id, "nonce");
+        await _site.TakeInAsync(next, next.Request(await _site.TokenAsync(), former));
+        Assert.Equal("approved", (await _site.ClientAsync(next)).State);
     }
 
     [Fact]

@@ -52,6 +52,9 @@ internal sealed class RealClient(SiteHarness site, ManualTime time, string host,
     /// <summary>One whole cycle now, whatever is due.</summary>
     public Task<CycleReport> RunNowAsync() => _client!.RunNowAsync(CancellationToken.None);
 
+    /// <summary>Something to report, which waits for the next contact.</summary>
+    public void Say(string text) => _client!.Core.Report("warning", "test", text);
+
     public async Task SettleAsync()
     {
         while (await _client!.Loop.StepAsync(CancellationToken.None) == TimeSpan.Zero)

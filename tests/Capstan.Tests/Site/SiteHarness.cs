@@ -209,6 +209,13 @@ internal sealed class FakeDevice : IDisposable
     public long Sequence { get; set; }
     public string Previous { get; set; } = Upload.NoPrevious;
 
+    /// <summary>Who makes its records, as they say.</summary>
+    public string InstallNonce { get; set; } = "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25jZW5vbmNlMTI";
+    public string? Instance { get; set; }
+
+    /// <summary>For which epoch it signs. Default the site's.</summary>
+    public long? Epoch { get; set; }
+
     /// <summary>The signing key, for what only its owner can say.</summary>
     public ECDsa Key => _signing;
 
@@ -244,13 +251,14 @@ internal sealed class FakeDevice : IDisposable
         var record = UploadCodec.Sign(new Upload
         {
             SiteCode = _site.Site.SiteCode,
-            Epoch = _site.Site.Epoch,
+            Epoch = Epoch ?? _site.Site.Epoch,
             Recipient = _site.Keys.SealingKey.Thumbprint(),
             DeviceId = Id.Value,
             Sequence = ++Sequence,
             Previous = Previous,
             CreatedAt = _site.Time.GetUtcNow().ToUnixTimeMilliseconds(),
-            InstallNonce = "bm9uY2Vub25jZW5vbmNlbm9uY2Vub25jZW5vbmNlMTI",
+            InstallNonce = InstallNonce,
+            Instance = Instance,
             Items = items,
         }, _signing);
         Previous = UploadCodec.RecordHash(record);

@@ -100,6 +100,9 @@ public sealed class SeparationTests : IAsyncLifetime
         _f.Site.Restore();
         await PublishAsync();
         await _f.Site.WriteReceiptsAsync(ClientFixture.Stop);
+        // It sees that it was forgotten, and is switched off.
+        while ((await _f.StatusAsync()).State != "installed")
+            _f.Time.Advance(await _f.Client!.Loop.StepAsync(ClientFixture.Stop));
         await _f.CloseAsync();
         _f.Hardware = _ => Hardware("0d3f6c1e-1f2e-4000-8000-000000000071");
         await _f.OpenAsync();

@@ -234,6 +234,24 @@ public sealed class RestoreTests : IAsyncLifetime
         Assert.Single(_site.Inbox());
         Assert.Empty(await _site.QuarantineAsync());
         Assert.Contains("epoch_behind", await _site.CodesAsync());
+        Assert.Contains(_device.HostName, (await _site.ConditionsAsync()).Single(condition => condition.Code == "epoch_behind").Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_client_that_signs_for_an_epoch_far_away_is_named_and_moves_nothing()
+    {
+        using var second = await _site.EnrolAsync("second");
+        using var third = await _site.EnrolAsync("third");
+        second.Epoch = 1L << 50;
+        await _site.TakeInAsync(second, second.Heartbeat());
+        var condition = Assert.Single(await _site.ConditionsAsync(), condition => condition.Code.StartsWith("epoch_", StringComparison.Ordinal));
+        Assert.Equal(("epoch_doubtful", "warning"), (condition.Code, condition.Severity));
+        Assert.Contains("second", condition.Text, StringComparison.Ordinal);
+
+        await _site.BackUpAsync("b1");
+        var restored = await _site.RestoreAsync("b1", "life2");
+        Assert.InRange(restored.Context.Site.Epoch, 2, _time.GetUtcNow().ToUnixTimeMilliseconds());
+        await restored.CloseAsync();
     }
 
     private async Task AdvanceAndPublishAsync(SiteHarness site)
