@@ -46,7 +46,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
         await PartAsync(() => VerifyAsync(plan, cancellationToken));
         var uploaded = 0;
         // Told to make an identity of its own: what it has to say, it says under that.
-        if (_mayWrite && core.State.Get(StateKey.NewIdentityWanted) is null)
+        if (_mayWrite && IdentityOrder.Of(core.State) is null)
         {
             var chainKnown = await ReceiptsAsync(plan, cancellationToken);
             if (core.Site is null && core.Lifecycle == ClientLifecycle.Approved)

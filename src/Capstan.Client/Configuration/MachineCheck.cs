@@ -17,7 +17,7 @@ internal sealed class MachineCheck(ClientCore core)
         if (match == MachineMatch.Other)
         {
             core.State.Set((StateKey.Evidence, now.ToText()), (StateKey.InstallNonce, NewIdentity.NewNonce()),
-                (StateKey.NewIdentityWanted, core.Lifecycle == ClientLifecycle.Installed ? "" : null));
+                IdentityOrder.Entry(core.Lifecycle == ClientLifecycle.Installed ? IdentityOrder.Own : null));
             ClientLog.OtherMachine(core.Log, string.Join(", ", before.Values), string.Join(", ", now.Values));
             core.Report("information", StatusCode.MachineChanged,
                 "This client runs on other hardware than before: its disk was moved, copied or restored. Should the other machine report, too, the site tells one of them to make an identity of its own.");
@@ -44,10 +44,10 @@ internal sealed class MachineCheck(ClientCore core)
     /// <summary>Makes this machine another client, when it was told to be.</summary>
     public async Task SettleAsync(CancellationToken cancellationToken)
     {
-        if (core.State.Get(StateKey.NewIdentityWanted) is not { } speaker)
+        if (IdentityOrder.Of(core.State) is not { } order)
             return;
         var before = core.Keys.Id;
-        await NewIdentity.TakeAsync(core, speaker.Length == 0 ? null : speaker, cancellationToken);
+        await NewIdentity.TakeAsync(core, order.Speaker, cancellationToken);
         ClientLog.IdentityTaken(core.Log, before.Value, core.Keys.Id.Value, core.Keys.Id.Fingerprint);
     }
 }

@@ -25,9 +25,10 @@ internal static class OrderRules
     /// <summary>Whether what the site seals can be opened here: the present sealing key, or the one that was made by its order.</summary>
     public static bool HoldsSealingKey(Policy policy, DeviceKeys keys) => policy.Certificate.SealingKey == keys.SealingJwk || policy.Certificate.SealingKey == keys.NextJwk;
 
-    /// <summary>The name under which a policy tells this very machine to make an identity of its own; null when it does not.</summary>
+    /// <summary>Whether a policy tells this very machine to make an identity of its own; null when it does not.</summary>
     /// <param name="names">See <see cref="ClientCore.Names"/>.</param>
-    public static string? MeantHere(Policy policy, IEnumerable<string> names) => policy.NewIdentity?.FirstOrDefault(name => names.Contains(name, StringComparer.Ordinal));
+    public static IdentityOrder? MeantHere(Policy policy, IEnumerable<string> names) =>
+        policy.NewIdentity?.FirstOrDefault(name => names.Contains(name, StringComparer.Ordinal)) is { } speaker ? new IdentityOrder(speaker) : null;
 
     /// <summary>An empty or unreadable list is not an order to forget the CAPs that are known.</summary>
     public static string? Fault(CapList list, string siteCode) =>

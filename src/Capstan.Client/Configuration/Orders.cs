@@ -136,7 +136,7 @@ internal sealed class Orders(ClientCore core)
             // Before the policy, as above.
             core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
-            (StateKey.SettingsPrint, Print(policy)), (StateKey.SealingTold, null), (StateKey.NewIdentityWanted, OrderRules.MeantHere(policy, core.Names)));
+            (StateKey.SettingsPrint, Print(policy)), (StateKey.SealingTold, null), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         ObeySettings();
         if (resync is { } followed)

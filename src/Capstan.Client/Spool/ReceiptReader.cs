@@ -76,23 +76,21 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
     private void Take(SiteDescription site, Receipts receipts, Receipt mine)
     {
         var records = core.Spool.Records();
-        if (core.State.GetNumber(StateKey.Sequence) == 0 && records.Count == 0 && mine.Sequence > 0)
-            // The keys are old and the state is new: its database was lost. A record 1 made now would be a fork.
-            Continue(site, mine, records);
-        else if (core.Spool.IsBehind(receipts.Epoch) || records.Any(record => record.Former.Contains(SpooledRecord.Place(mine.Sequence, mine.RecordHash), StringComparer.Ordinal)))
-            records = Follow(site, mine, records);
-        else if (Fork(records, mine) is { } fork)
+        var decision = ReceiptDecision.Of(new ChainState(core.State.GetNumber(StateKey.Sequence), core.State.Get(StateKey.LastHash),
+            core.State.Get(StateKey.ContinuedAfter) is null ? null : core.State.GetNumber(StateKey.ContinuedAfter), core.Spool.IsBehind(receipts.Epoch), records), mine);
+        if (decision.Fork is { } fork)
         {
-            // What this machine wrote before its state was lost may still have been on its way, and was taken in first.
-            if (core.State.Get(StateKey.ContinuedAfter) is null || mine.Sequence <= core.State.GetNumber(StateKey.ContinuedAfter))
-            {
-                ClientLog.ChainForked(core.Log, fork);
-                core.Report("warning", StatusCode.ChainForked, fork);
-                // What the site has in place of this machine's facts may be another machine's, or older.
-                core.State.ForgetReported();
-            }
-            records = Continue(site, mine, records);
+            ClientLog.ChainForked(core.Log, fork);
+            core.Report("warning", StatusCode.ChainForked, fork);
+            // What the site has in place of this machine's facts may be another machine's, or older.
+            core.State.ForgetReported();
         }
+        records = decision.Action switch
+        {
+            ReceiptAction.Continue or ReceiptAction.Fork => Continue(site, mine, records),
+            ReceiptAction.Follow => Follow(site, mine, records),
+            _ => records,
+        };
         // Revisions begin anew with an epoch: what was taken before says nothing about these wishes.
         var taken = receipts.Epoch == core.State.GetNumber(StateKey.ReceiptsEpoch) ? core.State.GetNumber(StateKey.ResyncRevision) : 0;
         var isNews = mine.Resync.Count > 0 && receipts.Revision > taken;
@@ -136,20 +134,5 @@ internal sealed class ReceiptReader(ClientCore core, IStore store, NalPath cap)
             return;
         core.State.Set((StateKey.Lifecycle, "installed"), (StateKey.RequestWanted, "again"));
         ClientLog.RequestForgotten(core.Log, core.SiteCode);
-    }
-
-    /// <summary>Whether the site holds a record under one of our numbers that is not ours: another machine with our key, or our directory from a backup.</summary>
-    private string? Fork(IReadOnlyList<SpooledRecord> records, Receipt mine)
-    {
-        var last = core.State.GetNumber(StateKey.Sequence);
-        if (mine.Sequence > last)
-            return $"the site has record {mine.Sequence} of this device, and this machine has made {last}: this directory came from a backup or a snapshot, "
-                + "or another machine uses this identity; this one goes on behind the site's record and reports everything anew";
-        var known = records.FirstOrDefault(record => record.Sequence == mine.Sequence)?.Hash
-            ?? (mine.Sequence == last ? core.State.Get(StateKey.LastHash) : null);
-        return mine.Sequence == 0 || known is null || known == mine.RecordHash
-            ? null
-            : $"record {mine.Sequence} at the site is not the one that this machine made: another machine uses this identity, or this directory came from a backup; "
-                + "this one goes on behind the site's record and reports everything anew";
     }
 }

@@ -14,7 +14,7 @@ internal static class StateKey
     public const string InstallNonce = "install-nonce";
     /// <summary>See <see cref="Identity.HardwareEvidence"/>: the hardware on which this directory was seen last.</summary>
     public const string Evidence = "evidence";
-    /// <summary>Present while this machine is to make an identity of its own: the name under which the site told it to.</summary>
+    /// <summary>See <see cref="Identity.IdentityOrder"/>.</summary>
     public const string NewIdentityWanted = "new-identity-wanted";
     /// <summary>See <see cref="Identity.NewIdentity.Former"/>.</summary>
     public const string Former = "former-identity";
