@@ -11,6 +11,7 @@ using Capstan.Site.Publish.Settings;
 using Capstan.Site.Status;
 using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
+using Capstan.Site.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -74,6 +75,7 @@ internal static class SiteHost
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
         // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.
         services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
+        services.AddSingleton<SiteFigures>();
         services.AddRouting();
         services.AddOpenApi("v1");
         services.AddConsole();
@@ -81,6 +83,7 @@ internal static class SiteHost
 
         var app = builder.Build();
         app.UseRouting();
+        app.UseMiddleware<RequestTrace>();
         app.UseMiddleware<ApiGuard>();
         app.UseMiddleware<AccessGuard>();
         app.UseMiddleware<EntityTags>();

@@ -55,4 +55,10 @@ internal static partial class SiteLog
 
     [LoggerMessage(EventId = 4108, EventName = nameof(CapWorkLeft), Level = LogLevel.Warning, Message = "Work on CAP {Cap} has not ended {Seconds} s after it was cancelled; the site stops without it")]
     public static partial void CapWorkLeft(ILogger logger, string cap, double seconds);
+
+    [LoggerMessage(EventId = 4120, EventName = nameof(ExportsTelemetry), Level = LogLevel.Information, Message = "Metrics and traces go to the collector {Collector}")]
+    public static partial void ExportsTelemetry(ILogger logger, string collector);
+
+    [LoggerMessage(EventId = 4121, EventName = nameof(TelemetryFailed), Level = LogLevel.Warning, Message = "Figures for the collector could not be read; the last ones are sent")]
+    public static partial void TelemetryFailed(ILogger logger, Exception cause);
 }

@@ -10,6 +10,7 @@ using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
+using Capstan.Site.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -136,6 +137,7 @@ public sealed class SiteServer : IAsyncDisposable
         var logger = _loggers.CreateLogger<SiteServer>();
         using var tls = _options.Tls is null ? null : TlsListener.Open(_options, _site.Directory, _site.Time, logger);
         await using var app = SiteHost.Build(_site, _arbiter, new ApiToken(ApiToken), address, tls, () => _listening.Task, _loggers);
+        await using var otlp = _options.Otlp is { } collector ? OtlpExport.Start(collector, SiteCode, app.Services.GetRequiredService<SiteFigures>(), _site.Time, _loggers.CreateLogger<SiteServer>()) : null;
         var publisher = app.Services.GetRequiredService<Publisher>();
         var loader = app.Services.GetRequiredService<InboxLoader>();
         await publisher.StartAsync(cancellationToken);
@@ -190,6 +192,9 @@ public sealed class SiteOptions
 
     /// <summary>Address for other machines, for example https://0.0.0.0:8443: users have to sign in. Null for none.</summary>
     public Uri? Tls { get; init; }
+
+    /// <summary>Base address of an OpenTelemetry collector that takes OTLP over HTTP, for example http://127.0.0.1:4318: metrics and traces go to <c>v1/metrics</c> and <c>v1/traces</c> below it. Null for none.</summary>
+    public Uri? Otlp { get; init; }
 
     /// <summary>PEM file with the certificate chain and, behind it or in <see cref="CertificateKey"/>, its key; read anew when it changes. Null: the site makes one of its own, which browsers warn of.</summary>
     public string? Certificate { get; init; }

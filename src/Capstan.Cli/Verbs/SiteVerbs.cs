@@ -8,6 +8,8 @@ namespace Capstan.Cli.Verbs;
 /// <summary><c>capstan site init|run|new-epoch|rotate-keys</c></summary>
 internal static class SiteVerbs
 {
+    private const string OtlpVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
     public static Command Create(CliHost host) => new Verb("site", "Make a site and serve it", "capstan site init ABC --data /var/lib/capstan")
         .With(Init(host), Run(host), KeepingVerbs.NewEpoch(host), KeepingVerbs.RotateKeys(host));
 
@@ -50,11 +52,17 @@ internal static class SiteVerbs
             HelpName = "URL",
             CustomParser = result => Address(result, "https://0.0.0.0:8443"),
         };
+        var otlp = new Option<string?>("--otlp")
+        {
+            Description = "Send metrics and traces to this OpenTelemetry collector, by OTLP over HTTP (also: the variable OTEL_EXPORTER_OTLP_ENDPOINT)",
+            HelpName = "URL",
+            Validators = { result => { if (result.Tokens.Count == 1 && !IsCollector(result.Tokens[0].Value)) result.AddError($"'{result.Tokens[0].Value}' is not the address of a collector: write http://127.0.0.1:4318."); } },
+        };
         var certificate = new Option<string?>("--certificate") { Description = "PEM file with the certificate for --tls, its chain and, unless --certificate-key names it, its key (default one of the site's own)", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--certificate-key") { Description = "PEM file with the key of --certificate", HelpName = "FILE" };
         return new Verb("run", "Serve a site: API, console, publishing, inboxes; until stopped", "capstan site run --data /var/lib/capstan", "capstan site run --data /srv/site --listen http://127.0.0.1:9000",
                 "capstan site run --tls https://0.0.0.0:8443 --certificate /etc/ssl/site.pem")
-            .With(data, listen, tls, certificate, certificateKey)
+            .With(data, listen, tls, certificate, certificateKey, otlp)
             .Does(host, async (parse, cancellationToken) =>
             {
                 using var loggers = LoggerFactory.Create(logging => logging
@@ -72,6 +80,7 @@ internal static class SiteVerbs
                     Listen = parse.GetRequiredValue(listen),
                     Machine = host.Machine,
                     Tls = parse.GetValue(tls),
+                    Otlp = Collector(host, parse.GetValue(otlp)),
                     Certificate = parse.GetValue(certificate) is { } pem ? host.FullPath(pem) : null,
                     CertificateKey = parse.GetValue(certificateKey) is { } key ? host.FullPath(key) : null
                 };
@@ -84,6 +93,17 @@ internal static class SiteVerbs
                 await StopsInOrder(run, cancellationToken);
                 return ExitCode.Done;
             });
+    }
+
+    private static bool IsCollector(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" && address.UserInfo.Length == 0;
+
+    /// <summary>The option goes before the variable that other programs read, too.</summary>
+    private static Uri? Collector(CliHost host, string? given)
+    {
+        var text = given ?? host.Environment(OtlpVariable);
+        return string.IsNullOrEmpty(text) ? null
+            : IsCollector(text) ? new Uri(text)
+            : throw new CliException($"{OtlpVariable} is not the address of a collector: write http://127.0.0.1:4318", ExitCode.Usage);
     }
 
     /// <summary>Awaits a loop whose cancellation is its regular end.</summary>

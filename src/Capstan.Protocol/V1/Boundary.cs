@@ -2,11 +2,13 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Capstan.Protocol.V1;
 
 /// <summary>A range of IPv4 or IPv6 addresses: a place in the network. Pure.</summary>
 /// <remarks>Written as a network (<c>10.1.0.0/16</c>, <c>2001:db8:7::/48</c>), as a range (<c>10.1.0.10-10.1.0.99</c>) or as one address. Equal ranges are equal boundaries, however they were written.</remarks>
+[StructLayout(LayoutKind.Auto)]
 public readonly record struct Boundary
 {
     /// <summary>Most of them for one site, and for one CAP.</summary>

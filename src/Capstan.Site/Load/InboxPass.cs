@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Capstan.Nal.Providers;
 using Capstan.Site.Store;
+using Capstan.Site.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Load;
@@ -28,6 +29,7 @@ internal sealed class InboxPass(SiteContext site, UploadReader reader, IngestWri
         var work = InboxListing.Choose([.. list.Files.Where(file => memory.IsDue(file, elapsed))], memory.IsWaiting, memory.LastDevice);
         memory.LastDevice = work.Last;
 
+        using var span = SiteTracing.Source.StartActivity("ingest");
         int applied = 0, quarantined = 0;
         var groups = Groups(work.Files).ToList();
         var reading = groups.Count > 0 ? ReadAsync(store, groups[0], cancellationToken) : null;
@@ -57,6 +59,8 @@ internal sealed class InboxPass(SiteContext site, UploadReader reader, IngestWri
                 await rest.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         await aftermath.FinishAsync(store, cap, memory, list.Files.Count - applied - quarantined, cancellationToken);
+        span?.SetTag("capstan.cap", cap).SetTag("capstan.applied", applied).SetTag("capstan.quarantined", quarantined);
+        SiteTracing.Ingested(applied, quarantined);
         if (applied + quarantined > 0)
             LoadLog.Ingested(logger, cap, applied, quarantined, memory.WaitingCount);
         return (work.More || !list.IsComplete) && work.Files.Count > 0;

@@ -6,6 +6,7 @@ using Capstan.Protocol.Tuf;
 using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
+using Capstan.Site.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Publish;
@@ -196,6 +197,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
     private async Task SignAsync(bool force, CancellationToken cancellationToken, long seenOnCap = 0)
     {
+        using var span = SiteTracing.Source.StartActivity("publish");
         var repository = await RepositoryAsync(cancellationToken);
         var devices = site.Database;
         PublishSchedule before;
@@ -243,6 +245,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await DeviceStore.PoliciesSignedAsync(transaction, changed, signed, now);
                 return (files.Count, pending.Count, signed);
             }, cancellationToken);
+            span?.SetTag("capstan.files", files).SetTag("capstan.policies", policies);
             if (files > 0)
                 SiteLog.Published(logger, version, files, policies);
         }

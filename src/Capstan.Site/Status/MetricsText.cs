@@ -3,18 +3,27 @@ using System.Text;
 
 namespace Capstan.Site.Status;
 
+/// <summary>Takes figures: families, and the samples of each.</summary>
+internal interface IMetricsWriter
+{
+    /// <summary>Begins a family; its samples follow.</summary>
+    /// <param name="name">Ends with its unit: <c>_seconds</c>, <c>_bytes</c>; a counter with <c>_total</c>.</param>
+    /// <param name="type"><c>gauge</c> or <c>counter</c>.</param>
+    IMetricsWriter Family(string name, string type, string help);
+
+    /// <summary>One sample of the family that was begun last; none for null, which is "not known".</summary>
+    IMetricsWriter Sample(double? value, params ReadOnlySpan<(string Name, string Value)> labels);
+}
+
 /// <summary>Writes figures in the text form of Prometheus 0.0.4. Not thread-safe: one for each answer.</summary>
-internal sealed class MetricsText
+internal sealed class MetricsText : IMetricsWriter
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
     private readonly StringBuilder _text = new();
     private string? _family;
 
-    /// <summary>Begins a family; its samples follow.</summary>
-    /// <param name="name">Ends with its unit: <c>_seconds</c>, <c>_bytes</c>; a counter with <c>_total</c>.</param>
-    /// <param name="type"><c>gauge</c> or <c>counter</c>.</param>
-    public MetricsText Family(string name, string type, string help)
+    public IMetricsWriter Family(string name, string type, string help)
     {
         _family = name;
         _text.Append("# HELP ").Append(name).Append(' ').Append(help.Replace("\\", "\\\\", StringComparison.Ordinal).ReplaceLineEndings("\\n")).Append('\n');
@@ -22,8 +31,7 @@ internal sealed class MetricsText
         return this;
     }
 
-    /// <summary>One sample of the family that was begun last; none for null, which is "not known".</summary>
-    public MetricsText Sample(double? value, params ReadOnlySpan<(string Name, string Value)> labels)
+    public IMetricsWriter Sample(double? value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         if (value is not { } known)
             return this;
