@@ -217,10 +217,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
                 var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
-                var settings = await ClientSettingStore.ForPoliciesAsync(transaction);
+                var set = await ClientSettingStore.ForPoliciesAsync(transaction);
                 var changed = new List<string>();
                 foreach (var device in pending)
-                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, settings[device.DeviceId])))
+                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, set[device.DeviceId])))
                         changed.Add(device.DeviceId);
 
                 var boundaries = await BoundaryStore.ListAsync(transaction);

@@ -68,7 +68,7 @@ internal static class SiteTargets
     }
 
     /// <summary>Null for none, so that documents without boundaries stay as they were.</summary>
-    private static IReadOnlyList<string>? Of(IReadOnlyList<BoundaryRecord> boundaries, string cap) => boundaries.Where(row => row.Cap == cap).Select(row => row.Range).ToList() is { Count: > 0 } ranges ? ranges : null;
+    private static List<string>? Of(IReadOnlyList<BoundaryRecord> boundaries, string cap) => boundaries.Where(row => row.Cap == cap).Select(row => row.Range).ToList() is { Count: > 0 } ranges ? ranges : null;
 
     public static string Sha256(params ReadOnlySpan<byte[]> documents)
     {

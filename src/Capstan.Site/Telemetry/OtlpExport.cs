@@ -104,5 +104,5 @@ internal sealed class OtlpExport : IAsyncDisposable
             _ = _meter.CreateObservableGauge(name, () => Samples(name), unit: null, figure.Help);
     }
 
-    private IEnumerable<Measurement<double>> Samples(string name) => _last.TryGetValue(name, out var figure) ? figure.Samples : [];
+    private List<Measurement<double>> Samples(string name) => _last.TryGetValue(name, out var figure) ? figure.Samples : [];
 }

@@ -29,7 +29,7 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
         var rows = await devices.DevicesAsync(deviceId, cancellationToken);
         var refused = (await devices.RefusedAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
         var waiting = (await devices.WaitingAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
-        var said = (await conditions.ListAsync(deviceId is null ? null : rows.FirstOrDefault()?.Number, now - Remembered, cancellationToken)).ToLookup(condition => condition.DeviceNumber);
+        var said = (await conditions.ListAsync(deviceId is null || rows.Count == 0 ? null : rows[0].Number, now - Remembered, cancellationToken)).ToLookup(condition => condition.DeviceNumber);
         var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != ClientBuild.OfPackage)
             .Select(order => new OrderedBuild(order.Version, Times.At(order.OrderedAt), Times.At(order.OrderedAt).AddSeconds(order.SpreadSeconds)))]);
         return [.. rows.Select(row => new JudgedClient(row, ClientHealthRules.Judge(Facts(row), fleet), said[row.Number].FirstOrDefault(condition => condition.Severity == ClientHealthRules.Error)))];

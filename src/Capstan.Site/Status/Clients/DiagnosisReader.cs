@@ -17,7 +17,7 @@ internal sealed class DiagnosisReader(DeviceStore devices, ClientHealthReader he
         var judged = (await health.ReadAsync(deviceId, cancellationToken)).Single();
         var row = judged.Row;
         var said = await conditions.ListAsync(row.Number, DateTimeOffset.UnixEpoch, cancellationToken);
-        var waiting = (await files.WaitingAsync(deviceId, cancellationToken)).FirstOrDefault();
+        var waiting = await files.WaitingAsync(deviceId, cancellationToken) is [var held, ..] ? held : null;
         var (set, _) = await settings.OfAsync(deviceId, cancellationToken);
         var report = await reports.FindAsync(row.Number, cancellationToken);
         return new ClientDiagnosis(summary,
