@@ -31,7 +31,8 @@ count() { # FILE KEY: how often it was noted; 0 under another key, 9 when it can
 }
 runs() { [ -e "$data/lock" ] && ! flock -n -s "$data/lock" true; }
 begin() { rm -f "$builds/started"; put started "$1"; become "$@"; }
-become() { id=$1; shift; export CAPSTAN_BUILD="$id" CAPSTAN_PACKAGE="$home"; exec "$(folder "$id")/capstan-client" "$@"; }
+# Without the socket that .NET opens for debuggers: an agent that waits has none.
+become() { id=$1; shift; export CAPSTAN_BUILD="$id" CAPSTAN_PACKAGE="$home" DOTNET_EnableDiagnostics=0; exec "$(folder "$id")/capstan-client" "$@"; }
 
 trial=$(said trial)
 named "$trial" || trial=''

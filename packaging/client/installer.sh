@@ -33,7 +33,7 @@ install_files() {
   mkdir "$staged"
   payload | gzip -dc | (cd "$staged" && tar -xf - --no-same-owner)
   said=$("$staged/capstan-client" --version) || stop 1 "the program does not start on this machine (its libraries: ldd $staged/capstan-client); nothing was changed"
-  sync
+  sync "$staged"/*
   for file in libe_sqlite3.so capstan-client launch installer.sh; do mv -f "$staged/$file" "$home/$file"; done
   mkdir -p "${link%/*}"
   ln -sf "$home/launch" "$link.new"
@@ -51,7 +51,7 @@ install_files() {
     fi
   fi
   rm -rf "$staged"
-  sync
+  sync "$home"
   say "version $said is in $home"
 }
 
