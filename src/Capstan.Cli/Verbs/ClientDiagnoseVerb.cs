@@ -60,6 +60,8 @@ internal static class ClientDiagnoseVerb
         await SectionAsync(host, "Run there:", diagnosis.RunThere);
         if (asked)
             await SectionAsync(host, "It was asked to report what it knows of itself: that comes after its next poll. Look again then.", []);
+        else if (diagnosis.Orders.Any(order => order is { Order: "diagnose", State: not "answered" }))
+            await SectionAsync(host, "It was asked for its own view, and has not answered yet.", []);
         else if (diagnosis.Report is null)
             await SectionAsync(host, $"To fetch its own view and the end of its log: {host.Command} client diagnose {client.Fingerprint} --ask", []);
     }
