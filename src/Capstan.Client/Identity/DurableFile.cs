@@ -8,7 +8,8 @@ internal static partial class DurableFile
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnerDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
-    private static event Action<string>? Flushed;
+    private static readonly Lock s_gate = new();
+    private static Action<string>? s_flushed;
 
     /// <summary>Tells which folders were flushed, by any thread, until the result is disposed: how it is shown what a power cut leaves.</summary>
     public static IDisposable Observe(Action<string> flushed) => new Observer(flushed);
@@ -78,7 +79,7 @@ internal static partial class DurableFile
         {
             if (Flush(handle) != 0)
                 throw new IOException($"cannot flush the directory {path}: {Marshal.GetLastPInvokeErrorMessage()}");
-            Flushed?.Invoke(path);
+            s_flushed?.Invoke(path);
         }
         finally
         {
@@ -98,9 +99,18 @@ internal static partial class DurableFile
     {
         private readonly Action<string> _flushed;
 
-        public Observer(Action<string> flushed) => Flushed += _flushed = flushed;
+        public Observer(Action<string> flushed)
+        {
+            _flushed = flushed;
+            lock (s_gate)
+                s_flushed += flushed;
+        }
 
-        public void Dispose() => Flushed -= _flushed;
+        public void Dispose()
+        {
+            lock (s_gate)
+                s_flushed -= _flushed;
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

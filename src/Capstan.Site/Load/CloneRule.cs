@@ -90,7 +90,7 @@ internal static class CloneRule
     }
 
     /// <summary>Of an installation that another one has followed the last start is enough. Of both, the first stays: it tells who was there first.</summary>
-    private static IReadOnlyList<Speaker> Short(List<Speaker> speakers)
+    private static List<Speaker> Short(List<Speaker> speakers)
     {
         if (speakers.Count <= MaxHistory)
             return speakers;

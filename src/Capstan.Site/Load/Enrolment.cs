@@ -148,7 +148,7 @@ internal sealed class Enrolment(SiteContext site, Publisher publisher)
     }
 
     /// <summary>What its disk may still open.</summary>
-    private static string AccountNames(IReadOnlyList<string> known) => known.Count == 0 ? ""
+    private static string AccountNames(List<string> known) => known.Count == 0 ? ""
         : $" Whoever has its disk may know the connection account{(known.Count == 1 ? "" : "s")} {string.Join(", ", known)}: if it was lost or stolen, add another account (`capstan cap account add`), and remove the known one here and at its server.";
 
     /// <summary>Who else was approved by the identity, so that a person can see whether they are to go, too.</summary>
