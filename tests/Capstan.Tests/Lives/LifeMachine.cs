@@ -1,7 +1,6 @@
 using Capstan.Client;
 using Capstan.Client.Builds;
 using Capstan.Nal;
-using Capstan.Nal.Providers;
 using Capstan.Protocol.V1;
 using Capstan.Testing;
 using Capstan.Testing.Stores;
@@ -26,7 +25,6 @@ internal sealed class LifeMachine : IAsyncDisposable
     private const int MaxTurns = 40, MaxWaits = 2;
 
     private readonly string _root;
-    private readonly LifeNetwork _network;
     private readonly IReadOnlyDictionary<string, BuildFault> _faults;
     private readonly Mortality _life = new();
     private readonly LifeProvider _provider;
@@ -43,7 +41,6 @@ internal sealed class LifeMachine : IAsyncDisposable
     {
         Name = name;
         _root = root;
-        _network = network;
         _faults = faults;
         Uuid = uuid;
         Time = new ManualTime(now);

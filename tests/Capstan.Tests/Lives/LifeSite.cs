@@ -8,10 +8,8 @@ using Capstan.Site.Publish;
 using Capstan.Site.Publish.Builds;
 using Capstan.Site.Store;
 using Capstan.Testing;
-using Capstan.Testing.Stores;
 using Capstan.Tests.Client.Builds;
 using Capstan.Tests.Site;
-using Capstan.Tests.Site.Keeping;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Lives;
@@ -38,9 +36,6 @@ internal sealed class LifeSite : IAsyncDisposable
     public ManualTime Time { get; }
 
     public int Backups => _backups.Count;
-
-    /// <summary>The site's clock ran ahead since the last backup: what it published meanwhile stands on the CAPs alone.</summary>
-    public bool WasAhead { get; set; }
 
     public SiteHarness Open => _open ?? throw new InvalidOperationException("the site is off");
 
@@ -102,7 +97,6 @@ internal sealed class LifeSite : IAsyncDisposable
         var backup = Path.Combine(_root, $"backup{_made++}");
         await SiteBackup.CreateAsync(Home, backup, true, Time, CancellationToken.None);
         _backups.Add(backup);
-        WasAhead = false;
     }
 
     /// <summary>The site's machine is lost; another one begins from a backup.</summary>

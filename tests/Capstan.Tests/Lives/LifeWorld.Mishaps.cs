@@ -1,6 +1,5 @@
 using Capstan.Nal.Providers;
 using Capstan.Site.Keeping;
-using Capstan.Testing.Stores;
 using Capstan.Tests.Client;
 
 namespace Capstan.Tests.Lives;
@@ -90,7 +89,6 @@ internal sealed partial class LifeWorld
         var jump = years != 0 ? TimeSpan.FromDays(365 * years) : TimeSpan.FromHours(_random.Next(-72, 72));
         Tell($"the site's clock is {jump.TotalDays:F1} days off");
         _site.Time.Jump(Begin + _now + jump);
-        _site.WasAhead |= jump > TimeSpan.Zero;
         After(Drawn(TimeSpan.FromDays(3)), () => Right(_site.Time, "the site"));
         return Task.CompletedTask;
     }

@@ -1,5 +1,3 @@
-using Capstan.Client;
-using Capstan.Client.Builds;
 using Capstan.Site.Store;
 using Capstan.Tests.Client;
 

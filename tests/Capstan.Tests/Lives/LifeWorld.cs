@@ -1,13 +1,7 @@
 using System.Globalization;
-using Capstan.Nal.Providers;
-using Capstan.Protocol;
 using Capstan.Protocol.Jose;
-using Capstan.Site.Keeping;
-using Capstan.Site.Publish;
 using Capstan.Testing.Keys;
 using Capstan.Testing.Stores;
-using Capstan.Tests.Client;
-using Capstan.Tests.Site;
 
 namespace Capstan.Tests.Lives;
 

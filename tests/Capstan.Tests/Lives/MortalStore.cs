@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Capstan.Nal;
 using Capstan.Nal.Providers;
-using Capstan.Testing.Stores;
 
 namespace Capstan.Tests.Lives;
 
