@@ -28,13 +28,13 @@ public static class InstallFile
             """).ReplaceLineEndings("\n");
     }
 
-    /// <summary>The token's text of such a file, or of one that holds a token alone.</summary>
+    /// <summary>The token's text of such a file, or of one that holds a token alone. Several, of several sites, stay on lines of their own.</summary>
     /// <exception cref="ProtocolException">A later form, which this program does not know.</exception>
     public static string TokenIn(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (text.StartsWith(Form, StringComparison.Ordinal) && text[Form.Length..].Split('\n', 2)[0].TrimEnd() is var version && version != Version)
             throw new ProtocolException(ProtocolError.UnknownVersion, $"{Name} has another form than version {Version}, which this program knows: upgrade it, or ask for a new file");
-        return string.Concat(text.Split('\n').Where(line => !line.StartsWith('#'))).Trim();
+        return string.Join('\n', text.Split('\n').Where(line => !line.StartsWith('#'))).Trim();
     }
 }

@@ -43,6 +43,14 @@ public sealed class InstallFileTests
         Assert.Equal("", InstallFile.TokenIn(""));
     }
 
+    /// <summary>An image for several sites carries the files of all of them in one.</summary>
+    [Fact]
+    public void Several_stay_on_lines_of_their_own()
+    {
+        var one = InstallFile.Encode(Token.Encode(), s_expires, 1);
+        Assert.Equal($"{Token.Encode()}\n{Token.Encode()}", InstallFile.TokenIn(one + one));
+    }
+
     [Theory]
     [InlineData("# Capstan install file 2\ncapstan2.x")]
     [InlineData("# Capstan install file \n")]
