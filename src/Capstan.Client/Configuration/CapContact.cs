@@ -104,7 +104,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
                 core.Spool.Over(ClientCore.Component, StatusCode.PolicyInvalid);
                 return;
             }
-            var orders = new Orders(core);
+            var orders = new Orders(core, plan.Complete);
             await orders.AdoptAsync(metadata, update.TimestampVersion, cancellationToken);
             _problems.AddRange(orders.Problems);
             _isDoubtful |= orders.IsCapDoubtful;

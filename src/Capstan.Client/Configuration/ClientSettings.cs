@@ -48,7 +48,7 @@ internal sealed record ClientSettings
         SettingDefinition.Poll => this with { Poll = Seconds(value) },
         SettingDefinition.SpoolSize => this with { SpoolBytes = long.Parse(value, CultureInfo.InvariantCulture) },
         SettingDefinition.LogLevel => this with { LogLevel = Enum.Parse<LogLevel>(value, ignoreCase: true) },
-        SettingDefinition.Builds => this with { HoldsBuilds = value == "hold" },
+        SettingDefinition.Builds => this with { HoldsBuilds = value == SettingDefinition.HoldBuilds },
         SettingDefinition.LeaveAfter => this with { LeaveAfter = Seconds(value) },
         _ => this,
     };

@@ -79,6 +79,7 @@ internal sealed class Components(ClientCore core, ClientParts parts, Deadlines d
                 HostName = ClientCore.Clip(host.HostName),
                 OperatingSystem = ClientCore.Clip(host.OperatingSystem),
                 ClientVersion = ClientParts.Version,
+                Platform = ClientParts.Platform,
                 PolicyVersion = core.State.Document(DocumentName.Policy)?.Version ?? 0,
                 Addresses = [.. host.Addresses.Take(MaxAddresses)],
                 Components = core.State.Components(),

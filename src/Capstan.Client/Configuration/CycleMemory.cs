@@ -58,7 +58,7 @@ internal sealed class CycleMemory
         NextApprovalPoll = _nextApprovalPoll,
         RetryAt = _retryAt,
         NewsUnconfirmed = _core.State.Get(StateKey.AccountsRevision) != _core.State.Get(StateKey.AccountsConfirmed)
-            || _core.State.Get(StateKey.SettingsPrint) != _core.State.Get(StateKey.SettingsConfirmed),
+            || _core.State.Get(StateKey.PolicyPrint) != _core.State.Get(StateKey.PolicyConfirmed),
         UploadWaits = _core.Spool.UrgentItems() && _core.Spool.HasRoom(_core.Settings.SpoolBytes),
         Unacknowledged = _core.Spool.HasUnacknowledged(),
     };
@@ -73,7 +73,7 @@ internal sealed class CycleMemory
     {
         _lastHeartbeat = Done(MomentName.Heartbeat, Intervals().Heartbeat, failed);
         if (!failed)
-            _core.State.Set((StateKey.AccountsConfirmed, _core.State.Get(StateKey.AccountsRevision)), (StateKey.SettingsConfirmed, _core.State.Get(StateKey.SettingsPrint)));
+            _core.State.Set((StateKey.AccountsConfirmed, _core.State.Get(StateKey.AccountsRevision)), (StateKey.PolicyConfirmed, _core.State.Get(StateKey.PolicyPrint)));
     }
 
     public void InventoryDone(bool failed) => _lastInventory = Done(MomentName.Inventory, Intervals().Inventory, failed);

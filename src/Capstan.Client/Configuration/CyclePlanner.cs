@@ -38,7 +38,7 @@ internal sealed record CycleFacts
     /// <summary>Nothing touches a CAP before this moment; null when the last contact succeeded.</summary>
     public TimeSpan? RetryAt { get; init; }
 
-    /// <summary>The site has brought other connection accounts or settings, and no heartbeat has said yet that they are here.</summary>
+    /// <summary>The site has brought other connection accounts or another policy, and no heartbeat has said yet that they are here.</summary>
     public bool NewsUnconfirmed { get; init; }
 
     /// <summary>When files of a build are read from a CAP; null for none. Only while <see cref="ClientLifecycle.Approved"/>.</summary>
@@ -90,8 +90,8 @@ internal static class CyclePlanner
 
         // Work that would be due before the next poll is not brought forward: it has a phase of its own.
         var verifies = complete <= now;
-        // A confirmation goes with the next contact, and makes none: a rotation must not bring the whole fleet twice.
-        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && facts.NewsUnconfirmed, inventory <= now,
+        // A complete cycle reports that it was one. A confirmation goes with the next contact, and makes none: a rotation must not bring the whole fleet twice.
+        return new CyclePlan(Contact: true, verifies, heartbeat <= now || reports && (verifies || facts.NewsUnconfirmed), inventory <= now,
             ReadReceipts: facts.Unacknowledged || verifies, now);
     }
 

@@ -11,7 +11,7 @@ using Capstan.Protocol.V1;
 namespace Capstan.Client.Configuration;
 
 /// <summary>Takes the site's orders from verified metadata: site description, CAP list, own policy. What is missing or wrong changes nothing.</summary>
-internal sealed class Orders(ClientCore core)
+internal sealed class Orders(ClientCore core, bool isComplete)
 {
     private readonly List<string> _missing = [];
 
@@ -118,8 +118,9 @@ internal sealed class Orders(ClientCore core)
                 SealingRotation.TellAgain(core, policy);
             return fault;
         }
-        // The same policy is news to a client that the site had forgotten meanwhile.
-        if (Unchanged(DocumentName.Policy, target) && core.State.Get(StateKey.Lifecycle) == policy.State)
+        // The same policy is news to a client that the site had forgotten meanwhile, and to one that could not obey it: what lasts is said again with each cycle.
+        if (Unchanged(DocumentName.Policy, target) && core.State.Get(StateKey.Lifecycle) == policy.State
+            && !(isComplete && (core.Spool.Lasts(ClientCore.Component, StatusCode.SecretsInvalid) || core.Spool.Lasts(ClientCore.Component, StatusCode.SettingIgnored))))
             return null;
         var secrets = OpenSecrets(policy, target, out var revision);
         var before = core.Lifecycle;
@@ -136,7 +137,7 @@ internal sealed class Orders(ClientCore core)
             // Before the policy, as above.
             core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
-            (StateKey.SettingsPrint, Print(policy)), (StateKey.SealingTold, null), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
+            (StateKey.PolicyPrint, target.Sha256), (StateKey.SealingTold, null), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         ObeySettings();
         if (resync is { } followed)
@@ -169,8 +170,6 @@ internal sealed class Orders(ClientCore core)
         ClientLog.SettingIgnored(core.Log, text);
         core.Report("warning", StatusCode.SettingIgnored, text);
     }
-
-    private static string? Print(Policy policy) => policy.Settings is { Count: > 0 } settings ? string.Join('\n', settings.Select(setting => $"{setting.Name}={setting.Value}")) : null;
 
     private string? AdoptBuilds(TufTarget target)
     {

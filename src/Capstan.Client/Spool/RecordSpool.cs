@@ -87,6 +87,10 @@ internal sealed class RecordSpool(ClientDatabase database)
     public static string? Body(SqliteConnection connection, string kind) =>
         (string?)connection.Scalar("select body from item where kind = $kind and code = ''", ("$kind", kind));
 
+    /// <summary>Whether a condition was told, and is not over.</summary>
+    public bool Lasts(string component, string code) => database.Read(connection =>
+        connection.Scalar("select value from state where name = $name", ("$name", StateKey.Reported(component, code))) is string);
+
     /// <summary>The condition is over: when it comes again, it is news.</summary>
     public void Over(string component, string code) =>
         database.Write(connection => ClientState.Put(connection, StateKey.Reported(component, code), null));

@@ -55,10 +55,10 @@ internal static class StateKey
     /// <summary>The revision that a heartbeat told last.</summary>
     public const string AccountsConfirmed = "accounts-confirmed";
 
-    /// <summary>What stands for the settings of the policy in force; absent for none.</summary>
-    public const string SettingsPrint = "settings";
+    /// <summary>SHA-256 of the policy in force; absent for none.</summary>
+    public const string PolicyPrint = "policy-print";
     /// <summary>The same, as a heartbeat told last that it is here.</summary>
-    public const string SettingsConfirmed = "settings-confirmed";
+    public const string PolicyConfirmed = "policy-confirmed";
 
     /// <summary>For how long this client ran without finding a CAP; absent while it finds one.</summary>
     public const string AbsentSeconds = "absent-seconds";

@@ -14,6 +14,8 @@ public sealed class SettingDefinition
     public const string SpoolSize = "spoolSize";
     public const string LogLevel = "logLevel";
     public const string Builds = "builds";
+    /// <summary>The value of <see cref="Builds"/> with which a client stays with what it runs.</summary>
+    public const string HoldBuilds = "hold";
     public const string LeaveAfter = "leaveAfter";
 
     private const int Hour = 3_600, Day = 24 * Hour;
@@ -28,7 +30,7 @@ public sealed class SettingDefinition
     /// <summary>Every setting there is, by name.</summary>
     public static IReadOnlyList<SettingDefinition> All { get; } =
     [
-        Word(Builds, ["follow", "hold"], "follow", "Whether a client takes orders about builds of the agent, or stays with what it runs"),
+        Word(Builds, ["follow", HoldBuilds], "follow", "Whether a client takes orders about builds of the agent, or stays with what it runs"),
         Duration(Cycle, 5 * 60, 31 * Day, 82_800, canBeOff: false, "How often a client verifies everything and reports"),
         Duration(Heartbeat, Hour, 31 * Day, 7 * Day, canBeOff: false, "How often a client sends a heartbeat at least"),
         Duration(Inventory, Hour, 31 * Day, Day, canBeOff: false, "How often inventory is collected; sent only when it changed"),

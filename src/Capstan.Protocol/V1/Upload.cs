@@ -123,6 +123,8 @@ public sealed record Heartbeat
     public required IReadOnlyList<ComponentState> Components { get; init; }
     /// <summary>Revision of the connection accounts that this device has opened and stored: the site may take older ones away. Null: none with a revision.</summary>
     public long? AccountsRevision { get; init; }
+    /// <summary>What its agent was built for, for example <c>linux-x64</c>; null from an agent that does not tell.</summary>
+    public string? Platform { get; init; }
 
     internal void Check(Problems problems)
     {
@@ -130,6 +132,8 @@ public sealed record Heartbeat
         problems.Text("hostName", HostName);
         problems.Text("operatingSystem", OperatingSystem);
         problems.Text("clientVersion", ClientVersion);
+        if (Platform is not null)
+            problems.Word("platform", Platform);
         problems.Range("policyVersion", PolicyVersion, 0, long.MaxValue);
         problems.Each("addresses", Addresses, static (problems, address) => problems.Text("", address), 1_000);
         problems.Each("components", Components, static (problems, component) => component.Check(problems), 1_000);

@@ -1,6 +1,7 @@
 using Capstan.Site.Access;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
+using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
 
@@ -22,6 +23,8 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
             await AuditStore.PruneAsync(transaction, now);
             await UserStore.PruneSessionsAsync(transaction, now - Users.SessionLimit, now - Users.IdleLimit);
             await TokenStore.PruneAsync(transaction, now - TokensAfter);
+            await ConditionStore.PruneAsync(transaction, now - ClientHealthReader.Remembered);
+            await DeviceStore.ClampTimesAsync(transaction, now);
             return (await Enrolment.ForgetAsync(transaction, now), await ClientSettingStore.SettleAsync(transaction));
         }, cancellationToken);
         foreach (var device in forgotten)

@@ -242,7 +242,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 if (files.Count == 0)
                     return (0, 0, 0L);
                 var signed = await StoreAsync(transaction, repository, files, now);
-                await DeviceStore.PoliciesSignedAsync(transaction, changed, signed, now);
+                await DeviceStore.PoliciesSignedAsync(transaction, changed, signed, site.Time.GetUtcNow());
                 return (files.Count, pending.Count, signed);
             }, cancellationToken);
             span?.SetTag("capstan.files", files).SetTag("capstan.policies", policies);

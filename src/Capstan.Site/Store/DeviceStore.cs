@@ -222,11 +222,11 @@ internal sealed class DeviceStore(SiteDatabase database)
         await transaction.RunAsync(
             """
             update device set client_version = @clientVersion, policy_version = @policyVersion, addresses = @addresses, components = @components, accounts_revision = @accounts,
-                              heartbeat_at = @now, heartbeat_made_at = @madeAt
+                              heartbeat_at = @now, heartbeat_made_at = @madeAt, platform = @platform
             where number = @number
             """,
             ("@clientVersion", heartbeat.ClientVersion), ("@policyVersion", heartbeat.PolicyVersion), ("@addresses", addresses), ("@components", components), ("@accounts", heartbeat.AccountsRevision),
-            ("@now", Times.Of(now)), ("@madeAt", madeAt), ("@number", number));
+            ("@now", Times.Of(now)), ("@madeAt", madeAt), ("@platform", heartbeat.Platform), ("@number", number));
         await transaction.RunAsync(
             """
             update device set host_name = @hostName, operating_system = @operatingSystem,
@@ -280,6 +280,14 @@ internal sealed class DeviceStore(SiteDatabase database)
             "select coalesce(accounts_revision, 0), count(*) from device where state = 'approved' group by coalesce(accounts_revision, 0)")], cancellationToken);
 
     /// <summary>Notes which version is the first that lists the present policies of some devices: who reports an older one does not have them.</summary>
+    /// <summary>Times that a clock ahead has left, which is right now: they would hide a client that is silent until then.</summary>
+    public static Task ClampTimesAsync(DbTransaction transaction, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        """
+        update device set last_seen = case when last_seen > @now then @now else last_seen end, heartbeat_at = case when heartbeat_at > @now then @now else heartbeat_at end,
+                          policy_signed_at = case when policy_signed_at > @now then @now else policy_signed_at end
+        where last_seen > @now or heartbeat_at > @now or policy_signed_at > @now
+        """, new { now = Times.Of(now) }, transaction);
+
     public static async Task PoliciesSignedAsync(DbTransaction transaction, IReadOnlyCollection<string> deviceIds, long version, DateTimeOffset now)
     {
         foreach (var deviceId in deviceIds)

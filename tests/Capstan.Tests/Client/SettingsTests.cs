@@ -36,7 +36,7 @@ public sealed class SettingsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_is_unknown_or_out_of_range_is_left_alone_and_told_once()
+    public async Task What_is_unknown_or_out_of_range_is_left_alone_and_told_with_each_cycle()
     {
         await SetAsync(new PolicySetting("cycle", "1", "site"), new PolicySetting("later", "x", "group:lab"), new PolicySetting("inventory", "7200", "site"));
         var told = Assert.Single(_f.Site.Items(Documents.StatusMessage), message => message.Code == "setting_ignored");
@@ -47,7 +47,11 @@ public sealed class SettingsTests : IAsyncLifetime
         _f.Time.Advance(TimeSpan.FromHours(2));
         await LiveAsync();
         Assert.Equal(before + 1, _f.Site.Items(Documents.SoftwareInventory).Count);
-        Assert.Single(_f.Site.Items(Documents.StatusMessage), message => message.Code == "setting_ignored");
+        // What lasts is said again with each complete cycle, and so was it with the first one after the enrolment.
+        Assert.Equal(2, _f.Site.Items(Documents.StatusMessage).Count(message => message.Code == "setting_ignored"));
+        _f.Time.Advance(TimeSpan.FromDays(1));
+        await LiveAsync();
+        Assert.Equal(3, _f.Site.Items(Documents.StatusMessage).Count(message => message.Code == "setting_ignored"));
     }
 
     [Fact]

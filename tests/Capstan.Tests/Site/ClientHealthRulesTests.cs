@@ -21,10 +21,11 @@ public sealed class ClientHealthRulesTests
         PolicySignedAt = Now.AddDays(-9),
         PolicySignedVersion = 200,
         ClientVersion = "0.2.0+abc",
+        Platform = "linux-x64",
         Components = [new ComponentState("hardware-inventory", "ok", null)],
     };
 
-    private static readonly FleetFacts Fleet = new(Now, [new OrderedBuild("0.2.0", Now.AddDays(-30), Now.AddDays(-29))]);
+    private static readonly FleetFacts Fleet = new(Now, [new OrderedBuild("linux-x64", "0.2.0", Now.AddDays(-30), Now.AddDays(-29)), new OrderedBuild("linux-arm64", "0.9.0", Now.AddDays(-30), Now.AddDays(-29))]);
 
     /// <summary>What differs from a client that is well, and what is said of it.</summary>
     public static TheoryData<string, string> Clients => new()
@@ -35,11 +36,20 @@ public sealed class ClientHealthRulesTests
         { "asked yesterday", "waits_for_approval:warning" },
         { "approved ten minutes ago", "" },
         { "approved two hours ago", "never_reported:warning" },
-        { "approved two days ago", "never_reported:error" },
-        { "silent over a weekend", "" },
-        { "silent for four days", "silent:warning" },
+        { "approved over a weekend", "never_reported:warning" },
+        { "approved six days ago", "never_reported:error" },
+        { "silent from Friday morning to Tuesday", "" },
+        { "silent from Friday morning to Tuesday, reporting every five minutes", "" },
+        { "silent for six days", "silent:warning" },
         { "silent for fifteen days", "silent:error" },
-        { "silent for four days, reporting monthly", "" },
+        { "silent for six days, reporting monthly", "" },
+        { "no CAP for an evening", "" },
+        { "policy refused a week ago, reporting monthly", "" },
+        { "policy signed under a clock ahead", "" },
+        { "other build, held", "" },
+        { "other build, of a platform without an order", "" },
+        { "other build, of a platform that it does not tell", "" },
+        { "newer build", "" },
         { "copied", "identity_shared:warning" },
         { "component fails", "component_failed:error" },
         { "component failed, the next heartbeat says it works", "" },
@@ -82,7 +92,7 @@ public sealed class ClientHealthRulesTests
     [Fact]
     public void The_worst_comes_first_and_none_hides_another()
     {
-        var client = Facts("silent for four days").Client with
+        var client = Facts("silent for six days").Client with
         {
             Copies = 1,
             WaitingSince = Now.AddDays(-2),
@@ -100,11 +110,21 @@ public sealed class ClientHealthRulesTests
         "asked yesterday" => (Pending(TimeSpan.FromDays(1)), Fleet),
         "approved ten minutes ago" => (Fresh(TimeSpan.FromMinutes(10)), Fleet),
         "approved two hours ago" => (Fresh(TimeSpan.FromHours(2)), Fleet),
-        "approved two days ago" => (Fresh(TimeSpan.FromDays(2)), Fleet),
-        "silent over a weekend" => (Well with { LastSeen = Now.AddHours(-62) }, Fleet),
-        "silent for four days" => (Well with { LastSeen = Now.AddDays(-4) }, Fleet),
+        "approved over a weekend" => (Fresh(TimeSpan.FromDays(3)), Fleet),
+        "approved six days ago" => (Fresh(TimeSpan.FromDays(6)), Fleet),
+        "silent from Friday morning to Tuesday" => (Well with { LastSeen = Now.AddHours(-97) }, Fleet),
+        "silent from Friday morning to Tuesday, reporting every five minutes" => (Well with { LastSeen = Now.AddHours(-97), Cycle = TimeSpan.FromMinutes(5), Heartbeat = TimeSpan.FromHours(1) }, Fleet),
+        "silent for six days" => (Well with { LastSeen = Now.AddDays(-6) }, Fleet),
+        "no CAP for an evening" => (Well with { Conditions = [Said("cap_unreachable", "warning")] }, Fleet),
+        "policy refused a week ago, reporting monthly" =>
+            (Well with { Cycle = TimeSpan.FromDays(30), Conditions = [Said("policy_invalid", "error") with { ReceivedAt = Times.Of(Now.AddDays(-8)) }] }, Fleet),
+        "policy signed under a clock ahead" => (Well with { PolicySignedAt = Now.AddDays(3) }, Fleet),
+        "other build, held" => (Well with { ClientVersion = "0.1.0", HoldsBuilds = true }, Fleet),
+        "other build, of a platform without an order" => (Well with { ClientVersion = "0.1.0", Platform = "win-x64" }, Fleet),
+        "other build, of a platform that it does not tell" => (Well with { ClientVersion = "0.1.0", Platform = null }, Fleet),
+        "newer build" => (Well with { ClientVersion = "0.3.0" }, Fleet),
         "silent for fifteen days" => (Well with { LastSeen = Now.AddDays(-15) }, Fleet),
-        "silent for four days, reporting monthly" => (Well with { LastSeen = Now.AddDays(-4), Cycle = TimeSpan.FromDays(30) }, Fleet),
+        "silent for six days, reporting monthly" => (Well with { LastSeen = Now.AddDays(-6), Cycle = TimeSpan.FromDays(30) }, Fleet),
         "copied" => (Well with { Copies = 1 }, Fleet),
         "component fails" => (Well with { Components = [new ComponentState("hardware-inventory", "failed", "/sys is not mounted")] }, Fleet),
         "component failed, the next heartbeat says it works" => (Well with { HeartbeatAt = Now.AddMinutes(-10), HeartbeatMadeAt = Now.AddMinutes(-11), Conditions = [Said("component_failed", "error") with { Component = "hardware-inventory" }] }, Fleet),
@@ -128,7 +148,7 @@ public sealed class ClientHealthRulesTests
         "clock a little ahead" => (Well with { HeartbeatMadeAt = Well.HeartbeatAt!.Value.AddMinutes(30) }, Fleet),
         "made offline, brought late" => (Well with { HeartbeatMadeAt = Well.HeartbeatAt!.Value.AddDays(-5) }, Fleet),
         "other build" => (Well with { ClientVersion = "0.1.0" }, Fleet),
-        "other build, ordered just now" => (Well with { ClientVersion = "0.1.0" }, Fleet with { Builds = [new OrderedBuild("0.2.0", Now.AddHours(-30), Now.AddHours(-26))] }),
+        "other build, ordered just now" => (Well with { ClientVersion = "0.1.0" }, Fleet with { Builds = [new OrderedBuild("linux-x64", "0.2.0", Now.AddHours(-30), Now.AddHours(-26))] }),
         "build failed" => (Well with { Conditions = [Said("build_failed", "error")] }, Fleet),
         "build failed, the next one stays" => (Well with { Conditions = [Said("build_failed", "error"), Said("build_changed", "information")] }, Fleet),
         "a copy is told" => (Well with { Conditions = [Said("chain_forked", "warning")] }, Fleet),

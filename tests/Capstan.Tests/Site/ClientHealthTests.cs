@@ -26,7 +26,7 @@ public sealed class ClientHealthTests : IAsyncLifetime
     {
         var device = await ReportingAsync("pc1");
         Assert.Empty(await UnwellAsync());
-        _time.Advance(TimeSpan.FromDays(4));
+        _time.Advance(TimeSpan.FromDays(6));
         Assert.Equal(("pc1", "silent"), await OnlyAsync());
         await _site.TakeInAsync(device, device.Heartbeat(await _site.VersionAsync()));
         Assert.Empty(await UnwellAsync());
@@ -38,10 +38,10 @@ public sealed class ClientHealthTests : IAsyncLifetime
         var device = await ReportingAsync("pc1");
         await _site.TakeInAsync(device, Status("policy_invalid", "error"));
         // Something else said later does not push it away.
-        await _site.TakeInAsync(device, Status("cap_unreachable", "warning"));
+        await _site.TakeInAsync(device, Status("build_waits", "warning"));
         var client = Assert.Single(await UnwellAsync());
-        Assert.Equal(["policy_invalid", "cap_unreachable"], client.Causes.Select(cause => cause.Code));
-        _time.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(["policy_invalid", "build_waits"], client.Causes.Select(cause => cause.Code));
+        _time.Advance(TimeSpan.FromDays(3));
         await _site.TakeInAsync(device, device.Heartbeat(await _site.VersionAsync()));
         Assert.Empty(await UnwellAsync());
         Assert.Equal("policy_invalid", Assert.Single(await ReadAsync()).LastError?.Code);
@@ -84,7 +84,7 @@ public sealed class ClientHealthTests : IAsyncLifetime
         var late = await ReportingAsync("late");
         var broken = await ReportingAsync("broken");
         await ReportingAsync("well");
-        await _site.TakeInAsync(late, Status("cap_unreachable", "warning"));
+        await _site.TakeInAsync(late, Status("build_waits", "warning"));
         await _site.TakeInAsync(broken, Status("policy_invalid", "error"));
         Assert.Equal(["broken", "late"], (await UnwellAsync()).Select(client => client.Row.HostName));
     }

@@ -28,6 +28,12 @@ internal sealed record ClientHealthFacts
     public long? PolicySignedVersion { get; init; }
 
     public string? ClientVersion { get; init; }
+
+    /// <summary>What its agent was built for; null while it does not tell.</summary>
+    public string? Platform { get; init; }
+
+    /// <summary>Its settings keep the build that it has.</summary>
+    public bool HoldsBuilds { get; init; }
     public IReadOnlyList<ComponentState> Components { get; init; } = [];
 
     /// <summary>What it said last, each code once.</summary>
@@ -56,7 +62,7 @@ internal sealed record RefusedUploads(int Count, string Reason, DateTimeOffset A
 internal sealed record FleetFacts(DateTimeOffset Now, IReadOnlyList<OrderedBuild> Builds);
 
 /// <param name="Settled">By when every client that reports should run it.</param>
-internal sealed record OrderedBuild(string Version, DateTimeOffset OrderedAt, DateTimeOffset Settled);
+internal sealed record OrderedBuild(string Platform, string Version, DateTimeOffset OrderedAt, DateTimeOffset Settled);
 
 /// <summary>One cause for which a client is not well.</summary>
 /// <param name="Code">Stable.</param>

@@ -13,7 +13,10 @@ internal sealed record JudgedClient(HealthRow Row, IReadOnlyList<ClientCause> Ca
 internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionStore conditions, BuildStore builds, TimeProvider time)
 {
     /// <summary>How long what was said may be repeated before it is forgotten here: twice the longest cycle.</summary>
-    private static readonly TimeSpan Remembered = TimeSpan.FromDays(62);
+    public static readonly TimeSpan Remembered = TimeSpan.FromDays(62);
+
+    /// <summary>Causes that are named beside the first.</summary>
+    private const int MaxOthers = 10;
 
     /// <summary>Those that are not well, the worst first, then who reported longest ago.</summary>
     public static IReadOnlyList<JudgedClient> Unwell(IEnumerable<JudgedClient> all) =>
@@ -30,8 +33,8 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
         var refused = (await devices.RefusedAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
         var waiting = (await devices.WaitingAsync(deviceId, cancellationToken)).ToDictionary(files => files.DeviceId, StringComparer.Ordinal);
         var said = (await conditions.ListAsync(deviceId is null || rows.Count == 0 ? null : rows[0].Number, now - Remembered, cancellationToken)).ToLookup(condition => condition.DeviceNumber);
-        var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != ClientBuild.OfPackage)
-            .Select(order => new OrderedBuild(order.Version, Times.At(order.OrderedAt), Times.At(order.OrderedAt).AddSeconds(order.SpreadSeconds)))]);
+        var fleet = new FleetFacts(now, [.. (await builds.OrdersAsync(cancellationToken)).Where(order => order.Version != ClientBuild.OfPackage && order.EndedAt is null)
+            .Select(order => new OrderedBuild(order.Platform, order.Version, Times.At(order.OrderedAt), Times.At(order.OrderedAt).AddSeconds(order.SpreadSeconds)))]);
         return [.. rows.Select(row => new JudgedClient(row, ClientHealthRules.Judge(Facts(row), fleet), said[row.Number].FirstOrDefault(condition => condition.Severity == ClientHealthRules.Error)))];
 
         ClientHealthFacts Facts(HealthRow row) => new()
@@ -46,6 +49,8 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
             PolicySignedAt = Times.At(row.PolicySignedAt),
             PolicySignedVersion = row.PolicySignedVersion,
             ClientVersion = row.ClientVersion,
+            Platform = row.Platform,
+            HoldsBuilds = Value(row, SettingDefinition.Builds) == SettingDefinition.HoldBuilds,
             Components = row.Components == "[]" ? [] : JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
             Conditions = [.. said[row.Number]],
             Refused = refused.GetValueOrDefault(row.DeviceId) is { } files ? new RefusedUploads((int)files.Count, files.Reason, Times.At(files.At)) : null,
@@ -57,10 +62,12 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
     }
 
     /// <summary>As its signed policy sets it, or the default.</summary>
-    private static TimeSpan Interval(HealthRow row, string name) => TimeSpan.FromSeconds(long.Parse(
-        ClientSettingStore.Read(row.Settings).FirstOrDefault(setting => setting.Name == name)?.Value ?? SettingDefinition.Find(name)!.Default, CultureInfo.InvariantCulture));
+    private static TimeSpan Interval(HealthRow row, string name) => TimeSpan.FromSeconds(long.Parse(Value(row, name), CultureInfo.InvariantCulture));
+
+    private static string Value(HealthRow row, string name) =>
+        ClientSettingStore.Read(row.Settings).FirstOrDefault(setting => setting.Name == name)?.Value ?? SettingDefinition.Find(name)!.Default;
 
     public static ClientHealthRow ToRow(JudgedClient client) => new(client.Row.DeviceId, client.Row.HostName, $"{client.Row.DeviceId[..4]}-{client.Row.DeviceId[4..8]}", client.Row.State,
-        client.Causes[0].Severity, client.Causes[0].Code, client.Causes[0].Text, client.Causes[0].NextStep, [.. client.Causes.Skip(1).Select(cause => cause.Code)],
+        client.Causes[0].Severity, client.Causes[0].Code, client.Causes[0].Text, client.Causes[0].NextStep, [.. client.Causes.Skip(1).Take(MaxOthers).Select(cause => cause.Code)],
         Times.At(client.Row.LastSeen), Times.At(client.Row.HeartbeatAt), client.Row.PolicyVersion, client.LastError?.Text, client.LastError is { } error ? Times.At(error.ReceivedAt) : null);
 }

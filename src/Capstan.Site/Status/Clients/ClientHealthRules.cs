@@ -14,6 +14,12 @@ internal static class ClientHealthRules
 {
     public const string Error = "error", Warning = "warning", Information = "information";
 
+    /// <summary>From a Friday morning over a long weekend to the next working day: an office computer that is switched off is well.</summary>
+    public static readonly TimeSpan Weekend = TimeSpan.FromDays(5);
+
+    /// <summary>Beyond two weeks no holiday of one machine explains it any more.</summary>
+    public static readonly TimeSpan Holiday = TimeSpan.FromDays(14);
+
     /// <summary>A client that was approved reports within minutes, if it runs.</summary>
     public static readonly TimeSpan FirstReport = TimeSpan.FromHours(1);
 
@@ -26,7 +32,10 @@ internal static class ClientHealthRules
     /// <summary>How long an upload that was refused stays a cause.</summary>
     public static readonly TimeSpan RefusedFor = TimeSpan.FromDays(7);
 
-    /// <summary>Refused for capacity so often within two cycles, a client does not only wait: the server is too small.</summary>
+    /// <summary>How long what was said counts, at least and at most; between them two cycles.</summary>
+    public static readonly TimeSpan ShortestMemory = TimeSpan.FromDays(2), LongestMemory = TimeSpan.FromDays(7);
+
+    /// <summary>Refused for capacity so often without a pause of two days, a client does not only wait: the server is too small.</summary>
     public const int ManyRefusals = 20;
 
     public static IReadOnlyList<ClientCause> Judge(ClientHealthFacts client, FleetFacts fleet)
@@ -57,7 +66,7 @@ internal static class ClientHealthRules
         if (client.LastSeen is not { } seen || client.HeartbeatAt is null && client.PolicyVersion is null)
         {
             if (client.ApprovedAt is { } approved && now - approved > FirstReport)
-                yield return new("never_reported", now - approved > TimeSpan.FromDays(1) ? Error : Warning, $"It was approved {Since(approved, now)} and has reported nothing since.",
+                yield return new("never_reported", now - approved > Weekend ? Error : Warning, $"It was approved {Since(approved, now)} and has reported nothing since.",
                     "Does it run? On it: `capstan-client status` says what it waits for; its connection account must be able to write to a CAP's inbox (`capstan cap check`).");
             yield break;
         }
@@ -76,7 +85,7 @@ internal static class ClientHealthRules
                 "Nothing: after 7 days the site goes on without it and asks for everything anew. Find out who deletes in the inbox of that CAP.");
         if (Behind(client, now) is { } behind)
             yield return behind;
-        if (Clock(client) is { } clock)
+        if (Clock(client, now) is { } clock)
             yield return clock;
         if (Build(client, fleet) is { } build)
             yield return build;
@@ -85,7 +94,8 @@ internal static class ClientHealthRules
     private static ClientCause? Silence(ClientHealthFacts client, DateTimeOffset seen, DateTimeOffset now)
     {
         var silent = now - seen;
-        var severity = silent > Max(client.Heartbeat * 2, client.Cycle * 3) ? Error : silent > client.Cycle * 3 ? Warning : null;
+        var warns = Max(client.Cycle * 3, Weekend);
+        var severity = silent > Max(Max(client.Heartbeat * 2, warns), Holiday) ? Error : silent > warns ? Warning : null;
         return severity is null ? null : new("silent", severity, $"Nothing came from it since {Since(seen, now)}; it reports every {Display.Duration(client.Cycle)}.",
             "Is it switched on, and can it reach a CAP? On it: `capstan-client status` names the cause and the next try.");
     }
@@ -95,7 +105,7 @@ internal static class ClientHealthRules
     {
         foreach (var component in client.Components.Where(component => component.State == "failed" && !IsReported(component.Name)))
             yield return new("component_failed", Error, $"{component.Name} fails: {component.Detail}", Remedies.Of("component_failed"));
-        foreach (var said in client.Conditions.Where(said => now - Times.At(said.ReceivedAt) <= client.Cycle * 2 && !IsOver(said, client)))
+        foreach (var said in client.Conditions.Where(said => IsRecent(said) && !IsOver(said, client)))
         {
             if (said.Code == "cap_full")
                 yield return new("capacity", said.RepeatCount >= ManyRefusals ? Warning : Information,
@@ -105,7 +115,9 @@ internal static class ClientHealthRules
         }
 
         bool IsReported(string component) => client.Conditions.Any(said => said.Code == "component_failed" && said.Component == component
-            && now - Times.At(said.ReceivedAt) <= client.Cycle * 2 && !IsOver(said, client));
+            && IsRecent(said) && !IsOver(said, client));
+
+        bool IsRecent(ConditionRow said) => now - Times.At(said.ReceivedAt) <= Max(ShortestMemory, Min(client.Cycle * 2, LongestMemory));
     }
 
     /// <summary>Whether something later says that it is mended.</summary>
@@ -125,33 +137,35 @@ internal static class ClientHealthRules
             : null;
 
     /// <summary>Ahead: made after it arrived. Behind: made before the policy was signed that it says to have.</summary>
-    private static ClientCause? Clock(ClientHealthFacts client)
+    private static ClientCause? Clock(ClientHealthFacts client, DateTimeOffset now)
     {
         if (client is not { HeartbeatAt: { } arrived, HeartbeatMadeAt: { } made })
             return null;
         var wrong = made - arrived > ClockTolerance ? $"ahead by {Display.Duration(made - arrived)} or more"
-            : client is { PolicySignedAt: { } signed, PolicySignedVersion: { } version, PolicyVersion: { } has } && has >= version && signed - made > ClockTolerance ? $"behind by {Display.Duration(signed - made)} or more"
+            // Signed in the future, the site's own clock was wrong then.
+            : client is { PolicySignedAt: { } signed, PolicySignedVersion: { } version, PolicyVersion: { } has } && has >= version && signed <= now && signed - made > ClockTolerance ? $"behind by {Display.Duration(signed - made)} or more"
             : null;
         return wrong is null ? null : new("clock_wrong", Warning, $"Its clock is {wrong}: its last heartbeat was made at {Display.Utc(made)} by it, and came {Display.Utc(arrived)}.",
             "Set its clock (timedatectl), and leave it to a time service. With a clock far ahead it takes metadata for expired, and no new orders.");
     }
 
+    /// <summary>Only where an order is for its platform, it may obey, and the build is newer: what goes back needs an order that says so.</summary>
     private static ClientCause? Build(ClientHealthFacts client, FleetFacts fleet)
     {
-        if (client.ClientVersion is not { Length: > 0 } runs || fleet.Builds.Count == 0 || fleet.Builds.Any(build => Same(build.Version, runs)))
+        if (client is not { ClientVersion: { } told, Platform: { } platform, HoldsBuilds: false, HeartbeatAt: { } heartbeat }
+            || fleet.Builds.FirstOrDefault(build => build.Platform == platform) is not { } ordered
+            // A version as it is told may have the commit behind it.
+            || !BuildVersion.TryParse(told.Split('+')[0], out var runs) || !BuildVersion.TryParse(ordered.Version, out var wanted) || runs.CompareRank(wanted) >= 0)
             return null;
-        // Which platform it has is not told: it is behind when it should run one of them by now and has reported since.
-        var last = fleet.Builds.MaxBy(build => build.Settled)!;
-        return client.HeartbeatAt is { } heartbeat && heartbeat > last.Settled + client.Cycle
-            ? new("build_behind", Warning, $"It runs build {runs}, and {string.Join(" or ", fleet.Builds.Select(build => build.Version).Distinct(StringComparer.Ordinal))} was ordered {Since(last.OrderedAt, fleet.Now)}.",
+        return heartbeat > ordered.Settled + client.Cycle
+            ? new("build_behind", Warning, $"It runs build {told}, and {ordered.Version} was ordered {Since(ordered.OrderedAt, fleet.Now)}.",
                 "On it: `capstan-client status` says what the build waits for. Where the client was started without its launcher, it takes no builds.")
             : null;
     }
 
-    /// <summary>A version as it is told may have the commit behind it.</summary>
-    private static bool Same(string ordered, string runs) => ordered == runs || (runs.StartsWith(ordered, StringComparison.Ordinal) && runs[ordered.Length] == '+');
-
     private static string Since(DateTimeOffset at, DateTimeOffset now) => $"{Display.Utc(at)} ({Display.Relative(at, now)})";
 
     private static TimeSpan Max(TimeSpan left, TimeSpan right) => left > right ? left : right;
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }

@@ -11,7 +11,6 @@ internal static class Remedies
         ["secrets_invalid"] = "`capstan client rekey` gives it a new sealing key; if that does not help, install it again with a token.",
         ["receipts_invalid"] = "Let the site write to that CAP again (`capstan cap list`). If it returns, somebody alters it.",
         ["cap_path_invalid"] = "Correct the path on the list (`capstan cap list`), or update the client.",
-        ["cap_unreachable"] = "Mend the cause that it names; `capstan cap check PATH` tries from here what it tries.",
         ["cap_full"] = "Nothing, if it is rare: it gets its turn. Otherwise raise the server's limit, or add a CAP on another server.",
         ["component_failed"] = "Read the cause; `capstan client diagnose` fetches its log.",
         ["item_too_large"] = "Report it: the limits are 8 MiB sealed and 32 MiB of JSON.",
@@ -20,13 +19,13 @@ internal static class Remedies
         ["build_invalid"] = "Publish again (`capstan cap publish`). If it returns, somebody alters that CAP.",
         ["build_waits"] = "Make room on its disk, or order another build.",
         ["setting_ignored"] = "Update the client, or change the setting: `capstan setting list --client ID`.",
-        ["chain_forked"] = "Nothing: it went on by itself. If it repeats, a backup or snapshot is put back there again and again.",
     };
 
     /// <summary>Codes that tell of something which is over when it is told, and those of the site itself.</summary>
     private static readonly HashSet<string> s_notes = new(StringComparer.Ordinal)
     {
-        "chain_forked", "component_not_implemented", "retirement_forgotten", "machine_changed", "build_changed", "client_approved", "client_pending", "client_retired", "client_resync",
+        // The first is told when a CAP could be reached again; while none can, the client is silent.
+        "cap_unreachable", "chain_forked", "component_not_implemented", "retirement_forgotten", "machine_changed", "build_changed", "client_approved", "client_pending", "client_retired", "client_resync",
         "client_rekeyed", "client_diagnosed", "identity_shared", "unknown_item_kind",
     };
 
