@@ -27,7 +27,7 @@ internal sealed partial class InstallSource(AgentConsole console)
         var path = Path.Combine(console.WorkingDirectory, InstallFile.Name);
         if (!File.Exists(path))
             return null;
-        if (!OperatingSystem.IsWindows() && ((File.GetUnixFileMode(path) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) != 0 || Owner(path) is not 0 && !IsOwn(path)))
+        if (!OperatingSystem.IsWindows() && ((File.GetUnixFileMode(path) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) != UnixFileMode.None || Owner(path) is not 0 && !IsOwn(path)))
             throw new ClientException($"{path} belongs to another user, or others may write it; if it is what the site gave you: capstan-client install --file {InstallFile.Name}", "foreign_file");
         await console.Out.WriteLineAsync($"Installing from {path}.");
         return InstallFile.TokenIn(await File.ReadAllTextAsync(path, cancellationToken));

@@ -52,7 +52,7 @@ public sealed class KilledInstallationTests
         // The tools' own traces are there before.
         await machine.ShellAsync($"dpkg -i {deb} >/dev/null; dpkg --purge capstan-client >/dev/null; sh {run}; sh {run} uninstall");
         var before = await OursAsync(machine);
-        var seed = Random.Shared.Next();
+        var seed = System.Security.Cryptography.RandomNumberGenerator.GetInt32(int.MaxValue);
         var random = new Random(seed);
         for (var round = 0; round < (LongRun.IsAsked ? 300 : 20); round++)
         {

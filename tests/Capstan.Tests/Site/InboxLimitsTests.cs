@@ -105,10 +105,10 @@ public class InboxLimitsTests
         await site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync("delete from device where bin = @full", new { full }, transaction), CancellationToken.None);
         await site.TakeInAsync(device, device.Heartbeat());
         Assert.True(File.Exists(Path.Combine(site.CapDirectory, Layout.ReceiptsFile(full))));
-        Assert.Empty((await site.ConditionsAsync()).Where(condition => condition.Code == "receipts_full"));
+        Assert.DoesNotContain(await site.ConditionsAsync(), condition => condition.Code == "receipts_full");
     }
 
-    private static Task InsertAsync(SiteHarness site, int count, string bin, string state) => site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(
+    private static Task<int> InsertAsync(SiteHarness site, int count, string bin, string state) => site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(
         """
         insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text, requested_at, record_hash)
         values (@number, @id, @id, '', '', @bin, @state, '', 'h', 'h', @now, @hash)

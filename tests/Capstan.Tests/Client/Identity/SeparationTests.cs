@@ -94,7 +94,7 @@ public sealed class SeparationTests : IAsyncLifetime
     public async Task A_forgotten_client_on_other_hardware_asks_without_a_token()
     {
         var id = await EnrolledAsync(uuid: "4c4c4544-0043-3010-8052-b4c04f564231");
-        DeviceId.TryParse(id, out var device);
+        Assert.True(DeviceId.TryParse(id, out var device));
         _f.Site.Remove(Layout.PolicyTarget(device));
         _f.Site.GoBack(id, null);
         _f.Site.Restore();
