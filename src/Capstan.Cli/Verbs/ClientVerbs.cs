@@ -90,14 +90,14 @@ internal static class ClientVerbs
                 else
                 {
                     await host.Out.WriteLineAsync($"{done} {VisibleText.Of(client.HostName, 80)} ({client.Fingerprint}).");
-                    if (told is not null && await SaidAsync(api, client, told, cancellationToken) is { } text)
+                    if (told is not null && await SaidAsync(api, client, told, cancellationToken) is { } text && text.Contains(". ", StringComparison.Ordinal))
                         await host.Out.WriteLineAsync(VisibleText.Of(text, MaxTold));
                 }
                 return ExitCode.Done;
             }));
     }
 
-    /// <summary>What the site has noted about the change: it may name what is left to do.</summary>
+    /// <summary>What the site has noted about the change: beyond its first sentence it names what is left to do.</summary>
     private static async Task<string?> SaidAsync(ApiClient api, ClientSummary client, string code, CancellationToken cancellationToken) =>
         (await api.StatusAsync(client.DeviceId, null, null, 10, cancellationToken)).Items.FirstOrDefault(row => row.Code == code)?.Text;
 

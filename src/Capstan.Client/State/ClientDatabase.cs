@@ -10,6 +10,7 @@ internal sealed class ClientDatabase : IDisposable
 
     // Result codes of SQLite (sqlite.org/rescode.html).
     private const int Perm = 3, Busy = 5, ReadOnlyFile = 8, IoError = 10, Corrupt = 11, Full = 13, CannotOpen = 14, NotADatabase = 26;
+    private const int NeedsRecovery = 264, NeedsRollback = 776;
 
     private readonly Lock _gate = new();
     private readonly SqliteConnection _connection;
@@ -50,6 +51,25 @@ internal sealed class ClientDatabase : IDisposable
     /// <summary>Opens beside a running client, for reading only.</summary>
     /// <exception cref="ClientException">As <see cref="Open"/>.</exception>
     public static ClientDatabase OpenReadOnly(string directory)
+    {
+        try
+        {
+            return Reading(directory);
+        }
+        catch (ClientException e) when (e.InnerException is SqliteException { SqliteExtendedErrorCode: NeedsRecovery or NeedsRollback })
+        {
+            // What a killed process left open must be taken back first, and only who may write can do that.
+            using (var writer = new ClientDatabase(PathIn(directory), SqliteOpenMode.ReadWrite))
+                writer.Opened(connection =>
+                {
+                    connection.Open();
+                    connection.Scalar("select count(*) from sqlite_master");
+                });
+            return Reading(directory);
+        }
+    }
+
+    private static ClientDatabase Reading(string directory)
     {
         var database = new ClientDatabase(PathIn(directory), SqliteOpenMode.ReadOnly);
         return database.Opened(connection =>
