@@ -1,4 +1,3 @@
-using Capstan.Client.Identity;
 using Capstan.Client.State;
 using Microsoft.Data.Sqlite;
 
