@@ -47,6 +47,23 @@ public sealed class ServiceWatchTests : IAsyncLifetime
         Assert.Equal("STOPPING=1", last);
     }
 
+    /// <summary>The service manager is renewed, or is gone, while the client runs: how the client ends is its own affair.</summary>
+    [Fact]
+    public async Task An_order_to_stop_that_nobody_hears_of_is_an_order_to_stop()
+    {
+        var name = Path.Combine(_root, "notify");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ClientFixture.Stop);
+        Task running;
+        using (var manager = Listen(name))
+        {
+            running = Watch(name, "60000000").RunAsync(stop.Token);
+            Assert.Equal("READY=1", await HearAsync(manager));
+        }
+        _f.Time.Advance(TimeSpan.FromSeconds(30));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("0")]
