@@ -42,9 +42,6 @@ public sealed class MemoryProvider(string provider, TimeProvider time) : IStorag
     /// <summary>Connections open now, as the server counts them.</summary>
     public int OpenConnections { get { lock (_gate) return _connections.Count; } }
 
-    /// <summary>Refusals for capacity so far.</summary>
-    public int Refusals { get; private set; }
-
     /// <summary>Completes at the first refusal for capacity.</summary>
     public Task Refused => _refused.Task;
 
@@ -104,7 +101,6 @@ public sealed class MemoryProvider(string provider, TimeProvider time) : IStorag
         {
             if (_connections.Count >= MaxConnections)
             {
-                Refusals++;
                 _refused.TrySetResult();
                 throw new NalException(NalError.ServerFull, $"server {request.Path.Root} is full ({_connections.Count} of {MaxConnections} connections)",
                     request.Path.ToString(), isTransient: true, server: request.Path.Root, code: 0xC00000D0);

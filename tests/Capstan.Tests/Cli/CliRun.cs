@@ -11,15 +11,23 @@ namespace Capstan.Tests.Cli;
 internal sealed class CliRun : IDisposable
 {
     private readonly StringWriter _out = new();
-    private readonly StringWriter _error = new();
+    private readonly StringWriter _errorText = new();
+    private readonly TextWriter _error;
     private readonly MemoryStream _bytes = new();
     private readonly List<DirectoryLock> _running = [];
+
+    /// <summary>What verbs say while they wait comes from other threads.</summary>
+    public CliRun() => _error = TextWriter.Synchronized(_errorText);
 
     public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("capstan-cli-").FullName;
 
     public string Out => _out.ToString();
 
-    public string Error => _error.ToString();
+    public string Error
+    {
+        // The lock of a synchronized writer is the writer.
+        get { lock (_error) return _errorText.ToString(); }
+    }
 
     public byte[] Bytes => _bytes.ToArray();
 

@@ -416,12 +416,10 @@ public sealed class MachineTests : IAsyncDisposable
         await using (await LeaseAsync(one, "CCIM"))
         {
             Directory.Delete(_machine.Slots, recursive: true);
-            var looks = _time.ArmedAsync(TimeSpan.FromMilliseconds(100));
             var waiting = two.AcquireAsync(Share, new LeasePurpose("APM"), None).AsTask();
-            for (var look = 0; look < 20; look++)
+            while (!waiting.IsCompleted)
             {
-                await looks;
-                looks = _time.ArmedAsync(TimeSpan.FromMilliseconds(100));
+                await Task.WhenAny(waiting, _time.ArmedAsync(TimeSpan.FromMilliseconds(100)));
                 _time.Advance(TimeSpan.FromMilliseconds(100));
             }
             var refusal = (await waiting).Refusal!;
