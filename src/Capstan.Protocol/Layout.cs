@@ -19,6 +19,9 @@ public static class Layout
     /// <param name="sha256">Of the unpacked content.</param>
     public static string BuildFileTarget(string sha256) => $"client/{sha256}.br";
 
+    /// <param name="advertisementId">See <see cref="V1.ObjectId"/>.</param>
+    public static string AdvertisementTarget(string advertisementId) => $"packages/adv-{advertisementId}.json";
+
     public static string PolicyTarget(DeviceId device) => $"policy/{device}.json";
 
     public static string ReceiptsFile(string bin) => $"{Receipts}/{bin}";

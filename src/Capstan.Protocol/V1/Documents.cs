@@ -64,6 +64,12 @@ public static class Documents
     public static DocumentKind<Diagnosis> Diagnosis { get; } =
         Kind<Diagnosis>(ItemKind.Diagnosis, new JsonLimits(MiB, 5_000, V1.Diagnosis.MaxLines), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<Advertisement> Advertisement { get; } =
+        Kind<Advertisement>("advertisement", new JsonLimits(256 * KiB, 5_000, 1_000), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<ProgramsReport> ProgramsReport { get; } =
+        Kind<ProgramsReport>(ItemKind.Programs, new JsonLimits(4 * MiB, 50_000, V1.ProgramsReport.MaxAdvertisements), (document, problems) => document.Check(problems));
+
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
 

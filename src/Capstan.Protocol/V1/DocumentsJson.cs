@@ -24,4 +24,6 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(CapUse))]
 [JsonSerializable(typeof(SealingKeyChange))]
 [JsonSerializable(typeof(Diagnosis))]
+[JsonSerializable(typeof(Advertisement))]
+[JsonSerializable(typeof(ProgramsReport))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

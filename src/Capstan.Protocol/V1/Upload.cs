@@ -72,6 +72,7 @@ public static class ItemKind
     public const string CapUse = "cap-use";
     public const string SealingKey = "sealing-key";
     public const string Diagnosis = "diagnosis";
+    public const string Programs = "programs";
 }
 
 /// <summary>Asks the site to make this machine its client (CCR).</summary>

@@ -117,6 +117,101 @@ internal static class Examples
         Log = ["The site has acknowledged 1 records, up to 1"],
     };
 
+    public static Advertisement Advertisement { get; } = new()
+    {
+        SiteCode = "ABC",
+        AdvertisementId = "k7q2m6xw",
+        Revision = 2,
+        Name = "Firefox for the lab",
+        Offer = new ProgramOffer
+        {
+            PackageId = "pzn4c2ha",
+            PackageVersion = 3,
+            PackageName = "Firefox",
+            Program = new ProgramRules
+            {
+                Name = "install",
+                Command = ["bin/setup.sh", "--quiet", ""],
+                WorkingDirectory = "bin",
+                Environment = [new EnvironmentVariable("LANG", "C.UTF-8")],
+                RunAs = ProgramRules.AsSystem,
+                Platforms = ["linux-x64"],
+                FreeDiskBytes = 1_000_000_000,
+                MemoryBytes = 0,
+                TimeLimitSeconds = 3_600,
+                WaitsForChildren = true,
+                SuccessCodes = [0],
+                RebootCodes = [3010, 1641],
+                RetryCodes = [75],
+                MaxTries = 5,
+                RetrySeconds = 3_600,
+                AfterRun = ProgramRules.Reboot,
+                Rerun = ProgramRules.OnNewVersion,
+                Removal = new ProgramRemoval { Command = ["bin/remove.sh"] },
+                NoticeSeconds = 300,
+                MaxPostponements = 2,
+            },
+            First = new ProgramOffer
+            {
+                PackageId = "a2b3c4d5",
+                PackageVersion = 1,
+                PackageName = "Fonts",
+                Program = new ProgramRules
+                {
+                    Name = "fonts",
+                    Native = new NativePackage { Format = NativePackage.Deb, Action = NativePackage.Install, File = "fonts.deb", Package = "fonts-lab" },
+                    RunAs = ProgramRules.AsSystem,
+                    FreeDiskBytes = 0,
+                    MemoryBytes = 0,
+                    TimeLimitSeconds = 3_600,
+                    WaitsForChildren = false,
+                    SuccessCodes = [0],
+                    RebootCodes = [],
+                    RetryCodes = [],
+                    MaxTries = 1,
+                    RetrySeconds = 3_600,
+                    AfterRun = ProgramRules.Nothing,
+                    Rerun = ProgramRules.IfFailed,
+                    NoticeSeconds = 0,
+                    MaxPostponements = 0,
+                },
+            },
+        },
+        Purpose = Advertisement.Required,
+        State = Advertisement.Active,
+        StartAt = 1_795_348_800,
+        Deadline = 1_795_953_600,
+        ExpiresAt = 1_798_000_000,
+        Recurrence = new Recurrence { MinuteOfDay = 1_320, DaysOfWeek = [6], TimeZone = Recurrence.Local },
+        Priority = 500,
+        Rings = [new RolloutRing(5, 1_795_348_800), new RolloutRing(100, 1_795_435_200)],
+        OverSlowLinks = false,
+        OverUnknownLinks = true,
+    };
+
+    public static ProgramsReport ProgramsReport { get; } = new()
+    {
+        MadeAt = 1_795_348_800_123,
+        Advertisements =
+        [
+            new AdvertisementState
+            {
+                AdvertisementId = "k7q2m6xw",
+                Revision = 2,
+                State = ProgramState.Failed,
+                Reason = "setup.sh ended with 3, which is no success; next try 15:32:10",
+                Cause = "exit-code",
+                Since = 1_795_348_800_000,
+                NextTry = 1_795_352_400,
+                HereBytes = 133_000_000,
+                TotalBytes = 133_000_000,
+                Source = """MSWNET:\\fs1\cap\""",
+                LastRun = new ProgramRun { Number = 1, PackageVersion = 3, StartedAt = 1_795_348_700_000, EndedAt = 1_795_348_800_000, Outcome = ProgramRun.Retry, ExitCode = 3, Output = "no space left\n" },
+            },
+            new AdvertisementState { AdvertisementId = "zzzzzzz7", Revision = 1, State = ProgramState.Shown, Since = 1_795_348_700_000 },
+        ],
+    };
+
     public static ClientBuilds ClientBuilds { get; } = new()
     {
         SiteCode = "ABC",

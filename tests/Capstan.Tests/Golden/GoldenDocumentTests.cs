@@ -23,6 +23,8 @@ public sealed class GoldenDocumentTests
     [Fact] public void Cap_use_stays() => Stays("cap-use.json", Documents.CapUse, Examples.CapUse);
     [Fact] public void Sealing_key_stays() => Stays("sealing-key.json", Documents.SealingKeyChange, Examples.SealingKeyChange);
     [Fact] public void Diagnosis_stays() => Stays("diagnosis.json", Documents.Diagnosis, Examples.Diagnosis);
+    [Fact] public void Advertisement_stays() => Stays("advertisement.json", Documents.Advertisement, Examples.Advertisement);
+    [Fact] public void Programs_report_stays() => Stays("programs.json", Documents.ProgramsReport, Examples.ProgramsReport);
     [Fact] public void Upload_stays() => Stays("upload.json", Documents.Upload, Examples.Upload);
 
     [Fact]

@@ -27,6 +27,8 @@ public sealed class PrefixTests
         [nameof(Documents.CapUse)] = Of(Documents.CapUse, Examples.CapUse),
         [nameof(Documents.SealingKeyChange)] = Of(Documents.SealingKeyChange, Examples.SealingKeyChange),
         [nameof(Documents.Diagnosis)] = Of(Documents.Diagnosis, Examples.Diagnosis),
+        [nameof(Documents.Advertisement)] = Of(Documents.Advertisement, Examples.Advertisement),
+        [nameof(Documents.ProgramsReport)] = Of(Documents.ProgramsReport, Examples.ProgramsReport),
     };
 
     public static TheoryData<string> Names => [.. s_documents.Keys];
