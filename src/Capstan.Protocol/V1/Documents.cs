@@ -31,6 +31,9 @@ public static class Documents
     public static DocumentKind<ClientBuilds> ClientBuilds { get; } =
         Kind<ClientBuilds>("client builds", new JsonLimits(512 * KiB, 10_000, V1.ClientBuilds.MaxBuilds), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<PackageManifest> PackageManifest { get; } =
+        Kind<PackageManifest>("package manifest", new JsonLimits(512 * KiB, 50_000, Content.ContentFormat.MaxTreeChunks), (document, problems) => document.Check(problems));
+
     public static DocumentKind<Receipts> Receipts { get; } =
         Kind<Receipts>("receipts", new JsonLimits(ReceiptsCodec.MaxBytes, 50_000, Problems.MaxList), (document, problems) => document.Check(problems));
 

@@ -12,6 +12,7 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Policy))]
 [JsonSerializable(typeof(PolicySecrets))]
 [JsonSerializable(typeof(ClientBuilds))]
+[JsonSerializable(typeof(PackageManifest))]
 [JsonSerializable(typeof(Receipts))]
 [JsonSerializable(typeof(EnrolmentToken))]
 [JsonSerializable(typeof(Upload))]
