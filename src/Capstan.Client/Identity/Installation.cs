@@ -190,7 +190,7 @@ internal static class Installation
         }
     }
 
-    private static EnrolmentToken Decode(string token)
+    public static EnrolmentToken Decode(string token)
     {
         try
         {
@@ -205,7 +205,7 @@ internal static class Installation
         }
     }
 
-    private static string OwnCap(string cap)
+    public static string OwnCap(string cap)
     {
         if (NalPath.TryParse(cap, out var path, out var error))
             return path.ToString();

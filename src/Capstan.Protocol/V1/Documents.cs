@@ -73,6 +73,9 @@ public static class Documents
     public static DocumentKind<ProgramsReport> ProgramsReport { get; } =
         Kind<ProgramsReport>(ItemKind.Programs, new JsonLimits(4 * MiB, 50_000, V1.ProgramsReport.MaxAdvertisements), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<Departure> Departure { get; } =
+        Kind<Departure>(ItemKind.Departure, new JsonLimits(4 * KiB, 100, 10), (document, problems) => document.Check(problems));
+
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);
 

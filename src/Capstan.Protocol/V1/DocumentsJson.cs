@@ -27,4 +27,5 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Diagnosis))]
 [JsonSerializable(typeof(Advertisement))]
 [JsonSerializable(typeof(ProgramsReport))]
+[JsonSerializable(typeof(Departure))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

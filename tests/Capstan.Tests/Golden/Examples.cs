@@ -228,6 +228,8 @@ internal static class Examples
         ],
     };
 
+    public static Departure Departure { get; } = new() { SiteCode = "XYZ" };
+
     public static ClientBuilds ClientBuilds { get; } = new()
     {
         SiteCode = "ABC",

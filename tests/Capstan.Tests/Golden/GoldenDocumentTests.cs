@@ -26,6 +26,7 @@ public sealed class GoldenDocumentTests
     [Fact] public void Diagnosis_stays() => Stays("diagnosis.json", Documents.Diagnosis, Examples.Diagnosis);
     [Fact] public void Advertisement_stays() => Stays("advertisement.json", Documents.Advertisement, Examples.Advertisement);
     [Fact] public void Programs_report_stays() => Stays("programs.json", Documents.ProgramsReport, Examples.ProgramsReport);
+    [Fact] public void Departure_stays() => Stays("departure.json", Documents.Departure, Examples.Departure);
     [Fact] public void Upload_stays() => Stays("upload.json", Documents.Upload, Examples.Upload);
 
     [Fact]

@@ -30,6 +30,7 @@ public sealed class PrefixTests
         [nameof(Documents.Diagnosis)] = Of(Documents.Diagnosis, Examples.Diagnosis),
         [nameof(Documents.Advertisement)] = Of(Documents.Advertisement, Examples.Advertisement),
         [nameof(Documents.ProgramsReport)] = Of(Documents.ProgramsReport, Examples.ProgramsReport),
+        [nameof(Documents.Departure)] = Of(Documents.Departure, Examples.Departure),
     };
 
     public static TheoryData<string> Names => [.. s_documents.Keys];
