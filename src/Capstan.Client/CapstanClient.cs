@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Capstan.Client;
 
 /// <summary>One installed client: its directory, identity, spool and loop (CCIM). One process at a time per directory.</summary>
-/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>builds/</c>, <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>builds/</c>, <c>content/</c>, <c>lock</c>.</remarks>
 public sealed class CapstanClient : IAsyncDisposable
 {
     private readonly DirectoryLock _lock;
