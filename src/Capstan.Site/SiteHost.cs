@@ -2,6 +2,7 @@ using System.Net;
 using Capstan.Nal.Arbiter;
 using Capstan.Site.Access;
 using Capstan.Site.Api;
+using Capstan.Site.Collections;
 using Capstan.Site.Console;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
@@ -67,6 +68,7 @@ internal static class SiteHost
         services.AddSingleton<SiteAccounts>().AddSingleton<CapAccess>().AddSingleton<CapWriter>().AddSingleton<CapSync>().AddSingleton<Housekeeping>().AddSingleton<Publisher>().AddSingleton<TokenIssuer>()
             .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>()
             .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>().AddSingleton<BoundaryStore>().AddSingleton<BoundaryAdministration>();
+        services.AddSingleton<CollectionStore>().AddSingleton<CollectionEvaluator>().AddSingleton<CollectionAdministration>();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -93,6 +95,7 @@ internal static class SiteHost
         api.MapClientHealth();
         api.MapClientBuilds();
         api.MapSettings();
+        api.MapCollections();
         api.MapBoundaries();
         api.MapCaps();
         api.MapCapUsage();

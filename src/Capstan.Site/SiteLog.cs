@@ -61,4 +61,7 @@ internal static partial class SiteLog
 
     [LoggerMessage(EventId = 4121, EventName = nameof(TelemetryFailed), Level = LogLevel.Warning, Message = "Figures for the collector could not be read; the last ones are sent")]
     public static partial void TelemetryFailed(ILogger logger, Exception cause);
+
+    [LoggerMessage(EventId = 4200, EventName = nameof(CollectionFailed), Level = LogLevel.Warning, Message = "Collection {Collection} could not be evaluated and keeps the members that it has: {Reason}")]
+    public static partial void CollectionFailed(ILogger logger, string collection, string reason);
 }

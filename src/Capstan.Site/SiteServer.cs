@@ -6,6 +6,7 @@ using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Site.Access;
 using Capstan.Site.Api;
+using Capstan.Site.Collections;
 using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -140,6 +141,7 @@ public sealed class SiteServer : IAsyncDisposable
         await using var otlp = _options.Otlp is { } collector ? OtlpExport.Start(collector, SiteCode, app.Services.GetRequiredService<SiteFigures>(), _site.Time, _loggers.CreateLogger<SiteServer>()) : null;
         var publisher = app.Services.GetRequiredService<Publisher>();
         var loader = app.Services.GetRequiredService<InboxLoader>();
+        var collections = app.Services.GetRequiredService<CollectionEvaluator>();
         await publisher.StartAsync(cancellationToken);
         try
         {
@@ -157,7 +159,7 @@ public sealed class SiteServer : IAsyncDisposable
         try
         {
             var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
-            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken));
+            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken), collections.RunAsync(cancellationToken));
             await app.StopAsync(CancellationToken.None);
         }
         finally

@@ -28,7 +28,7 @@ internal static class ClientView
         var client = detail.Summary;
         var hardware = detail.Hardware;
         yield return ("Host", client.HostName);
-        yield return ("State", client.MovedAt is { } moved ? $"{Display.State(client)}, {Display.Relative(moved, now)} ({Display.Utc(moved)})" : client.State);
+        yield return ("State", client.State);
         yield return ("Device id", client.DeviceId);
         yield return ("Fingerprint", client.Fingerprint);
         yield return ("Seen", client.LastSeen is null ? "not yet" : $"{Display.Relative(client.LastSeen, now)} ({Display.Utc(client.LastSeen)})");
@@ -44,7 +44,7 @@ internal static class ClientView
         yield return ("Client version", client.ClientVersion);
         yield return ("Policy version", client.PolicyVersion?.ToString());
         yield return ("Last record", client.Sequence.ToString());
-        yield return ("Groups", detail.Groups.Count == 0 ? null : string.Join(", ", detail.Groups));
+        yield return ("Collections", detail.Collections.Count == 0 ? null : string.Join(", ", detail.Collections.Select(collection => collection.Name)));
         foreach (var setting in detail.Settings)
             yield return ($"{setting.Name}", $"{setting.Text} ({setting.From})");
         foreach (var component in detail.Components.Where(component => component.State is not "ok"))

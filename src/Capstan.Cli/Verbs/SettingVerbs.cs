@@ -9,16 +9,16 @@ namespace Capstan.Cli.Verbs;
 /// <summary><c>capstan setting list|set|clear</c></summary>
 internal static class SettingVerbs
 {
-    public static Command Create(CliHost host) => new Verb("setting", "Settings of clients: for all, for a group, for one; of these the last counts", "capstan setting list", "capstan setting set cycle 12h", "capstan setting set builds hold --group lab")
+    public static Command Create(CliHost host) => new Verb("setting", "Settings of clients: for all, for a collection, for one; of these the last counts", "capstan setting list", "capstan setting set cycle 12h", "capstan setting set builds hold --collection lab")
         .With(List(host), Set(host), Clear(host));
 
     private static Verb List(CliHost host)
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        var (group, client) = Scope();
+        var (collection, client) = Scope();
         return new Verb("list", "Every setting: what is set for whom, and otherwise its default. For a client: what holds, and where it comes from", "capstan setting list", "capstan setting list --client k3fq-7zbm")
-            .With(group, client, output).With([.. site.Options])
+            .With(collection, client, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
                 if (parse.GetValue(client) is { } id)
@@ -27,7 +27,7 @@ internal static class SettingVerbs
                     return ExitCode.Done;
                 }
                 var all = await api.SettingsAsync(cancellationToken);
-                var scope = parse.GetValue(group) is { } name ? $"group:{name}" : null;
+                var scope = parse.GetValue(collection) is { } name ? $"collection:{name}" : null;
                 var rows = all.Definitions.SelectMany(definition =>
                 {
                     var set = all.Values.Where(value => value.Name == definition.Name && (scope is null || value.Scope == scope))
@@ -46,12 +46,12 @@ internal static class SettingVerbs
         var output = Arguments.Output();
         var name = Name();
         var value = new Argument<string>("VALUE") { Description = "As the list shows: 12h, 2MB, off, or a word" };
-        var (group, client) = Scope();
-        return new Verb("set", "Sets it for all clients, for a group or for one; it goes with the signed policy", "capstan setting set inventory 12h", "capstan setting set logLevel debug --client k3fq-7zbm")
-            .With(name, value, group, client, output).With([.. site.Options])
+        var (collection, client) = Scope();
+        return new Verb("set", "Sets it for all clients, for a collection or for one; it goes with the signed policy", "capstan setting set inventory 12h", "capstan setting set logLevel debug --client k3fq-7zbm")
+            .With(name, value, collection, client, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
-                var changed = await api.SetAsync(new SettingChange(parse.GetRequiredValue(name), parse.GetRequiredValue(value), parse.GetValue(group), parse.GetValue(client)), cancellationToken);
+                var changed = await api.SetAsync(new SettingChange(parse.GetRequiredValue(name), parse.GetRequiredValue(value), parse.GetValue(collection), parse.GetValue(client)), cancellationToken);
                 await TellAsync(host, parse.GetValue(output), changed, $"{changed.Name} is {changed.Text} for {changed.Scope}");
                 return ExitCode.Done;
             }));
@@ -62,12 +62,12 @@ internal static class SettingVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var name = Name();
-        var (group, client) = Scope();
-        return new Verb("clear", "Takes away what was set there; what is set elsewhere, or the default, counts again", "capstan setting clear inventory", "capstan setting clear builds --group lab")
-            .With(name, group, client, output).With([.. site.Options])
+        var (collection, client) = Scope();
+        return new Verb("clear", "Takes away what was set there; what is set elsewhere, or the default, counts again", "capstan setting clear inventory", "capstan setting clear builds --collection lab")
+            .With(name, collection, client, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
-                var changed = await api.ClearAsync(parse.GetRequiredValue(name), parse.GetValue(group), parse.GetValue(client), cancellationToken);
+                var changed = await api.ClearAsync(parse.GetRequiredValue(name), parse.GetValue(collection), parse.GetValue(client), cancellationToken);
                 await TellAsync(host, parse.GetValue(output), changed, $"{changed.Name} is not set for {changed.Scope} any more");
                 return ExitCode.Done;
             }));
@@ -83,8 +83,8 @@ internal static class SettingVerbs
 
     private static Argument<string> Name() => new("NAME") { Description = "One of the list" };
 
-    private static (Option<string?> Group, Option<string?> Client) Scope() =>
-        (new Option<string?>("--group") { Description = "For the members of this group", HelpName = "NAME" }, new Option<string?>("--client") { Description = "For this client (id or fingerprint)", HelpName = "ID" });
+    private static (Option<string?> Collection, Option<string?> Client) Scope() =>
+        (new Option<string?>("--collection") { Description = "For the members of this collection", HelpName = "NAME" }, new Option<string?>("--client") { Description = "For this client (id or fingerprint)", HelpName = "ID" });
 
     private static Listing<SettingLine> Lines { get; } = new(
         [
@@ -106,5 +106,5 @@ internal static class SettingVerbs
 }
 
 /// <summary>One line of <c>setting list</c>.</summary>
-/// <param name="Scope"><c>default</c>, <c>site</c>, <c>group:NAME</c> or <c>client:ID</c>.</param>
+/// <param name="Scope"><c>default</c>, <c>site</c>, <c>collection:NAME</c> or <c>client:ID</c>.</param>
 internal sealed record SettingLine(string Name, string Value, string Text, string Scope, string Range, string Unit, string Description);

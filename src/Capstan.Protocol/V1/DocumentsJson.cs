@@ -12,7 +12,6 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Policy))]
 [JsonSerializable(typeof(PolicySecrets))]
 [JsonSerializable(typeof(ClientBuilds))]
-[JsonSerializable(typeof(PackageManifest))]
 [JsonSerializable(typeof(Receipts))]
 [JsonSerializable(typeof(EnrolmentToken))]
 [JsonSerializable(typeof(Upload))]
@@ -27,5 +26,4 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Diagnosis))]
 [JsonSerializable(typeof(Advertisement))]
 [JsonSerializable(typeof(ProgramsReport))]
-[JsonSerializable(typeof(Departure))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

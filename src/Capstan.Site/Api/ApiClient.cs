@@ -81,24 +81,39 @@ public sealed class ApiClient(HttpClient http)
     public Task<SettingChanged> SetAsync(SettingChange change, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Put, "api/v1/settings", JsonContent.Create(change, ApiJson.Default.SettingChange), ApiJson.Default.SettingChanged, cancellationToken);
 
-    /// <param name="group">Null, with <paramref name="client"/> null, too, for what is set for all of the site.</param>
-    public Task<SettingChanged> ClearAsync(string name, string? group, string? client, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Delete, Query("api/v1/settings", ("name", name), ("group", group), ("client", client)), null, ApiJson.Default.SettingChanged, cancellationToken);
+    /// <param name="collection">Null, with <paramref name="client"/> null, too, for what is set for all of the site.</param>
+    public Task<SettingChanged> ClearAsync(string name, string? collection, string? client, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Query("api/v1/settings", ("name", name), ("collection", collection), ("client", client)), null, ApiJson.Default.SettingChanged, cancellationToken);
 
-    public Task<IReadOnlyList<GroupSummary>> GroupsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/groups", ApiJson.Default.IReadOnlyListGroupSummary, cancellationToken);
+    public Task<IReadOnlyList<CollectionSummary>> CollectionsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/collections", ApiJson.Default.IReadOnlyListCollectionSummary, cancellationToken);
 
-    public Task<GroupSaved> SaveGroupAsync(GroupSave group, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Post, "api/v1/groups", JsonContent.Create(group, ApiJson.Default.GroupSave), ApiJson.Default.GroupSaved, cancellationToken);
+    public Task<CollectionSummary> CollectionAsync(string name, CancellationToken cancellationToken) => GetAsync(Collection(name), ApiJson.Default.CollectionSummary, cancellationToken);
 
-    public Task<GroupSaved> RemoveGroupAsync(string name, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Delete, $"api/v1/groups/{Uri.EscapeDataString(name)}", null, ApiJson.Default.GroupSaved, cancellationToken);
+    public Task<CollectionSaved> CreateCollectionAsync(CollectionCreate collection, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/collections", JsonContent.Create(collection, ApiJson.Default.CollectionCreate), ApiJson.Default.CollectionSaved, cancellationToken);
 
-    public Task<IReadOnlyList<GroupMember>> GroupMembersAsync(string name, CancellationToken cancellationToken) =>
-        GetAsync($"api/v1/groups/{Uri.EscapeDataString(name)}/members", ApiJson.Default.IReadOnlyListGroupMember, cancellationToken);
+    public Task<CollectionSaved> EditCollectionAsync(string name, CollectionEdit edit, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Put, Collection(name), JsonContent.Create(edit, ApiJson.Default.CollectionEdit), ApiJson.Default.CollectionSaved, cancellationToken);
 
-    /// <summary>Makes a client a member by name, or no longer.</summary>
-    public Task<GroupSaved> GroupMemberAsync(string name, string client, bool isMember, CancellationToken cancellationToken) =>
-        SendAsync(isMember ? HttpMethod.Put : HttpMethod.Delete, $"api/v1/groups/{Uri.EscapeDataString(name)}/members/{Uri.EscapeDataString(client)}", null, ApiJson.Default.GroupSaved, cancellationToken);
+    public Task<CollectionSaved> RemoveCollectionAsync(string name, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Collection(name), null, ApiJson.Default.CollectionSaved, cancellationToken);
+
+    public Task<Page<CollectionMember>> CollectionMembersAsync(string name, string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query($"{Collection(name)}/members", ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.PageCollectionMember, cancellationToken);
+
+    /// <summary>Makes clients members by name, or no longer: all of it, or nothing.</summary>
+    public Task<CollectionSaved> ChangeCollectionMembersAsync(string name, CollectionMembersChange change, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"{Collection(name)}/members", JsonContent.Create(change, ApiJson.Default.CollectionMembersChange), ApiJson.Default.CollectionSaved, cancellationToken);
+
+    /// <param name="query">Null for the query that it has.</param>
+    public Task<CollectionPreview> PreviewCollectionAsync(string name, string? query, CancellationToken cancellationToken) =>
+        GetAsync(Query($"{Collection(name)}/preview", ("query", query)), ApiJson.Default.CollectionPreview, cancellationToken);
+
+    /// <param name="limit">1 to 1,000; null for 100.</param>
+    public Task<QueryAnswer> QueryAsync(string query, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/query", ("query", query), ("limit", Text(limit))), ApiJson.Default.QueryAnswer, cancellationToken);
+
+    public Task<IReadOnlyList<QueryAttributeRow>> QueryAttributesAsync(CancellationToken cancellationToken) => GetAsync("api/v1/query/attributes", ApiJson.Default.IReadOnlyListQueryAttributeRow, cancellationToken);
 
     public Task<Page<StatusRow>> StatusAsync(string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/status", ("client", client), ("severity", severity), ("cursor", cursor), ("limit", Text(limit))),
@@ -220,6 +235,8 @@ public sealed class ApiClient(HttpClient http)
         }
         return new ApiException("not_a_site", status, $"The answer (HTTP {status}) is not one of a Capstan site: is something else listening there?");
     }
+
+    private static string Collection(string name) => $"api/v1/collections/{Uri.EscapeDataString(name)}";
 
     private static string? Text(int? number) => number?.ToString(CultureInfo.InvariantCulture);
 

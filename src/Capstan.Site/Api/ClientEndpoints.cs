@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Capstan.Protocol.V1;
+using Capstan.Site.Collections;
 using Capstan.Site.Load;
 using Capstan.Site.Publish.Settings;
 using Capstan.Site.Status.Clients;
@@ -44,21 +45,20 @@ internal static class ClientEndpoints
             : new Page<ClientSummary>(rows, null), ApiJson.Default.PageClientSummary);
     }
 
-    private static Task<IResult> DetailAsync(DeviceStore devices, InventoryStore inventory, SettingAdministration settings, string id, CancellationToken cancellationToken) =>
+    private static Task<IResult> DetailAsync(DeviceStore devices, InventoryStore inventory, SettingAdministration settings, CollectionAdministration collections, string id, CancellationToken cancellationToken) =>
         DeviceLookup.WithAsync(devices, id, async deviceId =>
         {
             var (summary, row) = (await devices.DetailAsync(deviceId, cancellationToken))!.Value;
             var hardware = await inventory.HardwareAsync(row.Number, cancellationToken);
             var software = await inventory.SoftwareAsync(row.Number, cancellationToken);
-            var (set, groups) = await settings.OfAsync(deviceId, cancellationToken);
             return Results.Json(new ClientDetail(summary, row.TokenLabel,
                 JsonSerializer.Deserialize(row.Addresses, StoreJson.Default.IReadOnlyListString) ?? [],
                 JsonSerializer.Deserialize(row.Components, StoreJson.Default.IReadOnlyListComponentState) ?? [],
                 hardware is { } h ? Documents.HardwareInventory.Decode(Encoding.UTF8.GetBytes(h.Document)) : null, Times.At(hardware?.ReceivedAt),
                 software?.Software, software?.At)
             {
-                Settings = set,
-                Groups = groups,
+                Settings = row.State == DeviceState.Approved ? await settings.OfAsync(deviceId, row.Number, cancellationToken) : [],
+                Collections = await collections.OfAsync(deviceId, cancellationToken),
             }, ApiJson.Default.ClientDetail);
         }, cancellationToken);
 

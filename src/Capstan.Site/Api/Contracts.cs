@@ -18,14 +18,7 @@ public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
 /// <param name="PolicyVersion">As the client last reported it.</param>
 public sealed record ClientSummary(string DeviceId, string HostName, string State, string Fingerprint, string? OperatingSystem, string? Model,
     long? MemoryBytes, int? PackageCount, string? ClientVersion, long? PolicyVersion, long Sequence, DateTimeOffset RequestedAt,
-    DateTimeOffset? ApprovedAt, DateTimeOffset? LastSeen)
-{
-    /// <summary>Code of the site to which it said that it moves; null when it did not, or has reported since.</summary>
-    public string? MovedTo { get; init; }
-
-    /// <summary>When the site took that in.</summary>
-    public DateTimeOffset? MovedAt { get; init; }
-}
+    DateTimeOffset? ApprovedAt, DateTimeOffset? LastSeen);
 
 /// <summary>GET /api/v1/clients/{id}</summary>
 public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IReadOnlyList<string> Addresses, IReadOnlyList<ComponentState> Components,
@@ -34,8 +27,8 @@ public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IRe
     /// <summary>Every setting as it holds for this client, and where its value comes from.</summary>
     public IReadOnlyList<ClientSettingRow> Settings { get; init; } = [];
 
-    /// <summary>Names of its groups, the strongest first.</summary>
-    public IReadOnlyList<string> Groups { get; init; } = [];
+    /// <summary>Its collections, the strongest first.</summary>
+    public IReadOnlyList<ClientCollection> Collections { get; init; } = [];
 }
 
 /// <summary>GET /api/v1/status[?client=&amp;severity=&amp;cursor=&amp;limit=]; from clients and from the site itself (client null).</summary>
@@ -195,10 +188,17 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(IReadOnlyList<SettingValueRow>))]
 [JsonSerializable(typeof(SettingChange))]
 [JsonSerializable(typeof(SettingChanged))]
-[JsonSerializable(typeof(IReadOnlyList<GroupSummary>))]
-[JsonSerializable(typeof(GroupSave))]
-[JsonSerializable(typeof(GroupSaved))]
-[JsonSerializable(typeof(IReadOnlyList<GroupMember>))]
+[JsonSerializable(typeof(IReadOnlyList<CollectionSummary>))]
+[JsonSerializable(typeof(CollectionSummary))]
+[JsonSerializable(typeof(CollectionCreate))]
+[JsonSerializable(typeof(CollectionEdit))]
+[JsonSerializable(typeof(CollectionSaved))]
+[JsonSerializable(typeof(CollectionMembersChange))]
+[JsonSerializable(typeof(Page<CollectionMember>))]
+[JsonSerializable(typeof(IReadOnlyList<CollectionMember>))]
+[JsonSerializable(typeof(CollectionPreview))]
+[JsonSerializable(typeof(QueryAnswer))]
+[JsonSerializable(typeof(IReadOnlyList<QueryAttributeRow>))]
 [JsonSerializable(typeof(IReadOnlyList<ClientHealthRow>))]
 [JsonSerializable(typeof(IReadOnlyList<CapRow>))]
 [JsonSerializable(typeof(CapRow))]

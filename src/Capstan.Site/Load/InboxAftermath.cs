@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Capstan.Nal;
 using Capstan.Nal.Providers;
+using Capstan.Site.Collections;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -8,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Load;
 
 /// <summary>What follows the storing of a group: copies to quarantine, deletions, receipts, news for the publisher.</summary>
-internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, ReceiptWriter receipts, CapStore caps, InboxHealth health, Publisher publisher,
+internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, ReceiptWriter receipts, CapStore caps, InboxHealth health, Publisher publisher, CollectionEvaluator collections,
     ILogger<InboxAftermath> logger) : IDisposable
 {
     private readonly SemaphoreSlim _quarantine = new(1, 1);
@@ -23,6 +24,8 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
         await receipts.MarkAsync(devices.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
         if (results.Any(result => result.PolicyChanged))
             publisher.Changed(PublishUrgency.Enrolment);
+        if (devices.Count > 0)
+            collections.Changed();
         return [.. results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File)];
     }
 

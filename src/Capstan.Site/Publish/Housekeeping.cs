@@ -13,10 +13,9 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
     /// <summary>How long an expired token stays on the list.</summary>
     private static readonly TimeSpan TokensAfter = TimeSpan.FromDays(30);
 
-    /// <returns>True when policies are to be signed: what devices reported has moved them into other groups.</returns>
-    public async Task<bool> RunAsync(CancellationToken cancellationToken)
+    public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var (forgotten, moved) = await site.Database.WriteAsync(async transaction =>
+        var forgotten = await site.Database.WriteAsync(async transaction =>
         {
             var now = site.Time.GetUtcNow();
             await StatusStore.PruneAsync(transaction);
@@ -25,13 +24,12 @@ internal sealed class Housekeeping(SiteContext site, ReceiptWriter receipts, Cap
             await TokenStore.PruneAsync(transaction, now - TokensAfter);
             await ConditionStore.PruneAsync(transaction, now - ClientHealthReader.Remembered);
             await DeviceStore.ClampTimesAsync(transaction, now);
-            return (await Enrolment.ForgetAsync(transaction, now), await ClientSettingStore.SettleAsync(transaction));
+            return await Enrolment.ForgetAsync(transaction, now);
         }, cancellationToken);
         foreach (var device in forgotten)
             LoadLog.RequestForgotten(logger, device.HostName, device.Fingerprint);
         // Receipts that no longer list a device tell it to ask again.
         await receipts.MarkAsync(forgotten.Select(device => device.Bin).Distinct(StringComparer.Ordinal), cancellationToken);
         await capacity.RunAsync(cancellationToken);
-        return moved > 0;
     }
 }

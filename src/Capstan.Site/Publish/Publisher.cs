@@ -109,8 +109,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
             if (tidies)
             {
                 await CollectGarbageAsync(cancellationToken);
-                if (await housekeeping.RunAsync(cancellationToken))
-                    Changed(PublishUrgency.Ordinary);
+                await housekeeping.RunAsync(cancellationToken);
                 // Done, not only begun: what failed is tried again by the next pass.
                 _housekeepingDue = now + TimeSpan.FromHours(1);
             }
@@ -217,10 +216,10 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
                 var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
-                var set = await ClientSettingStore.ForPoliciesAsync(transaction);
+                var contents = await PolicyContents.ForPendingAsync(transaction, pending);
                 var changed = new List<string>();
                 foreach (var device in pending)
-                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, set[device.DeviceId])))
+                    if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, contents[device.Number])))
                         changed.Add(device.DeviceId);
 
                 var boundaries = await BoundaryStore.ListAsync(transaction);

@@ -40,8 +40,8 @@ internal static class SiteTargets
     });
 
     /// <param name="secrets">Sealed to an approved device; a retired one gets none. Null for none.</param>
-    /// <param name="settings">What is set for it; empty for nothing.</param>
-    public static byte[] Policy(SiteIdentity site, DeviceRow device, PolicySecrets? secrets, IReadOnlyList<PolicySetting> settings)
+    /// <param name="content">What holds for it.</param>
+    public static byte[] Policy(SiteIdentity site, DeviceRow device, PolicySecrets? secrets, PolicyContent content)
     {
         var sealing = JsonSerializer.Deserialize(device.SealingKey, StoreJson.Default.Jwk)!;
         return Documents.Policy.Encode(new Policy
@@ -61,7 +61,7 @@ internal static class SiteTargets
             Resync = device.State == DeviceState.Approved ? device.ResyncOrder : null,
             Rekey = device.State == DeviceState.Approved ? device.RekeyOrder : null,
             Diagnose = device.State == DeviceState.Approved ? device.DiagnoseOrder : null,
-            Settings = settings.Count == 0 ? null : settings,
+            Settings = content.Settings.Count == 0 ? null : content.Settings,
             NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),
         });

@@ -86,8 +86,6 @@ public sealed class UsageTests
     [InlineData("package")]
     [InlineData("program")]
     [InlineData("advertisement")]
-    [InlineData("collection")]
-    [InlineData("query")]
     [InlineData("why")]
     public async Task A_verb_that_is_not_built_is_not_in_the_help(string verb)
     {

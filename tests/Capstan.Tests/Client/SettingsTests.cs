@@ -29,8 +29,7 @@ public sealed class SettingsTests : IAsyncLifetime
     {
         foreach (var definition in SettingDefinition.All)
         {
-            var other = definition.IsHours ? "22:00-06:00"
-                : definition.Words.Count > 0 ? definition.Words.First(word => word != definition.Default) : definition.Least.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            var other = definition.Words.Count > 0 ? definition.Words.First(word => word != definition.Default) : definition.Least.ToString(System.Globalization.CultureInfo.InvariantCulture);
             Assert.NotEqual(ClientSettings.Default, Of(new PolicySetting(definition.Name, other, "site")));
         }
         Assert.Equal(LogLevel.Trace, Of(new PolicySetting("logLevel", "trace", "site")).LogLevel);
@@ -39,9 +38,9 @@ public sealed class SettingsTests : IAsyncLifetime
     [Fact]
     public async Task What_is_unknown_or_out_of_range_is_left_alone_and_told_with_each_cycle()
     {
-        await SetAsync(new PolicySetting("cycle", "1", "site"), new PolicySetting("later", "x", "group:lab"), new PolicySetting("inventory", "7200", "site"));
+        await SetAsync(new PolicySetting("cycle", "1", "site"), new PolicySetting("later", "x", "collection:lab"), new PolicySetting("inventory", "7200", "site"));
         var told = Assert.Single(_f.Site.Items(Documents.StatusMessage), message => message.Code == "setting_ignored");
-        Assert.Equal("cycle (of site) has a value out of its range, which is 5m to 31d; later (of group:lab) is no setting that this program knows. They have their defaults here", told.Text);
+        Assert.Equal("cycle (of site) has a value out of its range, which is 5m to 31d; later (of collection:lab) is no setting that this program knows. They have their defaults here", told.Text);
         // The rest is obeyed.
         var before = _f.Site.Items(Documents.SoftwareInventory).Count;
         _f.Software = _ => Task.FromResult(ClientFixture.SampleSoftware("2.0"));

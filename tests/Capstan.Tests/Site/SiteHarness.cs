@@ -126,6 +126,8 @@ internal sealed class SiteHarness : IAsyncDisposable
 
     public Task PublishAsync() => Get<Publisher>().PassAsync(CancellationToken.None);
 
+    public Task EvaluateAsync() => Get<Capstan.Site.Collections.CollectionEvaluator>().PassAsync(CancellationToken.None);
+
     public async Task<EnrolmentToken> TokenAsync(int uses = 1, int seconds = 3600) =>
         EnrolmentToken.Decode((await Get<TokenIssuer>().CreateAsync(new TokenRequest(uses, seconds, "test"), CancellationToken.None)).Token);
 

@@ -2,9 +2,6 @@ using Capstan.Protocol.V1;
 
 namespace Capstan.Site.Publish.Settings;
 
-/// <summary>A group as the store has it.</summary>
-internal sealed record GroupRow(string Name, long Priority, string? Rule, long AddedAt);
-
 /// <summary>A value as the store has it.</summary>
 /// <param name="Scope">See <see cref="SettingScope"/>.</param>
 internal sealed record SettingRow(string Scope, string Name, string Value, long SetAt);
@@ -15,36 +12,28 @@ internal static class SettingScope
     public const string Site = "site";
     private const string Client = "client:";
 
-    public static string OfGroup(string name) => PolicySetting.GroupPrefix + name;
+    public static string OfCollection(string name) => PolicySetting.CollectionPrefix + name;
 
     public static string OfClient(string deviceId) => Client + deviceId;
 }
 
-/// <summary>All that is set, and for whom: what holds for a device is the site's, then that of its groups by their priority, then its own. Pure.</summary>
-internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyList<GroupRow> groups, IReadOnlyCollection<(string Group, string DeviceId)> members)
+/// <summary>All that is set, and for whom: what holds for a device is the site's, then that of its collections by their priority, then its own. Pure.</summary>
+/// <param name="collections">Name and priority of each for which something is set.</param>
+internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyList<(string Name, long Priority)> collections)
 {
     private readonly ILookup<string, SettingRow> _settings = settings.ToLookup(row => row.Scope, StringComparer.Ordinal);
-    private readonly HashSet<(string, string)> _members = [.. members];
     // The weakest first; of two with one priority the later name counts.
-    private readonly IReadOnlyList<(GroupRow Row, GroupRule? Rule)> _groups =
-        [.. groups.OrderBy(row => row.Priority).ThenBy(row => row.Name, StringComparer.Ordinal).Select(row => (row, GroupRule.Parse(row.Rule)))];
-
-    /// <summary>Groups of a device, the strongest first.</summary>
-    public IReadOnlyList<string> GroupsOf(GroupFacts device) => [.. Of(device).Reverse().Select(row => row.Name)];
-
-    public bool IsMember(string group, GroupFacts device) => Of(device).Any(row => row.Name == group);
-
-    /// <summary>Whether a device is in a group by name, not by its rule.</summary>
-    public bool IsNamed(string group, string deviceId) => _members.Contains((group, deviceId));
+    private readonly IReadOnlyList<string> _collections = [.. collections.OrderBy(row => row.Priority).ThenBy(row => row.Name, StringComparer.Ordinal).Select(row => row.Name)];
 
     /// <summary>What a policy says, by name; nothing that has its default because nobody set it.</summary>
-    public IReadOnlyList<PolicySetting> Resolve(GroupFacts device)
+    /// <param name="memberOf">Names of the device's collections.</param>
+    public IReadOnlyList<PolicySetting> Resolve(string deviceId, IReadOnlyCollection<string> memberOf)
     {
         var result = new SortedDictionary<string, PolicySetting>(StringComparer.Ordinal);
         Take(SettingScope.Site, PolicySetting.Site);
-        foreach (var group in Of(device))
-            Take(SettingScope.OfGroup(group.Name), SettingScope.OfGroup(group.Name));
-        Take(SettingScope.OfClient(device.DeviceId), PolicySetting.Client);
+        foreach (var collection in _collections.Where(memberOf.Contains))
+            Take(SettingScope.OfCollection(collection), SettingScope.OfCollection(collection));
+        Take(SettingScope.OfClient(deviceId), PolicySetting.Client);
         return [.. result.Values];
 
         void Take(string scope, string from)
@@ -54,7 +43,4 @@ internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyL
                 result[row.Name] = new PolicySetting(row.Name, row.Value, from);
         }
     }
-
-    private IEnumerable<GroupRow> Of(GroupFacts device) =>
-        _groups.Where(group => _members.Contains((group.Row.Name, device.DeviceId)) || group.Rule?.Matches(device) == true).Select(group => group.Row);
 }

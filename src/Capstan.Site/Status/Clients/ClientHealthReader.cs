@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Publish;
 using Capstan.Site.Store;
 
 namespace Capstan.Site.Status.Clients;
@@ -43,8 +44,6 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
             RequestedAt = Times.At(row.RequestedAt),
             ApprovedAt = Times.At(row.ApprovedAt),
             LastSeen = Times.At(row.LastSeen),
-            MovedTo = row.MovedTo,
-            MovedAt = Times.At(row.MovedAt),
             HeartbeatAt = Times.At(row.HeartbeatAt),
             HeartbeatMadeAt = Times.At(row.HeartbeatMadeAt),
             PolicyVersion = row.PolicyVersion,
@@ -67,7 +66,7 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
     private static TimeSpan Interval(HealthRow row, string name) => TimeSpan.FromSeconds(long.Parse(Value(row, name), CultureInfo.InvariantCulture));
 
     private static string Value(HealthRow row, string name) =>
-        ClientSettingStore.Read(row.Settings).FirstOrDefault(setting => setting.Name == name)?.Value ?? SettingDefinition.Find(name)!.Default;
+        PolicyContents.ReadSettings(row.Settings).FirstOrDefault(setting => setting.Name == name)?.Value ?? SettingDefinition.Find(name)!.Default;
 
     public static ClientHealthRow ToRow(JudgedClient client) => new(client.Row.DeviceId, client.Row.HostName, $"{client.Row.DeviceId[..4]}-{client.Row.DeviceId[4..8]}", client.Row.State,
         client.Causes[0].Severity, client.Causes[0].Code, client.Causes[0].Text, client.Causes[0].NextStep, [.. client.Causes.Skip(1).Take(MaxOthers).Select(cause => cause.Code)],

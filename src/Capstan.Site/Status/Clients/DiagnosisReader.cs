@@ -18,7 +18,7 @@ internal sealed class DiagnosisReader(DeviceStore devices, ClientHealthReader he
         var row = judged.Row;
         var said = await conditions.ListAsync(row.Number, DateTimeOffset.UnixEpoch, cancellationToken);
         var waiting = await files.WaitingAsync(deviceId, cancellationToken) is [var held, ..] ? held : null;
-        var (set, _) = await settings.OfAsync(deviceId, cancellationToken);
+        var set = await settings.OfAsync(deviceId, row.Number, cancellationToken);
         var report = await reports.FindAsync(row.Number, cancellationToken);
         return new ClientDiagnosis(summary,
             [.. judged.Causes.Select(cause => new ClientCauseRow(cause.Code, cause.Severity, cause.Text, cause.NextStep))],

@@ -2,6 +2,7 @@ using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site;
 using Capstan.Site.Api;
+using Capstan.Site.Collections;
 using Capstan.Site.Publish.Settings;
 using Capstan.Testing;
 using Capstan.Tests.Protocol.Tuf;
@@ -16,6 +17,8 @@ public sealed class SettingTests : IAsyncLifetime
 
     private SettingAdministration Settings => _site.Get<SettingAdministration>();
 
+    private CollectionAdministration Collections => _site.Get<CollectionAdministration>();
+
     public async ValueTask InitializeAsync()
     {
         _site = await SiteHarness.CreateAsync(_time);
@@ -29,32 +32,33 @@ public sealed class SettingTests : IAsyncLifetime
     {
         var lab = await _site.EnrolAsync("LAB-01");
         var desk = await _site.EnrolAsync("desk");
-        await Settings.SaveGroupAsync(new GroupSave("lab", 3, "host:lab-"), Stop);
-        Assert.Equal(2, (await Settings.SetAsync("site", null, "cycle", "12h", Stop)).Clients);
+        await Collections.CreateAsync(new CollectionCreate("lab", "host startsWith \"lab-\"", 3), Stop);
+        Assert.Equal(2, (await Settings.SetAsync("site", "cycle", "12h", Stop)).Clients);
         await PublishAsync();
-        Assert.Equal(1, (await Settings.SetAsync("group:lab", "lab", "cycle", "2h", Stop)).Clients);
+        Assert.Equal(1, (await Settings.SetAsync("collection:lab", "cycle", "2h", Stop)).Clients);
         await PublishAsync();
-        Assert.Equal(1, (await Settings.SetAsync(SettingScope.OfClient(desk.Id.Value), null, "logLevel", "debug", Stop)).Clients);
+        Assert.Equal(1, (await Settings.SetAsync(SettingScope.OfClient(desk.Id.Value), "logLevel", "debug", Stop)).Clients);
         await PublishAsync();
-        Assert.Equal([new PolicySetting("cycle", "7200", "group:lab")], await PolicyAsync(lab));
+        Assert.Equal([new PolicySetting("cycle", "7200", "collection:lab")], await PolicyAsync(lab));
         Assert.Equal([new PolicySetting("cycle", "43200", "site"), new PolicySetting("logLevel", "debug", "client")], await PolicyAsync(desk));
-        var (rows, groups) = await Settings.OfAsync(lab.Id.Value, Stop);
-        Assert.Equal(["lab"], groups);
+        await _site.EvaluateAsync();
+        var rows = await Settings.OfAsync(lab.Id.Value, await NumberAsync(lab), Stop);
+        Assert.Equal(["lab", "All Systems"], (await Collections.OfAsync(lab.Id.Value, Stop)).Select(collection => collection.Name));
         Assert.Equal(SettingDefinition.All.Count, rows.Count);
-        Assert.Equal(("2h", "group:lab"), rows.Where(row => row.Name == "cycle").Select(row => (row.Text, row.From)).Single());
+        Assert.Equal(("2h", "collection:lab"), rows.Where(row => row.Name == "cycle").Select(row => (row.Text, row.From)).Single());
         Assert.Equal(("7d", "default"), rows.Where(row => row.Name == "heartbeat").Select(row => (row.Text, row.From)).Single());
     }
 
     [Fact]
-    public async Task What_is_cleared_and_a_group_that_goes_leave_nothing_behind()
+    public async Task What_is_cleared_and_a_collection_that_goes_leave_nothing_behind()
     {
         var device = await _site.EnrolAsync("LAB-01");
-        await Settings.SaveGroupAsync(new GroupSave("lab", null, null, [device.Id.Value]), Stop);
-        await Settings.SetAsync("group:lab", "lab", "cycle", "2h", Stop);
-        await Settings.SetAsync("site", null, "cycle", "3h", Stop);
+        await Collections.CreateAsync(new CollectionCreate("lab", Members: [device.Id.Value]), Stop);
+        await Settings.SetAsync("collection:lab", "cycle", "2h", Stop);
+        await Settings.SetAsync("site", "cycle", "3h", Stop);
         await PublishAsync();
         Assert.Equal("7200", Assert.Single((await PolicyAsync(device))!).Value);
-        await Settings.RemoveGroupAsync("lab", Stop);
+        await Collections.RemoveAsync("lab", Stop);
         await PublishAsync();
         Assert.Equal("10800", Assert.Single((await PolicyAsync(device))!).Value);
         await Settings.ClearAsync("site", "cycle", Stop);
@@ -64,19 +68,18 @@ public sealed class SettingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_device_that_reports_another_name_moves_into_its_group_within_an_hour()
+    public async Task A_device_that_reports_another_name_moves_into_its_collection()
     {
         var device = await _site.EnrolAsync("desk");
-        await Settings.SaveGroupAsync(new GroupSave("lab", null, "host:lab-"), Stop);
-        await Settings.SetAsync("group:lab", "lab", "cycle", "2h", Stop);
+        await Collections.CreateAsync(new CollectionCreate("lab", "host startsWith \"lab-\""), Stop);
+        await Settings.SetAsync("collection:lab", "cycle", "2h", Stop);
         await PublishAsync();
         Assert.Null(await PolicyAsync(device));
         await _site.TakeInAsync(device, Documents.Heartbeat.ToItem(Documents.Heartbeat.Decode(device.Heartbeat()) with { HostName = "LAB-07" }));
-        _time.Advance(TimeSpan.FromHours(1));
-        await _site.PublishAsync();
+        await _site.EvaluateAsync();
         await PublishAsync();
         Assert.Equal("7200", Assert.Single((await PolicyAsync(device))!).Value);
-        Assert.Equal(("LAB-07", "rule"), (await Settings.MembersAsync("lab", Stop)).Select(member => (member.HostName, member.By)).Single());
+        Assert.Equal(("LAB-07", "query"), (await Collections.MembersAsync("lab", 0, 10, Stop)).Select(member => (member.HostName, member.By)).Single());
     }
 
     [Fact]
@@ -85,8 +88,8 @@ public sealed class SettingTests : IAsyncLifetime
         await _site.EnrolAsync("desk");
         await PublishAsync();
         var version = await _site.VersionAsync();
-        await Settings.SaveGroupAsync(new GroupSave("lab", null, "host:lab-"), Stop);
-        Assert.Equal(0, (await Settings.SetAsync("group:lab", "lab", "cycle", "2h", Stop)).Clients);
+        await Collections.CreateAsync(new CollectionCreate("lab", "host startsWith \"lab-\""), Stop);
+        Assert.Equal(0, (await Settings.SetAsync("collection:lab", "cycle", "2h", Stop)).Clients);
         await PublishAsync();
         Assert.Equal(version, await _site.VersionAsync());
     }
@@ -95,18 +98,15 @@ public sealed class SettingTests : IAsyncLifetime
     [InlineData("cycle", "1s", "bad_setting")]
     [InlineData("cyclus", "1h", "setting_unknown")]
     public async Task What_clients_would_not_obey_is_refused_here(string name, string value, string code) =>
-        Assert.Equal(code, (await Assert.ThrowsAsync<SiteException>(() => Settings.SetAsync("site", null, name, value, Stop))).Code);
+        Assert.Equal(code, (await Assert.ThrowsAsync<SiteException>(() => Settings.SetAsync("site", name, value, Stop))).Code);
 
     [Fact]
-    public async Task Groups_that_are_not_there_and_rules_that_nobody_understands_are_refused()
-    {
-        Assert.Equal("group_unknown", (await Assert.ThrowsAsync<SiteException>(() => Settings.SetAsync("group:x", "x", "cycle", "1h", Stop))).Code);
-        Assert.Equal("bad_group", (await Assert.ThrowsAsync<SiteException>(() => Settings.SaveGroupAsync(new GroupSave("x", null, "owner:anna"), Stop))).Code);
-        Assert.Equal("bad_group", (await Assert.ThrowsAsync<SiteException>(() => Settings.SaveGroupAsync(new GroupSave("a b"), Stop))).Code);
+    public async Task What_is_not_set_cannot_be_cleared() =>
         Assert.Equal("setting_unset", (await Assert.ThrowsAsync<SiteException>(() => Settings.ClearAsync("site", "cycle", Stop))).Code);
-    }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    private async Task<long> NumberAsync(FakeDevice device) => (await _site.Get<Capstan.Site.Store.DeviceStore>().DetailAsync(device.Id.Value, Stop))!.Value.Row.Number;
 
     private async Task PublishAsync()
     {

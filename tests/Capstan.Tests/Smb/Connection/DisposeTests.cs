@@ -1,5 +1,4 @@
 using Capstan.Smb;
-using Capstan.Testing;
 using Capstan.Testing.Smb;
 
 namespace Capstan.Tests.Smb.Connection;
@@ -123,5 +122,5 @@ public sealed class DisposeTests
 
     /// <summary>The one who closes waits for what is cleaned up.</summary>
     private static Task CleaningAsync(SmbWorld world) =>
-        world.Time.ArmedAsync(TimeSpan.FromSeconds(2)).Soon();
+        world.Time.ArmedAsync(TimeSpan.FromSeconds(2)).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
 }

@@ -1,6 +1,5 @@
 using Capstan.Nal;
 using Capstan.Nal.Arbiter.Machine;
-using Capstan.Testing;
 
 namespace Capstan.Tests.Nal.Arbiter.Machine;
 
@@ -216,5 +215,9 @@ public sealed class ServerSlotsTests : IDisposable
 
     private string[] Tickets() => Directory.GetFiles(Path.Combine(_directory.FullName, "fs1%3A445"), "ticket-*");
 
-    private Task TicketsAsync(int count) => Patience.UntilAsync(() => Tickets().Length >= count);
+    private async Task TicketsAsync(int count)
+    {
+        while (Tickets().Length < count)
+            await Task.Yield();
+    }
 }

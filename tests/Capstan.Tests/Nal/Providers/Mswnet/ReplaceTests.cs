@@ -1,7 +1,6 @@
 using Capstan.Nal;
 using Capstan.Nal.Providers;
 using Capstan.Smb;
-using Capstan.Testing;
 
 namespace Capstan.Tests.Nal.Providers.Mswnet;
 
@@ -86,5 +85,5 @@ public sealed class ReplaceTests
     }
 
     private static Task ArmedAsync(ShareWorld world, int milliseconds) =>
-        world.Time.ArmedAsync(TimeSpan.FromMilliseconds(milliseconds)).Soon();
+        world.Time.ArmedAsync(TimeSpan.FromMilliseconds(milliseconds)).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
 }

@@ -1,0 +1,52 @@
+namespace Capstan.Site.Api;
+
+/// <summary>GET /api/v1/collections, the built-in ones first, then by priority.</summary>
+/// <param name="Query">In its one written form; null for members by name only.</param>
+/// <param name="Members">Approved clients.</param>
+/// <param name="EvaluatedAt">When its members were last found out without a failure; null for never.</param>
+/// <param name="Error">Why the last evaluation failed; the members are those of the one before. Null when it did not fail.</param>
+public sealed record CollectionSummary(string Name, string? Query, int Priority, int Members, bool IsBuiltIn, DateTimeOffset AddedAt, DateTimeOffset? EvaluatedAt, string? Error);
+
+/// <summary>POST /api/v1/collections</summary>
+/// <param name="Name">1 to 64 letters, digits, - _ . and single spaces; no two differ in case alone.</param>
+/// <param name="Query">For example <c>os startsWith "Debian" and memory >= 4 GiB</c>; null for members by name only.</param>
+/// <param name="Priority">0 to 1,000, by default 0: of collections that set the same, the highest counts.</param>
+/// <param name="Members">Ids or fingerprints of clients.</param>
+public sealed record CollectionCreate(string Name, string? Query = null, int? Priority = null, IReadOnlyList<string>? Members = null);
+
+/// <summary>PUT /api/v1/collections/{name}: what is null stays as it is.</summary>
+/// <param name="Query">Empty to take it away.</param>
+public sealed record CollectionEdit(string? Query = null, int? Priority = null);
+
+/// <summary>POST /api/v1/collections/{name}/members: all of it, or nothing.</summary>
+public sealed record CollectionMembersChange(IReadOnlyList<string>? Add = null, IReadOnlyList<string>? Drop = null);
+
+/// <param name="Added">Clients that came with the change, and <paramref name="Removed"/>, that left.</param>
+/// <param name="Clients">Approved clients whose policy is another now.</param>
+public sealed record CollectionSaved(string Name, string? Query, int Members, int Added, int Removed, int Clients);
+
+/// <summary>GET /api/v1/collections/{name}/members</summary>
+/// <param name="By"><c>name</c>, <c>query</c> or <c>both</c>; null where it was not asked.</param>
+public sealed record CollectionMember(string DeviceId, string HostName, string Fingerprint, string? OperatingSystem, DateTimeOffset? LastSeen, string? By)
+{
+    public const string Named = "name";
+    public const string Selected = "query";
+    public const string Both = "both";
+}
+
+/// <summary>GET /api/v1/collections/{name}/preview[?query=]</summary>
+/// <param name="Added">How many would come, and <paramref name="Removed"/>, how many would leave; the first 1,000 of each are named.</param>
+public sealed record CollectionPreview(string Name, string? Query, int Members, int Added, int Removed, IReadOnlyList<CollectionMember> Coming, IReadOnlyList<CollectionMember> Leaving);
+
+/// <summary>GET /api/v1/query?query=[&amp;limit=]</summary>
+/// <param name="Query">As it was understood, in its one written form.</param>
+/// <param name="Clients">All that it selects; <paramref name="Rows"/> has the first of them by host name.</param>
+public sealed record QueryAnswer(string Query, int Clients, IReadOnlyList<CollectionMember> Rows);
+
+/// <summary>GET /api/v1/query/attributes</summary>
+/// <param name="Type"><c>text</c>, <c>number</c>, <c>size</c>, <c>time</c>, <c>address</c> or <c>package</c>.</param>
+public sealed record QueryAttributeRow(string Name, string Type, string Description);
+
+/// <summary>A collection of a client.</summary>
+/// <param name="By"><c>name</c>, <c>query</c> or <c>both</c>.</param>
+public sealed record ClientCollection(string Name, string By);

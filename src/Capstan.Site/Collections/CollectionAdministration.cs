@@ -1,0 +1,197 @@
+using System.Data.Common;
+using Capstan.Site.Api;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Collections;
+
+/// <summary>Makes, changes and shows collections, and answers queries. Every change is evaluated at once, in its own transaction.</summary>
+internal sealed class CollectionAdministration(SiteContext site, CollectionStore store, CollectionEvaluator evaluator, Publisher publisher)
+{
+    /// <summary>Most collections of a site: each pass evaluates them all.</summary>
+    public const int Most = 500;
+
+    /// <summary>Most machines that one answer lists.</summary>
+    public const int MostRows = 1_000;
+
+    private const int LongestName = 64, HighestPriority = 1_000;
+
+    public async Task<IReadOnlyList<CollectionSummary>> ListAsync(CancellationToken cancellationToken) =>
+        [.. (await store.ListAsync(cancellationToken)).Select(entry => Summary(entry.Row, entry.Members))];
+
+    /// <exception cref="SiteException"><c>collection_unknown</c>.</exception>
+    public async Task<CollectionSummary> ShowAsync(string name, CancellationToken cancellationToken)
+    {
+        var row = await RequireAsync(name, cancellationToken);
+        return (await ListAsync(cancellationToken)).Single(summary => summary.Name == row.Name);
+    }
+
+    /// <exception cref="SiteException"><c>collection_unknown</c>.</exception>
+    public async Task<IReadOnlyList<CollectionMember>> MembersAsync(string name, int offset, int limit, CancellationToken cancellationToken)
+    {
+        var row = await RequireAsync(name, cancellationToken);
+        return [.. (await store.MembersAsync(row.CollectionId, offset, limit, cancellationToken)).Select(Member)];
+    }
+
+    /// <summary>Collections of a device, the strongest first.</summary>
+    public async Task<IReadOnlyList<ClientCollection>> OfAsync(string deviceId, CancellationToken cancellationToken) =>
+        [.. (await store.OfDeviceAsync(deviceId, cancellationToken)).Select(row => new ClientCollection(row.Name, By(row.Why)!))];
+
+    /// <param name="request">With whole device ids.</param>
+    /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_exists</c>.</exception>
+    public Task<CollectionSaved> CreateAsync(CollectionCreate request, CancellationToken cancellationToken)
+    {
+        var name = CheckName(request.Name);
+        CheckPriority(request.Priority ?? 0);
+        var query = Canonical(request.Query);
+        return ChangeAsync(async transaction =>
+        {
+            if (await CollectionStore.FindAsync(transaction, name) is { } known)
+                throw new SiteException($"There is a collection {known.Name}: `capstan collection edit` changes it.", "collection_exists");
+            if (await CollectionStore.CountAsync(transaction) >= Most)
+                throw new SiteException($"A site has at most {Most} collections.", "bad_collection");
+            var id = await CollectionStore.AddAsync(transaction, name, query, request.Priority ?? 0, site.Time.GetUtcNow());
+            foreach (var member in request.Members ?? [])
+                await CollectionStore.AddStaticAsync(transaction, id, member);
+            return (id, name);
+        }, cancellationToken);
+    }
+
+    /// <summary>What is null stays as it is; an empty query takes it away.</summary>
+    /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_unknown</c>, <c>built_in</c>.</exception>
+    public Task<CollectionSaved> EditAsync(string name, CollectionEdit request, CancellationToken cancellationToken)
+    {
+        CheckPriority(request.Priority ?? 0);
+        var query = Canonical(request.Query);
+        return ChangeAsync(async transaction =>
+        {
+            var row = await RequireOwnAsync(transaction, name);
+            await CollectionStore.ChangeAsync(transaction, row.CollectionId, request.Query is null ? row.Query : query, request.Priority ?? row.Priority);
+            if (request.Priority is { } priority && priority != row.Priority)
+                await PolicyContents.SettleAsync(transaction);
+            return (row.CollectionId, row.Name);
+        }, cancellationToken);
+    }
+
+    /// <summary>Makes clients members by name, or no longer.</summary>
+    /// <param name="change">With whole device ids.</param>
+    /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>not_a_member</c>: then nothing was changed.</exception>
+    public Task<CollectionSaved> MembersAsync(string name, CollectionMembersChange change, CancellationToken cancellationToken) => ChangeAsync(async transaction =>
+    {
+        var row = await RequireOwnAsync(transaction, name);
+        foreach (var member in change.Add ?? [])
+            await CollectionStore.AddStaticAsync(transaction, row.CollectionId, member);
+        foreach (var member in change.Drop ?? [])
+            if (!await CollectionStore.DropStaticAsync(transaction, row.CollectionId, member))
+                throw new SiteException($"{member} is not a member of {row.Name} by name; members by the collection's query leave with the query.", "not_a_member");
+        return (row.CollectionId, row.Name);
+    }, cancellationToken);
+
+    /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>collection_in_use</c>.</exception>
+    public async Task<CollectionSaved> RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        var (saved, policies) = await site.Database.WriteAsync(async transaction =>
+        {
+            var row = await RequireOwnAsync(transaction, name);
+            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
+            await CollectionStore.RemoveAsync(transaction, row);
+            var changed = await PolicyContents.SettleAsync(transaction, [.. members.Keys]);
+            return (new CollectionSaved(row.Name, row.Query, 0, 0, members.Count, changed), changed);
+        }, cancellationToken);
+        if (policies > 0)
+            publisher.Changed(PublishUrgency.Enrolment);
+        return saved;
+    }
+
+    /// <summary>Which approved clients a query selects, as things are now.</summary>
+    /// <exception cref="SiteException"><c>bad_query</c>.</exception>
+    public async Task<QueryAnswer> QueryAsync(string text, int limit, CancellationToken cancellationToken)
+    {
+        var query = Parse(text);
+        await site.Database.WriteAsync(DeviceFacts.RefreshAsync, cancellationToken);
+        var (selected, _) = await store.PreviewAsync(QuerySql.Compile(query), null, site.Time.GetUtcNow(), cancellationToken);
+        return new QueryAnswer(QueryText.Write(query), selected.Count, [.. (await store.DevicesAsync(selected, limit, cancellationToken)).Select(Member)]);
+    }
+
+    /// <summary>Who would come to a collection, and who would leave it, with another query.</summary>
+    /// <param name="text">Null for the query that it has.</param>
+    /// <exception cref="SiteException"><c>bad_query</c>, <c>collection_unknown</c>.</exception>
+    public async Task<CollectionPreview> PreviewAsync(string name, string? text, CancellationToken cancellationToken)
+    {
+        var row = await RequireAsync(name, cancellationToken);
+        var query = (text ?? row.Query) is { Length: > 0 } written ? Parse(written) : null;
+        await site.Database.WriteAsync(DeviceFacts.RefreshAsync, cancellationToken);
+        var (selected, members) = await store.PreviewAsync(query is null ? null : QuerySql.Compile(query), row.CollectionId, site.Time.GetUtcNow(), cancellationToken);
+        var named = await site.Database.WriteAsync(transaction => CollectionStore.StaticAsync(transaction, row.CollectionId), cancellationToken);
+        var after = selected.Union(named).ToHashSet();
+        var (come, go) = (after.Except(members).ToList(), members.Except(after).ToList());
+        return new CollectionPreview(row.Name, query is null ? null : QueryText.Write(query), after.Count, come.Count, go.Count,
+            [.. (await store.DevicesAsync(come, MostRows, cancellationToken)).Select(Member)], [.. (await store.DevicesAsync(go, MostRows, cancellationToken)).Select(Member)]);
+    }
+
+    /// <exception cref="SiteException"><c>bad_query</c>.</exception>
+    internal static Query Parse(string text)
+    {
+        try
+        {
+            return QueryParser.Parse(text);
+        }
+        catch (QueryException cause)
+        {
+            throw new SiteException(cause.Message, "bad_query", cause);
+        }
+    }
+
+    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name)>> change, CancellationToken cancellationToken)
+    {
+        var (saved, policies) = await site.Database.WriteAsync(async transaction =>
+        {
+            await DeviceFacts.RefreshAsync(transaction);
+            var (id, name) = await change(transaction);
+            var before = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
+            var changed = await evaluator.EvaluateAsync(transaction, id);
+            var after = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
+            var row = (await CollectionStore.FindAsync(transaction, id))!;
+            return (new CollectionSaved(name, row.Query, after.Count, after.Except(before).Count(), before.Except(after).Count(), changed), changed);
+        }, cancellationToken);
+        // A priority may have put policies on the list, too: what waits is signed, nothing else.
+        publisher.Changed(policies > 0 ? PublishUrgency.Enrolment : PublishUrgency.Ordinary);
+        return saved;
+    }
+
+    private async Task<CollectionRow> RequireAsync(string name, CancellationToken cancellationToken) => await store.FindAsync(name, cancellationToken) ?? throw Unknown(name);
+
+    private static async Task<CollectionRow> RequireOwnAsync(DbTransaction transaction, string name)
+    {
+        var row = await CollectionStore.FindAsync(transaction, name) ?? throw Unknown(name);
+        return row.IsBuiltIn ? throw new SiteException($"{row.Name} is built in: it stays as it is. Make one of your own: `capstan collection create NAME --query \"{row.Query?.Replace("\"", "\\\"", StringComparison.Ordinal)}\"`.", "built_in") : row;
+    }
+
+    private static string? Canonical(string? text) => string.IsNullOrWhiteSpace(text) ? null : QueryText.Write(Parse(text));
+
+    private static string CheckName(string name) =>
+        name.Length is > 0 and <= LongestName && name.All(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.') && name.Trim() == name && !name.Contains("  ", StringComparison.Ordinal)
+            ? name
+            : throw new SiteException($"'{name}' is no name of a collection: 1 to {LongestName} letters, digits, - _ . and single spaces between them.", "bad_collection");
+
+    private static void CheckPriority(int priority)
+    {
+        if (priority is < 0 or > HighestPriority)
+            throw new SiteException($"The priority of a collection is 0 to {HighestPriority:N0}.", "bad_collection");
+    }
+
+    private static CollectionSummary Summary(CollectionRow row, int members) =>
+        new(row.Name, row.Query, (int)row.Priority, members, row.IsBuiltIn, Times.At(row.AddedAt), Times.At(row.EvaluatedAt), row.Error);
+
+    private static CollectionMember Member(MemberRow row) => new(row.DeviceId, row.HostName, $"{row.DeviceId[..4]}-{row.DeviceId[4..8]}", row.OperatingSystem, Times.At(row.LastSeen), By((MemberWhy)row.Why));
+
+    private static string? By(MemberWhy why) => why switch
+    {
+        MemberWhy.Name => CollectionMember.Named,
+        MemberWhy.Query => CollectionMember.Selected,
+        MemberWhy.Name | MemberWhy.Query => CollectionMember.Both,
+        _ => null,
+    };
+
+    private static SiteException Unknown(string name) => new($"There is no collection {name}; `capstan collection list` shows all.", "collection_unknown");
+}

@@ -1,0 +1,139 @@
+using System.Data.Common;
+using Capstan.Site.Store;
+using Dapper;
+
+namespace Capstan.Site.Collections;
+
+/// <summary>A collection as the store has it.</summary>
+/// <param name="Query">Null for static members only.</param>
+/// <param name="Error">Why the last evaluation failed; null when it did not.</param>
+internal sealed record CollectionRow(long CollectionId, string Name, string? Query, long Priority, long BuiltIn, long AddedAt, long? EvaluatedAt, string? Error)
+{
+    public bool IsBuiltIn => BuiltIn != 0;
+}
+
+/// <summary>Why a device is a member.</summary>
+[Flags]
+internal enum MemberWhy
+{
+    None = 0,
+    Name = 1,
+    Query = 2,
+}
+
+/// <summary>A device as lists of members show it.</summary>
+internal sealed record MemberRow(long Number, string DeviceId, string HostName, string? OperatingSystem, long? LastSeen, long Why);
+
+/// <summary>Collections, whom they name, and who is in them.</summary>
+internal sealed class CollectionStore(SiteDatabase database)
+{
+    private const string Columns = "collection_id, name, query, priority, built_in, added_at, evaluated_at, error";
+
+    public Task<IReadOnlyList<(CollectionRow Row, int Members)>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(CollectionRow, int)>>(async connection =>
+    {
+        var counts = (await connection.QueryAsync<(long Id, long Members)>("select collection_id, count(*) from collection_member group by collection_id")).ToDictionary(row => row.Id, row => (int)row.Members);
+        return [.. (await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by built_in desc, priority desc, name_key desc")).Select(row => (row, counts.GetValueOrDefault(row.CollectionId)))];
+    }, cancellationToken);
+
+    public Task<CollectionRow?> FindAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleOrDefaultAsync<CollectionRow>($"select {Columns} from collection where name_key = @key", new { key = Folding.Value(name) }), cancellationToken);
+
+    public static Task<CollectionRow?> FindAsync(DbTransaction transaction, string name) => transaction.Connection!.QuerySingleOrDefaultAsync<CollectionRow>(
+        $"select {Columns} from collection where name_key = @key", new { key = Folding.Value(name) }, transaction);
+
+    public static Task<CollectionRow?> FindAsync(DbTransaction transaction, long id) => transaction.Connection!.QuerySingleOrDefaultAsync<CollectionRow>(
+        $"select {Columns} from collection where collection_id = @id", new { id }, transaction);
+
+    public Task<IReadOnlyList<long>> IdsAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<long>>(
+        async connection => [.. await connection.QueryAsync<long>("select collection_id from collection order by collection_id")], cancellationToken);
+
+    public static Task<int> CountAsync(DbTransaction transaction) => transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from collection", null, transaction);
+
+    public static Task<long> AddAsync(DbTransaction transaction, string name, string? query, long priority, DateTimeOffset now) => transaction.Connection!.ExecuteScalarAsync<long>(
+        """
+        insert into collection (collection_id, name, name_key, query, priority, built_in, added_at)
+        select coalesce(max(collection_id), 0) + 1, @name, @key, @query, @priority, 0, @now from collection
+        returning collection_id
+        """, new { name, key = Folding.Value(name), query, priority, now = Times.Of(now) }, transaction);
+
+    public static Task ChangeAsync(DbTransaction transaction, long id, string? query, long priority) => transaction.Connection!.ExecuteAsync(
+        "update collection set query = @query, priority = @priority where collection_id = @id", new { id, query, priority }, transaction);
+
+    /// <summary>Takes a collection away with its members and all that is set for it.</summary>
+    public static async Task RemoveAsync(DbTransaction transaction, CollectionRow row)
+    {
+        await transaction.Connection!.ExecuteAsync("delete from client_setting where scope = @scope", new { scope = Publish.Settings.SettingScope.OfCollection(row.Name) }, transaction);
+        foreach (var table in new[] { "collection_static", "collection_member", "collection" })
+            await transaction.Connection!.ExecuteAsync($"delete from {table} where collection_id = @CollectionId", new { row.CollectionId }, transaction);
+    }
+
+    public static Task AddStaticAsync(DbTransaction transaction, long id, string deviceId) => transaction.RunAsync(
+        "insert into collection_static (collection_id, device_id) values (@id, @deviceId) on conflict (collection_id, device_id) do nothing", ("@id", id), ("@deviceId", deviceId));
+
+    /// <summary>False when it was none by name.</summary>
+    public static async Task<bool> DropStaticAsync(DbTransaction transaction, long id, string deviceId) =>
+        await transaction.RunAsync("delete from collection_static where collection_id = @id and device_id = @deviceId", ("@id", id), ("@deviceId", deviceId)) == 1;
+
+    /// <summary>One page of the members, by host name.</summary>
+    public Task<IReadOnlyList<MemberRow>> MembersAsync(long id, int offset, int limit, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<MemberRow>>(
+        async connection => [.. await connection.QueryAsync<MemberRow>(
+            """
+            select d.number, d.device_id, d.host_name, d.operating_system, d.last_seen, m.why from collection_member m join device d on d.number = m.device_number
+            where m.collection_id = @id order by lower(d.host_name), d.device_id limit @limit offset @offset
+            """, new { id, limit, offset })], cancellationToken);
+
+    /// <summary>Collections of a device, the strongest first.</summary>
+    public Task<IReadOnlyList<(string Name, string? Query, MemberWhy Why)>> OfDeviceAsync(string deviceId, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(string, string?, MemberWhy)>>(
+        async connection => [.. (await connection.QueryAsync<(string Name, string? Query, long Why)>(
+            """
+            select c.name, c.query, m.why from collection_member m join collection c on c.collection_id = m.collection_id join device d on d.number = m.device_number
+            where d.device_id = @deviceId order by c.built_in, c.priority desc, c.name_key desc
+            """, new { deviceId })).Select(row => (row.Name, row.Query, (MemberWhy)row.Why))], cancellationToken);
+
+    /// <summary>Approved devices that a condition selects, by number.</summary>
+    public static async Task<IReadOnlySet<long>> SelectAsync(DbConnection connection, DbTransaction? transaction, QuerySql query, DateTimeOffset now)
+    {
+        var parameters = new DynamicParameters(query.Parameters.ToDictionary(pair => pair.Key, object? (pair) => pair.Value, StringComparer.Ordinal));
+        parameters.Add("@now", Times.Of(now));
+        return (await connection.QueryAsync<long>(
+            $"select d.number from device d join device_fact f on f.device_number = d.number where d.state = 'approved' and {query.Condition}", parameters, transaction)).ToHashSet();
+    }
+
+    /// <summary>What a query selects now, against the last refresh of the facts; and who is in a collection, to compare.</summary>
+    public Task<(IReadOnlySet<long> Selected, IReadOnlySet<long> Members)> PreviewAsync(QuerySql? query, long? collection, DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.ReadAsync<(IReadOnlySet<long>, IReadOnlySet<long>)>(async connection => (
+            query is null ? new HashSet<long>() : await SelectAsync(connection, null, query, now),
+            (await connection.QueryAsync<long>("select device_number from collection_member where collection_id = @collection", new { collection = collection ?? 0 })).ToHashSet()), cancellationToken);
+
+    /// <summary>Devices by number, by host name; at most 1,000.</summary>
+    public Task<IReadOnlyList<MemberRow>> DevicesAsync(IEnumerable<long> numbers, int limit, CancellationToken cancellationToken)
+    {
+        var some = numbers.Order().ToList();
+        return some.Count == 0 ? Task.FromResult<IReadOnlyList<MemberRow>>([]) : database.ReadAsync<IReadOnlyList<MemberRow>>(async connection =>
+        {
+            var rows = new List<MemberRow>();
+            foreach (var chunk in some.Chunk(500))
+                rows.AddRange(await connection.QueryAsync<MemberRow>("select number, device_id, host_name, operating_system, last_seen, 0 as why from device where number in @chunk", new { chunk }));
+            return [.. rows.OrderBy(row => row.HostName, StringComparer.OrdinalIgnoreCase).ThenBy(row => row.DeviceId, StringComparer.Ordinal).Take(limit)];
+        }, cancellationToken);
+    }
+
+    public static async Task<IReadOnlyDictionary<long, MemberWhy>> MembershipAsync(DbTransaction transaction, long id) =>
+        (await transaction.Connection!.QueryAsync<(long Number, long Why)>("select device_number, why from collection_member where collection_id = @id", new { id }, transaction)).ToDictionary(row => row.Number, row => (MemberWhy)row.Why);
+
+    public static async Task<IReadOnlySet<long>> StaticAsync(DbTransaction transaction, long id) => (await transaction.Connection!.QueryAsync<long>(
+        "select d.number from collection_static s join device d on d.device_id = s.device_id where s.collection_id = @id and d.state = 'approved'", new { id }, transaction)).ToHashSet();
+
+    public static async Task<IReadOnlySet<long>> ApprovedAsync(DbTransaction transaction) =>
+        (await transaction.Connection!.QueryAsync<long>("select number from device where state = 'approved'", null, transaction)).ToHashSet();
+
+    public static Task SaveMemberAsync(DbTransaction transaction, long id, long number, MemberWhy why) => why == MemberWhy.None
+        ? transaction.RunAsync("delete from collection_member where collection_id = @id and device_number = @number", ("@id", id), ("@number", number))
+        : transaction.RunAsync(
+            "insert into collection_member (collection_id, device_number, why) values (@id, @number, @why) on conflict (collection_id, device_number) do update set why = excluded.why",
+            ("@id", id), ("@number", number), ("@why", (long)why));
+
+    /// <param name="error">Null when it went well.</param>
+    public static Task EvaluatedAsync(DbTransaction transaction, long id, string? error, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+        "update collection set evaluated_at = case when @error is null then @now else evaluated_at end, error = @error where collection_id = @id", new { id, error, now = Times.Of(now) }, transaction);
+}
