@@ -100,6 +100,20 @@ internal static class AgentProgram
         var install = new Command("install", "Makes the device's keys, records where the site is, and starts the service where there is one. Repeatable. Example: capstan-client install --file install.capstan") { token, file, cap, site };
         install.SetAction((parsed, stop) => verbs.InstallAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(file), parsed.GetValue(cap), parsed.GetValue(site), stop));
 
+        var wait = new Option<int>("--wait") { Description = "Seconds that the old site may take to acknowledge what waits here; 0 to 86400", DefaultValueFactory = _ => 60 };
+        wait.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 0 or > 86_400)
+                result.AddError("--wait takes 0 to 86400 seconds");
+        });
+        var leaveBehind = new Option<bool>("--leave-behind") { Description = "Go also when the old site does not acknowledge what waits here; one line says what that is" };
+        var move = new Command("move", "Makes this machine a client of another site: delivers what waits, says goodbye, and enrols there with new keys. Repeatable. Example: capstan-client move --file install.capstan")
+        {
+            token, file, cap, site, wait, leaveBehind,
+        };
+        move.SetAction((parsed, stop) => verbs.MoveAsync(parsed.GetValue(data)!, parsed.GetValue(token), parsed.GetValue(file), parsed.GetValue(cap), parsed.GetValue(site),
+            TimeSpan.FromSeconds(parsed.GetValue(wait)), parsed.GetValue(leaveBehind), stop));
+
         var run = new Command("run", "Runs the client until it is stopped. Example: capstan-client run --data /var/lib/capstan-client");
         run.SetAction((parsed, stop) => verbs.RunAsync(parsed.GetValue(data)!, stop));
 
@@ -129,7 +143,7 @@ internal static class AgentProgram
         var uninstall = new Command("uninstall", "Stops the service and removes what install and run made: keys, state, logs. Repeatable. Example: capstan-client uninstall") { keepsId };
         uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, parsed.GetValue(keepsId), stop));
 
-        foreach (var command in new[] { install, run, runNow, status, inventory, connections, why, logs, uninstall })
+        foreach (var command in new[] { install, move, run, runNow, status, inventory, connections, why, logs, uninstall })
             root.Subcommands.Add(command);
         return root;
     }

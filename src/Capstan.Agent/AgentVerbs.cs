@@ -43,6 +43,42 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         return AgentProgram.Done;
     }
 
+    /// <summary>To another site, in one step that may be repeated. The service rests meanwhile, and runs again however it ends.</summary>
+    public async Task<int> MoveAsync(string directory, string? token, string? tokenFile, string? cap, string? site, TimeSpan patience, bool leavesBehind, CancellationToken cancellationToken)
+    {
+        var text = await new InstallSource(console).TokenAsync(token, tokenFile, cancellationToken);
+        if (text is null)
+        {
+            await console.Error.WriteLineAsync($"capstan-client: there is no {InstallFile.Name} of the other site here, and no token: give --file F (- for the input), or the variable CAPSTAN_TOKEN");
+            return AgentProgram.Usage;
+        }
+        var options = Options(directory, site);
+        var before = await CapstanClient.ReadStatusAsync(options, cancellationToken);
+        var units = UnitsOf(options);
+        if (units is not null)
+            await units.PauseAsync(cancellationToken);
+        CycleReport first;
+        try
+        {
+            first = await CapstanClient.MoveAsync(options, text, cap, patience, leavesBehind, console.Out.WriteLine, time, random, cancellationToken);
+        }
+        finally
+        {
+            if (units is not null)
+                // Also when a person interrupts: the client is the old site's or the new one's, and must run.
+                await units.StartAsync(CancellationToken.None);
+        }
+        var status = await CapstanClient.ReadStatusAsync(options, cancellationToken);
+        await console.Out.WriteLineAsync(status.DeviceId == before.DeviceId
+            ? $"Client {status.DeviceId} is one of site {status.SiteCode} already."
+            : $"Client {status.DeviceId} of site {status.SiteCode} is in place of {before.DeviceId} of site {before.SiteCode}; fingerprint {status.Fingerprint}.");
+        if (!first.Contacted || status.State == "installed")
+            await console.Out.WriteLineAsync($"Now: {status.Waiting ?? "it waits for its first contact"}.");
+        if (units is null)
+            await console.Out.WriteLineAsync("Next: capstan-client run");
+        return AgentProgram.Done;
+    }
+
     /// <summary>Ends when it is told to, or with <see cref="AgentProgram.StartAgain"/> when another build is to be started.</summary>
     public async Task<int> RunAsync(string directory, CancellationToken cancellationToken)
     {

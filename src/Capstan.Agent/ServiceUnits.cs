@@ -41,6 +41,14 @@ internal sealed class ServiceUnits(string root, Func<IReadOnlyList<string>, Canc
             await CallAsync(["stop", Timer, Service], cancellationToken);
     }
 
+    /// <summary>Ends the service for as long as another verb needs its directory; it starts again with the machine, or by <see cref="StartAsync"/>.</summary>
+    /// <exception cref="ClientException"><c>service_failed</c>.</exception>
+    public async Task PauseAsync(CancellationToken cancellationToken)
+    {
+        if (IsSystemdRunning)
+            await CallAsync(["stop", Timer, Service], cancellationToken);
+    }
+
     private async Task CallAsync(IReadOnlyList<string> words, CancellationToken cancellationToken)
     {
         var (code, said) = await systemctl(words, cancellationToken);

@@ -1,16 +1,19 @@
 using Capstan.Client.Builds;
 using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
+using Capstan.Client.Moving;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Nal.Paths;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Client;
 
 /// <summary>One installed client: its directory, identity, spool and loop (CCIM). One process at a time per directory.</summary>
-/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>builds/</c>, <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>client.db</c> (state, trusted metadata, spool), <c>keys/</c> (0700), <c>logs/</c>, <c>builds/</c>, <c>content/</c>, <c>lock</c>.</remarks>
 public sealed class CapstanClient : IAsyncDisposable
 {
     private readonly DirectoryLock _lock;
@@ -82,6 +85,7 @@ public sealed class CapstanClient : IAsyncDisposable
     /// <remarks>Returns only when another build of the agent is to be started: the process ends, and its launcher chooses.</remarks>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        StayAfterAll();
         ClientLog.Started(_core.Log, _core.Keys.Id.Value, _core.SiteCode, ClientParts.Version);
         await Loop.RunAsync(cancellationToken);
     }
@@ -106,7 +110,58 @@ public sealed class CapstanClient : IAsyncDisposable
     public bool IsSound => Loop.IsSound;
 
     /// <summary>One complete cycle now: verify, collect, upload.</summary>
-    public Task<CycleReport> RunNowAsync(CancellationToken cancellationToken) => Loop.RunNowAsync(cancellationToken);
+    public Task<CycleReport> RunNowAsync(CancellationToken cancellationToken)
+    {
+        StayAfterAll();
+        return Loop.RunNowAsync(cancellationToken);
+    }
+
+    /// <summary>Moves this machine to another site: what waits here is delivered, this site is told, and the machine becomes a new client of the other one, with new keys.</summary>
+    /// <remarks>
+    /// Repeatable: killed anywhere, the same call finishes it; until the one transaction that decides, the client is the old site's, and goes on as such when it is run.
+    /// The new site is verified from the token's root before anything is left. No other process may use the directory.
+    /// </remarks>
+    /// <param name="token">As of an installation: the text of one token or of several.</param>
+    /// <param name="cap">As of an installation, of the new site.</param>
+    /// <param name="patience">How long the old site may take to acknowledge what waits.</param>
+    /// <param name="leavesBehind">Go also when it did not; what it has not acknowledged is told in one line, and gone from this machine.</param>
+    /// <param name="tell">Takes a line for a person after each step that a person would ask for.</param>
+    /// <returns>The first contact with the new site; when it failed, the client goes on with it by itself as soon as it is run.</returns>
+    /// <exception cref="ClientException"><c>target_unseen</c>, <c>move_waits</c>, and as of an installation and of opening. The client is the old site's then.</exception>
+    public static Task<CycleReport> MoveAsync(ClientOptions options, string token, string? cap, TimeSpan patience, bool leavesBehind, Action<string> tell, TimeProvider time, Random random, CancellationToken cancellationToken) =>
+        MoveAsync(options, ClientParts.OfThisMachine(options, time), token, cap, new MoveTerms(patience, leavesBehind), tell, time, random, cancellationToken);
+
+    /// <summary>As the public one, built from other parts.</summary>
+    internal static async Task<CycleReport> MoveAsync(ClientOptions options, ClientParts parts, string token, string? cap, MoveTerms terms, Action<string> tell, TimeProvider time, Random random, CancellationToken cancellationToken)
+    {
+        var chosen = SiteChoice.Choose(token, SiteChoice.Split(token).Count > 1 ? parts.Host().Addresses : [], options.Site, present: null);
+        var target = new MoveTarget(Installation.Decode(chosen.Token), chosen.Token, chosen.Why, cap is null ? null : Installation.OwnCap(cap));
+        // A person is at work: what the servers refused before may be tried again at once.
+        foreach (var server in CapAccounts.Servers(target.Token.Caps.Select(path => NalPath.TryParse(path, out var parsed, out _) ? parsed : null).OfType<NalPath>()))
+            options.Machine?.ResumeAccounts(server);
+        var leaving = await OpenAsync(options, parts, time, random, NullLoggerFactory.Instance, cancellationToken);
+        await using (leaving.ConfigureAwait(false))
+        {
+            var move = leaving.Move(target, terms, tell, time);
+            while (await move.StepAsync(cancellationToken) is { } pause)
+                if (pause > TimeSpan.Zero)
+                    await Task.Delay(pause, time, cancellationToken);
+        }
+        // Another token of that site, when the one of the first try was of no use.
+        await Installation.InstallAsync(options, chosen with { Why = null }, cap, HardwareEvidence.None, cancellationToken);
+        var arrived = await OpenAsync(options, parts, time, random, NullLoggerFactory.Instance, cancellationToken);
+        await using (arrived.ConfigureAwait(false))
+            return await arrived.RunNowAsync(cancellationToken);
+    }
+
+    internal ClientMove Move(MoveTarget target, MoveTerms terms, Action<string> tell, TimeProvider time) => new(_core, Loop, _arbiter, target, terms, tell, time);
+
+    /// <summary>Whoever runs a client whose move was interrupted keeps it: its site must not think that it left.</summary>
+    private void StayAfterAll()
+    {
+        if (_core.Spool.WithdrawDeparture())
+            ClientLog.DepartureWithdrawn(_core.Log, _core.SiteCode);
+    }
 
     /// <summary>Connections and leases of this process now.</summary>
     public IReadOnlyList<ConnectionView> Connections() => _arbiter.Connections();

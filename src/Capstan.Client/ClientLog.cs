@@ -121,6 +121,24 @@ internal static partial class ClientLog
     [LoggerMessage(EventId = 3170, EventName = nameof(BuildPartMixed), Level = LogLevel.Warning, Message = "Several CAPs gave parts of {File} that are not the file the site signed together; it is read again from the one that is connected")]
     public static partial void BuildPartMixed(ILogger logger, string file);
 
+    [LoggerMessage(EventId = 3172, EventName = nameof(TargetSeen), Level = LogLevel.Information, Message = "This client is to move to site {Site}, which was found at {Cap} and verified")]
+    public static partial void TargetSeen(ILogger logger, string site, string cap);
+
+    [LoggerMessage(EventId = 3173, EventName = nameof(DepartureTold), Level = LogLevel.Information, Message = "Site {From} is told that this client moves to site {To}")]
+    public static partial void DepartureTold(ILogger logger, string from, string to);
+
+    [LoggerMessage(EventId = 3174, EventName = nameof(MoveWaits), Level = LogLevel.Warning, Message = "Nothing was moved: site {From} has not acknowledged {Left}")]
+    public static partial void MoveWaits(ILogger logger, string from, string left);
+
+    [LoggerMessage(EventId = 3175, EventName = nameof(LeftBehind), Level = LogLevel.Warning, Message = "{Text}")]
+    public static partial void LeftBehind(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 3176, EventName = nameof(Moved), Level = LogLevel.Information, Message = "This machine was client {Before} of site {From} and is client {Id} of site {To}")]
+    public static partial void Moved(ILogger logger, string before, string from, string id, string to);
+
+    [LoggerMessage(EventId = 3177, EventName = nameof(DepartureWithdrawn), Level = LogLevel.Information, Message = "A move of this client was begun and not finished: it stays with site {Site}, and says so")]
+    public static partial void DepartureWithdrawn(ILogger logger, string site);
+
     [LoggerMessage(EventId = 3053, EventName = nameof(BuildWaits), Level = LogLevel.Information, Message = "{Text}")]
     public static partial void BuildWaits(ILogger logger, string text);
 

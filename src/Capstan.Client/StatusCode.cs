@@ -23,6 +23,7 @@ internal static class StatusCode
     public const string BuildInvalid = "build_invalid";
     public const string BuildWaits = "build_waits";
     public const string SettingIgnored = "setting_ignored";
+    public const string ContentSourceBad = "content_source_bad";
 }
 
 /// <summary>Names of the times that survive a restart as hints.</summary>

@@ -6,6 +6,7 @@ public static class Layout
     public const string Readme = "README.txt";
     public const string Metadata = "metadata";
     public const string Targets = "targets";
+    public const string Packs = "packs";
     public const string Receipts = "receipts";
     public const string Inbox = "inbox";
 
@@ -21,6 +22,17 @@ public static class Layout
 
     /// <param name="advertisementId">See <see cref="V1.ObjectId"/>.</param>
     public static string AdvertisementTarget(string advertisementId) => $"packages/adv-{advertisementId}.json";
+
+    /// <summary>One version of a package.</summary>
+    public static string PackageTarget(string packageId, int packageVersion) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"packages/pkg-{packageId}-{packageVersion}.json");
+
+    /// <summary><c>packs/&lt;aa&gt;/&lt;sha256&gt;</c>: chunks one after the other, named by the hash of the whole file; <c>aa</c> are its first two digits.</summary>
+    public static string Pack(Content.ContentHash pack)
+    {
+        var name = pack.ToString();
+        return $"{Packs}/{name[..2]}/{name}";
+    }
 
     public static string PolicyTarget(DeviceId device) => $"policy/{device}.json";
 

@@ -24,7 +24,7 @@ internal static class ClientVerbs
         [
             new("HOST", client => VisibleText.Of(client.HostName, 40)),
             new("ID", client => client.Fingerprint, NoWrap: true),
-            new("STATE", client => client.State, NoWrap: true),
+            new("STATE", Display.State, NoWrap: true),
             new("SYSTEM", client => VisibleText.Of(client.OperatingSystem, 40)),
             new("MEMORY", client => Display.Bytes(client.MemoryBytes), IsNumber: true, NoWrap: true),
             new("PACKAGES", client => Display.Count(client.PackageCount), IsNumber: true, NoWrap: true),

@@ -28,7 +28,7 @@ internal static class ClientView
         var client = detail.Summary;
         var hardware = detail.Hardware;
         yield return ("Host", client.HostName);
-        yield return ("State", client.State);
+        yield return ("State", client.MovedAt is { } moved ? $"{Display.State(client)}, {Display.Relative(moved, now)} ({Display.Utc(moved)})" : client.State);
         yield return ("Device id", client.DeviceId);
         yield return ("Fingerprint", client.Fingerprint);
         yield return ("Seen", client.LastSeen is null ? "not yet" : $"{Display.Relative(client.LastSeen, now)} ({Display.Utc(client.LastSeen)})");

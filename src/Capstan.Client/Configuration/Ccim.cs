@@ -156,6 +156,20 @@ internal sealed class Ccim : IDisposable
         }
     }
 
+    /// <summary>One contact that collects nothing: what waits is written where <paramref name="complete"/>, and receipts are read. Builds stay as they are.</summary>
+    internal async Task<CycleReport> ContactNowAsync(bool complete, CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            return await CycleAsync(new CyclePlan(Contact: true, complete, Heartbeat: false, Inventory: false, ReadReceipts: true, _core.Clock.Now), cancellationToken);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
     public void Dispose() => _one.Dispose();
 
     private async Task<(CycleReport Report, ClientLifecycle LifecycleBefore)> ForcedAsync(CancellationToken cancellationToken)

@@ -22,6 +22,8 @@ internal sealed record ClientSettings
     /// <summary>How long, while it runs, a client may find no CAP before it stops trying often. Null: for ever.</summary>
     public TimeSpan? LeaveAfter { get; init; }
 
+    public Content.ContentSettings Content { get; init; } = new();
+
     public static ClientSettings Default { get; } = new();
 
     /// <param name="ignored">Takes one line for each that was left alone, in the order of the policy.</param>
@@ -46,13 +48,19 @@ internal sealed record ClientSettings
         SettingDefinition.Heartbeat => this with { Heartbeat = Seconds(value) },
         SettingDefinition.Inventory => this with { Inventory = Seconds(value) },
         SettingDefinition.Poll => this with { Poll = Seconds(value) },
-        SettingDefinition.SpoolSize => this with { SpoolBytes = long.Parse(value, CultureInfo.InvariantCulture) },
+        SettingDefinition.SpoolSize => this with { SpoolBytes = Number(value) },
         SettingDefinition.LogLevel => this with { LogLevel = Enum.Parse<LogLevel>(value, ignoreCase: true) },
         SettingDefinition.Builds => this with { HoldsBuilds = value == SettingDefinition.HoldBuilds },
         SettingDefinition.LeaveAfter => this with { LeaveAfter = Seconds(value) },
+        SettingDefinition.CacheSize => this with { Content = Content with { CacheBytes = Number(value) } },
+        SettingDefinition.ContentRate => this with { Content = Content with { BytesPerSecond = Number(value) } },
+        SettingDefinition.ContentSlowLink => this with { Content = Content with { SlowBelowBytesPerSecond = Number(value) } },
+        SettingDefinition.ContentHours when DailyHours.TryParse(value, out var hours) => this with { Content = Content with { Hours = hours } },
         _ => this,
     };
 
+    private static long Number(string value) => long.Parse(value, CultureInfo.InvariantCulture);
+
     /// <summary>Null for 0: not at all.</summary>
-    private static TimeSpan? Seconds(string value) => long.Parse(value, CultureInfo.InvariantCulture) is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : null;
+    private static TimeSpan? Seconds(string value) => Number(value) is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : null;
 }

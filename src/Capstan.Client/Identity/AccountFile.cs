@@ -12,8 +12,12 @@ internal static class AccountFile
     public static async ValueTask SaveAsync(string directory, IReadOnlyList<AccountSecret>? accounts, CancellationToken cancellationToken)
     {
         if (accounts is { Count: > 0 })
-            await DurableFile.WriteAsync(PathIn(directory), Documents.PolicySecrets.Encode(new PolicySecrets { Accounts = accounts }), cancellationToken);
+            await ReplaceAsync(directory, accounts, cancellationToken);
     }
+
+    /// <summary>Replaces the file, also by one of none.</summary>
+    public static async ValueTask ReplaceAsync(string directory, IReadOnlyList<AccountSecret> accounts, CancellationToken cancellationToken) =>
+        await DurableFile.WriteAsync(PathIn(directory), Documents.PolicySecrets.Encode(new PolicySecrets { Accounts = accounts }), cancellationToken);
 
     /// <exception cref="ClientException"><c>accounts_damaged</c>.</exception>
     public static IReadOnlyList<AccountSecret> Load(string directory)

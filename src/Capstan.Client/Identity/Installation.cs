@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Capstan.Client.Builds;
+using Capstan.Client.Content;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Paths;
@@ -86,6 +87,7 @@ internal static class Installation
             foreach (var file in Made(directory).Where(file => File.Exists(file) && !(keepsId && IsIdentity(directory, file))))
                 File.Delete(file);
             BuildFolder.Remove(directory);
+            ContentCache.Remove(directory);
             // While it is held: after that it may be another process's.
             if (!OperatingSystem.IsWindows())
                 File.Delete(Path.Combine(directory, LockFile));
@@ -190,7 +192,7 @@ internal static class Installation
         }
     }
 
-    private static EnrolmentToken Decode(string token)
+    public static EnrolmentToken Decode(string token)
     {
         try
         {
@@ -205,7 +207,7 @@ internal static class Installation
         }
     }
 
-    private static string OwnCap(string cap)
+    public static string OwnCap(string cap)
     {
         if (NalPath.TryParse(cap, out var path, out var error))
             return path.ToString();
@@ -264,7 +266,7 @@ internal static class Installation
     /// <summary>Whatever a step of installing, running or removing leaves when it is the last one: a file, the builds, or folders with nothing in them.</summary>
     private static bool IsAnythingLeft(string directory) =>
         Made(directory).Append(Path.Combine(directory, LockFile)).Any(File.Exists)
-        || new[] { DeviceKeys.Folder, NewIdentity.Folder, LogFolder, BuildFolder.Name }.Any(folder => Directory.Exists(Path.Combine(directory, folder)))
+        || new[] { DeviceKeys.Folder, NewIdentity.Folder, LogFolder, BuildFolder.Name, ContentCache.Name }.Any(folder => Directory.Exists(Path.Combine(directory, folder)))
         || Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any();
 
     private static bool IsIdentity(string directory, string file) =>

@@ -39,6 +39,9 @@ internal static class NewIdentity
         core.TakeKeys(DeviceKeys.Load(core.Directory));
     }
 
+    /// <summary>What waits beside the keys of a machine that changes its site (<see cref="Moving.SiteChange"/>), and takes the old site's place with them.</summary>
+    private static readonly string[] s_ofAnotherSite = [AccountFile.FileName, EnrolmentSecret.FileName];
+
     /// <summary>Puts the next keys in place when the state says that they are this device's; takes them away when it does not.</summary>
     /// <param name="deviceId">As the state has it; null for none.</param>
     /// <exception cref="ClientException"><c>keys_damaged</c>: neither keys are the device's, as far as they can be read. Nothing was touched.</exception>
@@ -53,7 +56,9 @@ internal static class NewIdentity
         var present = Path.Combine(directory, DeviceKeys.Folder, DeviceKeys.SigningFile);
         if (deviceId is not null && IdOf(signing) == deviceId)
         {
-            // The sealing key goes first: as long as the signing key waits here, it tells whose both are.
+            // The signing key goes last: as long as it waits here, it tells whose all of them are.
+            foreach (var other in s_ofAnotherSite)
+                Move(Path.Combine(keys, other), directory, other);
             Move(sealing, directory, DeviceKeys.SealingFile);
             foreach (var other in new[] { DeviceKeys.NextFile, DeviceKeys.FormerFile })
                 File.Delete(Path.Combine(directory, DeviceKeys.Folder, other));
@@ -64,7 +69,7 @@ internal static class NewIdentity
                 + "which makes this machine a new client", "keys_damaged");
         if (Directory.Exists(keys))
         {
-            foreach (var file in new[] { signing, sealing })
+            foreach (var file in new[] { signing, sealing }.Concat(s_ofAnotherSite.Select(other => Path.Combine(keys, other))))
             {
                 File.Delete(file);
                 File.Delete(file + ".tmp");
@@ -85,7 +90,7 @@ internal static class NewIdentity
             delete from record; delete from item where kind <> 'status'; delete from component; delete from moment;
             delete from document where name in ('policy', 'secrets');
             delete from state where name like 'fingerprint:%' or name like 'reported:%' or name like 'receipts-shown:%' or name in
-                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'starts', 'settings', 'settings-confirmed', 'rekey-order', 'sealing-told', 'diagnose-order', 'absent-seconds')
+                ('sequence', 'last-hash', 'acknowledged', 'continued-after', 'receipts-epoch', 'receipts-revision', 'resync-revision', 'orders-version', 'waiting', 'new-identity-wanted', 'starts', 'settings', 'settings-confirmed', 'rekey-order', 'sealing-told', 'diagnose-order', 'absent-seconds', 'departed')
             """);
         foreach (var (name, value) in new[]
         {

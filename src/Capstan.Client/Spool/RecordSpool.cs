@@ -95,6 +95,22 @@ internal sealed class RecordSpool(ClientDatabase database)
     public void Over(string component, string code) =>
         database.Write(connection => ClientState.Put(connection, StateKey.Reported(component, code), null));
 
+    /// <summary>This client stays after all: a last word that is not in a record goes, and one that is, is followed by a heartbeat, which takes it back.</summary>
+    /// <returns>False when it never said one.</returns>
+    public bool WithdrawDeparture()
+    {
+        var isSaid = false;
+        database.Write(connection =>
+        {
+            var waited = connection.Execute("delete from item where kind = $kind", ("$kind", ItemKind.Departure)) > 0;
+            var told = connection.Execute("delete from state where name = $name", ("$name", StateKey.Departed)) > 0;
+            if (told)
+                ClientState.ClearMoment(connection, MomentName.Heartbeat);
+            isSaid = waited || told;
+        });
+        return isSaid;
+    }
+
     public IReadOnlyList<SpooledItem> Items() => database.Read(connection => connection.Query(
         // Requests and facts before messages about them.
         "select kind, code, body, count from item order by case kind when 'configuration-request' then 0 when 'heartbeat' then 1 when 'status' then 3 else 2 end, kind, code",
@@ -139,6 +155,7 @@ internal sealed class RecordSpool(ClientDatabase database)
         Take(connection, taken);
         ClientState.Put(connection, StateKey.Sequence, record.Sequence);
         ClientState.Put(connection, StateKey.LastHash, record.Hash);
+        ClientState.Put(connection, StateKey.Departed, record.Kinds.Contains(ItemKind.Departure) ? "yes" : null);
     });
 
     /// <summary>Replaces unacknowledged records by the same ones signed for another recipient or epoch.</summary>
@@ -170,6 +187,9 @@ internal sealed class RecordSpool(ClientDatabase database)
         ClientState.Put(connection, StateKey.Sequence, head.Sequence + records.Count);
         ClientState.Put(connection, StateKey.LastHash, records.Count > 0 ? records[^1].Hash : head.RecordHash);
         ClientState.Put(connection, StateKey.Acknowledged, head.Sequence);
+        // Another machine's record follows, or may.
+        if (records.Count == 0 && mayBeOnTheWay)
+            ClientState.Put(connection, StateKey.Departed, null);
         ClientState.Put(connection, StateKey.ContinuedAfter, mayBeOnTheWay ? head.Sequence.ToString(System.Globalization.CultureInfo.InvariantCulture) : null);
     });
 

@@ -46,6 +46,8 @@ internal static class StateKey
     public const string SealingTold = "sealing-told";
     /// <summary>Number of the last order to report what this client knows of itself that was followed.</summary>
     public const string DiagnoseOrder = "diagnose-order";
+    /// <summary>Present as long as the newest record that was made holds the last word to this site: see <see cref="Moving.ClientMove"/>.</summary>
+    public const string Departed = "departed";
     public const string LastContact = "last-contact";
     public const string NextContact = "next-contact";
     public const string Waiting = "waiting";

@@ -31,6 +31,9 @@ public static class Documents
     public static DocumentKind<ClientBuilds> ClientBuilds { get; } =
         Kind<ClientBuilds>("client builds", new JsonLimits(512 * KiB, 10_000, V1.ClientBuilds.MaxBuilds), (document, problems) => document.Check(problems));
 
+    public static DocumentKind<PackageManifest> PackageManifest { get; } =
+        Kind<PackageManifest>("package manifest", new JsonLimits(512 * KiB, 50_000, Content.ContentFormat.MaxTreeChunks), (document, problems) => document.Check(problems));
+
     public static DocumentKind<Receipts> Receipts { get; } =
         Kind<Receipts>("receipts", new JsonLimits(ReceiptsCodec.MaxBytes, 50_000, Problems.MaxList), (document, problems) => document.Check(problems));
 
@@ -69,6 +72,9 @@ public static class Documents
 
     public static DocumentKind<ProgramsReport> ProgramsReport { get; } =
         Kind<ProgramsReport>(ItemKind.Programs, new JsonLimits(4 * MiB, 50_000, V1.ProgramsReport.MaxAdvertisements), (document, problems) => document.Check(problems));
+
+    public static DocumentKind<Departure> Departure { get; } =
+        Kind<Departure>(ItemKind.Departure, new JsonLimits(4 * KiB, 100, 10), (document, problems) => document.Check(problems));
 
     private static DocumentKind<T> Kind<T>(string name, JsonLimits limits, Action<T, Problems> check) where T : class =>
         new(name, (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T)), limits, check);

@@ -12,6 +12,7 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Policy))]
 [JsonSerializable(typeof(PolicySecrets))]
 [JsonSerializable(typeof(ClientBuilds))]
+[JsonSerializable(typeof(PackageManifest))]
 [JsonSerializable(typeof(Receipts))]
 [JsonSerializable(typeof(EnrolmentToken))]
 [JsonSerializable(typeof(Upload))]
@@ -26,4 +27,5 @@ namespace Capstan.Protocol.V1;
 [JsonSerializable(typeof(Diagnosis))]
 [JsonSerializable(typeof(Advertisement))]
 [JsonSerializable(typeof(ProgramsReport))]
+[JsonSerializable(typeof(Departure))]
 public sealed partial class DocumentsJson : JsonSerializerContext;

@@ -17,6 +17,10 @@ public sealed class SettingDefinition
     /// <summary>The value of <see cref="Builds"/> with which a client stays with what it runs.</summary>
     public const string HoldBuilds = "hold";
     public const string LeaveAfter = "leaveAfter";
+    public const string CacheSize = "cache.size";
+    public const string ContentHours = "content.hours";
+    public const string ContentRate = "content.rate";
+    public const string ContentSlowLink = "content.slowLink";
 
     private const int Hour = 3_600, Day = 24 * Hour;
 
@@ -31,6 +35,10 @@ public sealed class SettingDefinition
     public static IReadOnlyList<SettingDefinition> All { get; } =
     [
         Word(Builds, ["follow", HoldBuilds], "follow", "Whether a client takes orders about builds of the agent, or stays with what it runs"),
+        Size(CacheSize, 10_000_000, 10_000_000_000_000, 10_000_000_000, "How much content of packages a client keeps; what programs need next stays, the rest goes, longest unused first"),
+        Hours(ContentHours, "When a client reads content of packages that no program waits for past its time; by its own clock"),
+        Rate(ContentRate, 1_000, 10_000_000_000, 0, canBeOff: true, "How fast a client reads content of packages; looked up before each read"),
+        Rate(ContentSlowLink, 1_000, 1_000_000_000, 125_000, canBeOff: false, "Below it the way to a CAP is slow, as the reads of content themselves show"),
         Duration(Cycle, 5 * 60, 31 * Day, 82_800, canBeOff: false, "How often a client verifies everything and reports"),
         Duration(Heartbeat, Hour, 31 * Day, 7 * Day, canBeOff: false, "How often a client sends a heartbeat at least"),
         Duration(Inventory, Hour, 31 * Day, Day, canBeOff: false, "How often inventory is collected; sent only when it changed"),
@@ -46,7 +54,7 @@ public sealed class SettingDefinition
     /// <summary>As it stands on the wire.</summary>
     public string Default { get; }
 
-    /// <summary><c>s</c> for times, <c>By</c> for sizes, empty for words.</summary>
+    /// <summary><c>s</c> for times, <c>By</c> for sizes, <c>By/s</c> for rates, empty for words and hours.</summary>
     public string Unit { get; private init; } = "";
 
     /// <summary>Limits of a number; both included.</summary>
@@ -59,11 +67,14 @@ public sealed class SettingDefinition
     /// <summary>What a word may be; empty for a number.</summary>
     public IReadOnlyList<string> Words { get; private init; } = [];
 
+    /// <summary>Hours of each day, as <see cref="DailyHours"/> reads them.</summary>
+    public bool IsHours { get; private init; }
+
     /// <summary>Null for a name that is not of the set.</summary>
     public static SettingDefinition? Find(string name) => All.FirstOrDefault(setting => setting.Name == name);
 
     /// <summary>Whether a text is a value in its one form on the wire, within the range.</summary>
-    public bool Holds(string value) => Words.Count > 0
+    public bool Holds(string value) => IsHours ? DailyHours.TryParse(value, out _) : Words.Count > 0
         ? Words.Contains(value, StringComparer.Ordinal)
         : long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && value == number.ToString(CultureInfo.InvariantCulture) && IsInRange(number);
 
@@ -72,7 +83,7 @@ public sealed class SettingDefinition
     public bool TryRead(string text, out string value)
     {
         value = text;
-        if (Words.Count > 0)
+        if (IsHours || Words.Count > 0)
             return Holds(text);
         if (CanBeOff && text == "off")
             value = "0";
@@ -81,21 +92,23 @@ public sealed class SettingDefinition
         return Holds(value);
     }
 
-    /// <summary>A value for a person: <c>23h</c>, <c>4,000,000 bytes</c>, <c>off</c>.</summary>
+    /// <summary>A value for a person: <c>23h</c>, <c>4,000,000 bytes</c>, <c>125,000 bytes/s</c>, <c>off</c>.</summary>
     public string Show(string value)
     {
-        if (Words.Count > 0 || !long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        if (IsHours || Words.Count > 0 || !long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
             return value;
         if (CanBeOff && number == 0)
             return "off";
         if (Unit == "By")
             return number.ToString("N0", CultureInfo.InvariantCulture) + " bytes";
+        if (Unit == "By/s")
+            return number.ToString("N0", CultureInfo.InvariantCulture) + " bytes/s";
         var (size, unit) = number % Day == 0 ? (Day, "d") : number % Hour == 0 ? (Hour, "h") : number % 60 == 0 ? (60, "m") : (1, "s");
         return (number / size).ToString(CultureInfo.InvariantCulture) + unit;
     }
 
     /// <summary>What is allowed, for a person: <c>5m to 31d</c>.</summary>
-    public string Range => Words.Count > 0 ? string.Join(", ", Words)
+    public string Range => IsHours ? "any, or hours as 22:00-06:00" : Words.Count > 0 ? string.Join(", ", Words)
         : $"{Show(Least.ToString(CultureInfo.InvariantCulture))} to {Show(Most.ToString(CultureInfo.InvariantCulture))}{(CanBeOff ? ", or off" : "")}";
 
     private bool IsInRange(long number) => (number >= Least && number <= Most) || (CanBeOff && number == 0);
@@ -110,12 +123,13 @@ public sealed class SettingDefinition
             ("m", "s") => 60,
             ("h", "s") => Hour,
             ("d", "s") => Day,
-            ("B", "By") => 1,
-            ("KB", "By") => 1_000,
-            ("MB", "By") => 1_000_000,
+            ("B", "By" or "By/s") => 1,
+            ("KB", "By" or "By/s") => 1_000,
+            ("MB", "By" or "By/s") => 1_000_000,
+            ("GB", "By" or "By/s") => 1_000_000_000,
             _ => null,
         };
-        return size is { } unit && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= long.MaxValue / Day ? number * unit : null;
+        return size is { } unit && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= long.MaxValue / 1_000_000_000 ? number * unit : null;
     }
 
     private static SettingDefinition Duration(string name, long least, long most, long standard, bool canBeOff, string description) =>
@@ -123,6 +137,11 @@ public sealed class SettingDefinition
 
     private static SettingDefinition Size(string name, long least, long most, long standard, string description) =>
         new(name, standard.ToString(CultureInfo.InvariantCulture), description) { Unit = "By", Least = least, Most = most };
+
+    private static SettingDefinition Rate(string name, long least, long most, long standard, bool canBeOff, string description) =>
+        new(name, standard.ToString(CultureInfo.InvariantCulture), description) { Unit = "By/s", Least = least, Most = most, CanBeOff = canBeOff };
+
+    private static SettingDefinition Hours(string name, string description) => new(name, DailyHours.Any.ToString(), description) { IsHours = true };
 
     private static SettingDefinition Word(string name, string[] words, string standard, string description) => new(name, standard, description) { Words = words };
 }

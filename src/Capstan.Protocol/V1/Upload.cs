@@ -73,6 +73,7 @@ public static class ItemKind
     public const string SealingKey = "sealing-key";
     public const string Diagnosis = "diagnosis";
     public const string Programs = "programs";
+    public const string Departure = "departure";
 }
 
 /// <summary>Asks the site to make this machine its client (CCR).</summary>

@@ -18,7 +18,14 @@ public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
 /// <param name="PolicyVersion">As the client last reported it.</param>
 public sealed record ClientSummary(string DeviceId, string HostName, string State, string Fingerprint, string? OperatingSystem, string? Model,
     long? MemoryBytes, int? PackageCount, string? ClientVersion, long? PolicyVersion, long Sequence, DateTimeOffset RequestedAt,
-    DateTimeOffset? ApprovedAt, DateTimeOffset? LastSeen);
+    DateTimeOffset? ApprovedAt, DateTimeOffset? LastSeen)
+{
+    /// <summary>Code of the site to which it said that it moves; null when it did not, or has reported since.</summary>
+    public string? MovedTo { get; init; }
+
+    /// <summary>When the site took that in.</summary>
+    public DateTimeOffset? MovedAt { get; init; }
+}
 
 /// <summary>GET /api/v1/clients/{id}</summary>
 public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IReadOnlyList<string> Addresses, IReadOnlyList<ComponentState> Components,

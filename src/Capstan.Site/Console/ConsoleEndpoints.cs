@@ -165,7 +165,7 @@ public static class ConsoleEndpoints
         ("fingerprint", client => client.Fingerprint), ("operatingSystem", client => client.OperatingSystem), ("model", client => client.Model),
         ("memoryBytes", client => client.MemoryBytes), ("packageCount", client => client.PackageCount), ("clientVersion", client => client.ClientVersion),
         ("policyVersion", client => client.PolicyVersion), ("sequence", client => client.Sequence), ("requestedAt", client => client.RequestedAt),
-        ("approvedAt", client => client.ApprovedAt), ("lastSeen", client => client.LastSeen),
+        ("approvedAt", client => client.ApprovedAt), ("lastSeen", client => client.LastSeen), ("movedTo", client => client.MovedTo), ("movedAt", client => client.MovedAt),
     ];
 
     /// <summary>The same for <see cref="ClientHealthRow"/>.</summary>

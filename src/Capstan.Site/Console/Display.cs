@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Site.Api;
 
 namespace Capstan.Site.Console;
 
@@ -39,6 +40,9 @@ public static class Display
     /// <summary>Unix seconds as a time; null where they are missing or beyond what a calendar holds (a client may report anything).</summary>
     public static DateTimeOffset? FromUnixSeconds(long? seconds) =>
         seconds is >= -62_135_596_800 and <= 253_402_300_799 ? DateTimeOffset.FromUnixTimeSeconds(seconds.Value) : null;
+
+    /// <summary>The state of a client for people: one that said that it leaves is not lost.</summary>
+    public static string State(ClientSummary client) => client is { State: "approved", MovedTo: { } site } ? $"moved to {site}" : client.State;
 
     /// <summary>Distance from now in its largest unit: <c>3 min ago</c>, <c>in 2 days</c>, <c>now</c> below a second.</summary>
     public static string Relative(DateTimeOffset? time, DateTimeOffset now)

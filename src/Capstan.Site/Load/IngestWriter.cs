@@ -125,7 +125,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
             {
                 // Its place in the chain is taken, so that the records after it do not wait for it.
                 await LedgerStore.InsertAsync(transaction, device.Number, upload.Sequence, record.RecordHash, LedgerStore.Refused, now);
-                await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), now);
+                await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), movedTo: null, now);
             }
             return new(record, Disposition.Quarantine, cause is ProtocolException protocol ? UploadReader.Reason(protocol.Error) : "bad_data", cause.Message, Id(upload));
         }
@@ -159,7 +159,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
         if (device.State != DeviceState.Approved)
         {
             // Nothing of a device that nobody approved is kept but its request: it is asked for the rest.
-            await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), now);
+            await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(Everything), movedTo: null, now);
             return true;
         }
         foreach (var (item, document) in record.Documents.Items)
@@ -167,7 +167,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
 
         var wishes = afterGap ? Everything : device.Resync == "[]" ? [] : JsonSerializer.Deserialize(device.Resync, StoreJson.Default.IReadOnlyListString) ?? [];
         var open = wishes.Where(kind => !upload.Items.Any(item => string.Equals(item.Kind, kind, StringComparison.Ordinal))).ToList();
-        await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(open), now);
+        await DeviceStore.AdvanceAsync(transaction, device.Number, upload.Sequence, record.RecordHash, Text(open), record.Documents.Departure?.SiteCode, now);
         return true;
     }
 
@@ -200,6 +200,16 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                         Text = $"The client's sealing key is {change.SealingKey.Thumbprint()} from now on: what its policies hold in secret is sealed to it.",
                         ReportedAt = Times.Of(now),
                     }, now);
+                break;
+            case Departure departure:
+                await StatusStore.AddAsync(transaction, number, new StatusMessage
+                {
+                    Severity = "information",
+                    Code = "client_moved",
+                    Component = "loader",
+                    Text = $"The client has said its last word: it moves to site {departure.SiteCode}. Retire it here, or leave it: its next record would take that back.",
+                    ReportedAt = Times.Of(now),
+                }, now);
                 break;
             case Diagnosis:
                 await ReportStore.SaveAsync(transaction, number, item.Body.GetRawText(), now);

@@ -11,6 +11,9 @@ internal sealed record UploadDocuments(IReadOnlyList<(UploadItem Item, object? D
     /// <summary>The request to become a client; null for none.</summary>
     public ConfigurationRequest? Request => Items.Select(item => item.Document).OfType<ConfigurationRequest>().FirstOrDefault();
 
+    /// <summary>The word that the device leaves this site; null for none.</summary>
+    public Departure? Departure => Items.Select(item => item.Document).OfType<Departure>().FirstOrDefault();
+
     public static UploadDocuments Of(Upload upload)
     {
         var items = new List<(UploadItem, object?)>(upload.Items.Count);
@@ -35,6 +38,7 @@ internal sealed record UploadDocuments(IReadOnlyList<(UploadItem Item, object? D
         ItemKind.CapUse => Documents.CapUse.Decode(item),
         ItemKind.SealingKey => Documents.SealingKeyChange.Decode(item),
         ItemKind.Diagnosis => Documents.Diagnosis.Decode(item),
+        ItemKind.Departure => Documents.Departure.Decode(item),
         ItemKind.Status => Documents.StatusMessage.Decode(item),
         _ => null,
     };

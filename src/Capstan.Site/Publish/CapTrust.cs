@@ -12,7 +12,7 @@ internal static class CapTrust
     /// <exception cref="ProtocolException">Something is missing, or does not verify.</exception>
     public static async Task<long> VersionAsync(IStore store, string rootHash, int rootVersion, TimeProvider time, CancellationToken cancellationToken)
     {
-        var client = new TufClient(new StoreSource(store), new TrustInMemory(), time);
+        var client = new TufClient(new StoreSource(store), new MemoryTrustStore(), time);
         await client.TrustRootAsync(rootHash, rootVersion, cancellationToken);
         return (await client.RefreshAsync(complete: true, cancellationToken)).TimestampVersion;
     }
@@ -40,28 +40,9 @@ internal static class CapTrust
     /// <exception cref="ProtocolException">Something is missing, or does not verify.</exception>
     public static async Task<TufClient> OpenAsync(IStore store, TufRepository repository, TimeProvider time, CancellationToken cancellationToken)
     {
-        var client = new TufClient(new StoreSource(store), new TrustInMemory(), time);
+        var client = new TufClient(new StoreSource(store), new MemoryTrustStore(), time);
         await client.TrustRootAsync(repository.RootHash, repository.RootVersion, cancellationToken);
         await client.RefreshAsync(complete: true, cancellationToken);
         return client;
-    }
-
-    private sealed class TrustInMemory : ITrustStore
-    {
-        private readonly Dictionary<string, byte[]> _roles = new(StringComparer.Ordinal);
-
-        public ValueTask<byte[]?> LoadAsync(string role, CancellationToken cancellationToken) => new(_roles.GetValueOrDefault(role));
-
-        public ValueTask SaveAsync(string role, ReadOnlyMemory<byte> metadata, CancellationToken cancellationToken)
-        {
-            _roles[role] = metadata.ToArray();
-            return ValueTask.CompletedTask;
-        }
-
-        public ValueTask DeleteAsync(string role, CancellationToken cancellationToken)
-        {
-            _roles.Remove(role);
-            return ValueTask.CompletedTask;
-        }
     }
 }

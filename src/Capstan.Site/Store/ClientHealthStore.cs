@@ -7,7 +7,7 @@ namespace Capstan.Site.Store;
 /// <summary>What is kept of one device and tells whether it is well.</summary>
 internal sealed record HealthRow(long Number, string DeviceId, string HostName, string State, long RequestedAt, long? ApprovedAt, long? LastSeen, long? HeartbeatAt, long? HeartbeatMadeAt,
     long? PolicyVersion, long? PolicySignedAt, long? PolicySignedVersion, string? ClientVersion, string? Platform, string Components, string Newcomers, string Settings,
-    long? ResyncOrder, long? RekeyOrder, long? RekeyedAt, long? DiagnoseOrder);
+    long? ResyncOrder, long? RekeyOrder, long? RekeyedAt, long? DiagnoseOrder, string? MovedTo, long? MovedAt);
 
 /// <summary>Files of one device in an inbox that wait, or that were refused.</summary>
 internal sealed record DeviceFiles(string DeviceId, long Count, long At, string Reason);
@@ -22,7 +22,7 @@ internal sealed class ClientHealthStore(SiteDatabase database)
     public Task<IReadOnlyList<HealthRow>> DevicesAsync(string? deviceId, CancellationToken cancellationToken) => ListAsync<HealthRow>(
         """
         select number, device_id, host_name, state, requested_at, approved_at, last_seen, heartbeat_at, heartbeat_made_at, policy_version, policy_signed_at, policy_signed_version,
-               client_version, platform, components, newcomers, settings, resync_order, rekey_order, rekeyed_at, diagnose_order
+               client_version, platform, components, newcomers, settings, resync_order, rekey_order, rekeyed_at, diagnose_order, moved_to, moved_at
         from device where (@deviceId is null and state <> 'retired') or device_id = @deviceId
         """, deviceId, cancellationToken);
 

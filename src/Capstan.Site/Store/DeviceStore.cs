@@ -176,9 +176,10 @@ internal sealed class DeviceStore(SiteDatabase database)
         ("@key", JsonSerializer.Serialize(key, StoreJson.Default.Jwk)), ("@now", Times.Of(now)), ("@number", number)) == 1;
 
     /// <summary>Moves the head of the chain. Wishes for the kinds that this record brought are fulfilled.</summary>
-    public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, DateTimeOffset now) => transaction.RunAsync(
-        "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now where number = @number",
-        ("@sequence", sequence), ("@recordHash", recordHash), ("@resync", resync), ("@now", Times.Of(now)), ("@number", number));
+    /// <param name="movedTo">Site to which it goes, by this record; null takes back what an earlier one said.</param>
+    public static Task AdvanceAsync(DbTransaction transaction, long number, long sequence, string recordHash, string resync, string? movedTo, DateTimeOffset now) => transaction.RunAsync(
+        "update device set sequence = @sequence, record_hash = @recordHash, resync = @resync, last_seen = @now, moved_to = @movedTo, moved_at = @movedAt where number = @number",
+        ("@sequence", sequence), ("@recordHash", recordHash), ("@resync", resync), ("@now", Times.Of(now)), ("@movedTo", movedTo), ("@movedAt", movedTo is null ? null : Times.Of(now)), ("@number", number));
 
     /// <summary>Notes a change of who speaks under an identity, and who is to make another; the policy says the latter.</summary>
     public static Task HeardAsync(DbTransaction transaction, long number, string speakers, string newcomers) => transaction.RunAsync(
@@ -360,15 +361,19 @@ internal sealed class DeviceStore(SiteDatabase database)
     /// <summary>A row of the client list as the database has it.</summary>
     internal sealed record SummaryRow(long Number, string DeviceId, string HostName, string State, string? OperatingSystem, string? Model, long? MemoryBytes,
         long? PackageCount, string? ClientVersion, long? PolicyVersion, long Sequence, long RequestedAt, long? ApprovedAt, long? LastSeen,
-        string? TokenLabel, string Addresses, string Components)
+        string? TokenLabel, string Addresses, string Components, string? MovedTo, long? MovedAt)
     {
         public const string Select = """
             select number, device_id, host_name, state, operating_system, model, memory_bytes, package_count, client_version, policy_version, sequence,
-                   requested_at, approved_at, last_seen, token_label, addresses, components
+                   requested_at, approved_at, last_seen, token_label, addresses, components, moved_to, moved_at
             from device
             """;
 
         public ClientSummary ToSummary() => new(DeviceId, HostName, State, $"{DeviceId[..4]}-{DeviceId[4..8]}", OperatingSystem, Model, MemoryBytes,
-            (int?)PackageCount, ClientVersion, PolicyVersion, Sequence, Times.At(RequestedAt), Times.At(ApprovedAt), Times.At(LastSeen));
+            (int?)PackageCount, ClientVersion, PolicyVersion, Sequence, Times.At(RequestedAt), Times.At(ApprovedAt), Times.At(LastSeen))
+        {
+            MovedTo = MovedTo,
+            MovedAt = Times.At(MovedAt),
+        };
     }
 }

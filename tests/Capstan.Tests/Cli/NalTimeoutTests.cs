@@ -58,14 +58,7 @@ public sealed class NalTimeoutTests
     }
 
     /// <summary>The verb has said so many times when it asks again: before, its next try is not fixed, and time must not pass.</summary>
-    private static async Task ToldAsync(CliRun run, int times)
-    {
-        while (run.Error.Split("next try").Length <= times)
-        {
-            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-    }
+    private static Task ToldAsync(CliRun run, int times) => Patience.UntilAsync(() => run.Error.Split("next try").Length > times);
 
     private CliRun Run() => new() { Random = new Middle(), Storage = _ => [_server] };
 

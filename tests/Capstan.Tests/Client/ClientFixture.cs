@@ -103,7 +103,7 @@ internal sealed class ClientFixture : IAsyncDisposable
         Directory.Delete(_root, recursive: true);
     }
 
-    private ClientParts Parts() => new(
+    public ClientParts Parts() => new(
         [Provider],
         () => Host?.Invoke() ?? new HostFacts(HostName, "Test OS 1", ["192.0.2.1"]),
         token => (Hardware ?? (_ => SampleHardware(HostName)))(token),

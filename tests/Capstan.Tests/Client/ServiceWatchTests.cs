@@ -114,6 +114,6 @@ public sealed class ServiceWatchTests : IAsyncLifetime
     private static async Task<string> HearAsync(Socket manager)
     {
         var text = new byte[64];
-        return Encoding.ASCII.GetString(text, 0, await manager.ReceiveAsync(text, SocketFlags.None, ClientFixture.Stop));
+        return Encoding.ASCII.GetString(text, 0, await manager.ReceiveAsync(text, SocketFlags.None, ClientFixture.Stop).AsTask().Soon());
     }
 }

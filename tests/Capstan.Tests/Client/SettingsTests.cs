@@ -29,7 +29,8 @@ public sealed class SettingsTests : IAsyncLifetime
     {
         foreach (var definition in SettingDefinition.All)
         {
-            var other = definition.Words.Count > 0 ? definition.Words.First(word => word != definition.Default) : definition.Least.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            var other = definition.IsHours ? "22:00-06:00"
+                : definition.Words.Count > 0 ? definition.Words.First(word => word != definition.Default) : definition.Least.ToString(System.Globalization.CultureInfo.InvariantCulture);
             Assert.NotEqual(ClientSettings.Default, Of(new PolicySetting(definition.Name, other, "site")));
         }
         Assert.Equal(LogLevel.Trace, Of(new PolicySetting("logLevel", "trace", "site")).LogLevel);

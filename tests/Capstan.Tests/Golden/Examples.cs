@@ -1,4 +1,5 @@
 using Capstan.Protocol;
+using Capstan.Protocol.Content;
 using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
 using Capstan.Testing;
@@ -54,6 +55,21 @@ internal static class Examples
     };
 
     public static PolicySecrets PolicySecrets { get; } = new() { Accounts = [new AccountSecret("capclient-2", "an example, \"not\" a password")] };
+
+    public static PackageManifest PackageManifest { get; } = new()
+    {
+        SiteCode = "ABC",
+        PackageId = "k3fq7zbm",
+        PackageVersion = 2,
+        Name = "Firefox",
+        SizeBytes = 257_812_345,
+        FileCount = 93,
+        Tree = new PackageTree(new string('a', 64), 36_000,
+        [
+            new PackageExtent(new string('b', 64), 16_012_345, [new StoredChunk(8_211, 17_000, ContentHash.Parse(new string('c', 64))), new StoredChunk(9_000, 9_000, ContentHash.Parse(new string('d', 64)))]),
+            new PackageExtent(new string('e', 64), 0, [new StoredChunk(4_711, 10_000, ContentHash.Parse(new string('f', 64)))]),
+        ]),
+    };
 
     public static Receipts Receipts { get; } = new()
     {
@@ -211,6 +227,8 @@ internal static class Examples
             new AdvertisementState { AdvertisementId = "zzzzzzz7", Revision = 1, State = ProgramState.Shown, Since = 1_795_348_700_000 },
         ],
     };
+
+    public static Departure Departure { get; } = new() { SiteCode = "XYZ" };
 
     public static ClientBuilds ClientBuilds { get; } = new()
     {

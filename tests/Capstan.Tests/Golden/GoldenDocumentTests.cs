@@ -12,6 +12,7 @@ public sealed class GoldenDocumentTests
     [Fact] public void Policy_stays() => Stays("policy.json", Documents.Policy, Examples.Policy);
     [Fact] public void Policy_secrets_stay() => Stays("policy-secrets.json", Documents.PolicySecrets, Examples.PolicySecrets);
     [Fact] public void Client_builds_stay() => Stays("client-builds.json", Documents.ClientBuilds, Examples.ClientBuilds);
+    [Fact] public void Package_manifest_stays() => Stays("package-manifest.json", Documents.PackageManifest, Examples.PackageManifest);
     [Fact] public void Receipts_stay() => Stays("receipts.json", Documents.Receipts, Examples.Receipts);
     [Fact] public void Enrolment_token_stays() => Stays("enrolment-token.json", Documents.EnrolmentToken, Examples.EnrolmentToken);
     [Fact] public void Configuration_request_stays() => Stays("configuration-request.json", Documents.ConfigurationRequest, Examples.ConfigurationRequest);
@@ -25,6 +26,7 @@ public sealed class GoldenDocumentTests
     [Fact] public void Diagnosis_stays() => Stays("diagnosis.json", Documents.Diagnosis, Examples.Diagnosis);
     [Fact] public void Advertisement_stays() => Stays("advertisement.json", Documents.Advertisement, Examples.Advertisement);
     [Fact] public void Programs_report_stays() => Stays("programs.json", Documents.ProgramsReport, Examples.ProgramsReport);
+    [Fact] public void Departure_stays() => Stays("departure.json", Documents.Departure, Examples.Departure);
     [Fact] public void Upload_stays() => Stays("upload.json", Documents.Upload, Examples.Upload);
 
     [Fact]

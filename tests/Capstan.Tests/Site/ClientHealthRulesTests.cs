@@ -32,6 +32,8 @@ public sealed class ClientHealthRulesTests
     {
         { nameof(Well), "" },
         { "retired", "" },
+        { "moved a month ago", "moved:information" },
+        { "moved, and then retired", "" },
         { "asked a minute ago", "" },
         { "asked yesterday", "waits_for_approval:warning" },
         { "approved ten minutes ago", "" },
@@ -106,6 +108,8 @@ public sealed class ClientHealthRulesTests
     {
         nameof(Well) => (Well, Fleet),
         "retired" => (Well with { State = DeviceState.Retired, LastSeen = Now.AddDays(-400) }, Fleet),
+        "moved a month ago" => (Moved(), Fleet),
+        "moved, and then retired" => (Moved() with { State = DeviceState.Retired }, Fleet),
         "asked a minute ago" => (Pending(TimeSpan.FromMinutes(1)), Fleet),
         "asked yesterday" => (Pending(TimeSpan.FromDays(1)), Fleet),
         "approved ten minutes ago" => (Fresh(TimeSpan.FromMinutes(10)), Fleet),
@@ -156,6 +160,9 @@ public sealed class ClientHealthRulesTests
     };
 
     private static ClientHealthFacts Pending(TimeSpan ago) => Well with { State = DeviceState.Pending, RequestedAt = Now - ago };
+
+    /// <summary>With all that would be told of a client that is lost.</summary>
+    private static ClientHealthFacts Moved() => Well with { MovedTo = "XYZ", MovedAt = Now.AddDays(-30), LastSeen = Now.AddDays(-30), PolicyVersion = 100, Conditions = [Said("policy_invalid", "error")] };
 
     private static ClientHealthFacts Fresh(TimeSpan ago) => Well with { ApprovedAt = Now - ago, LastSeen = Now - ago, HeartbeatAt = null, PolicyVersion = null };
 

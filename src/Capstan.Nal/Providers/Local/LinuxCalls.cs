@@ -7,12 +7,15 @@ namespace Capstan.Nal.Providers.Local;
 internal static partial class LinuxCalls
 {
     public const int ReadOnly = 0;
-    public const int WriteNew = 0x1 | 0x40 | 0x80;      // O_WRONLY | O_CREAT | O_EXCL
+    public const int ReadWrite = 0x2;
+    public const int WriteNew = 0x1 | Create | 0x80;    // O_WRONLY | O_CREAT | O_EXCL
+    public const int ReadWriteNew = 0x2 | Create | 0x80;
     public const int NonBlocking = 0x800 | 0x100;       // O_NONBLOCK | O_NOCTTY: opening a FIFO must not wait for its other end
     public const int PathOnly = 0x200000;               // O_PATH
     public static readonly int DirectoryOnly =          // O_DIRECTORY is one of the few flags that differ by processor
         RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 or Architecture.Ppc64le ? 0x4000 : 0x10000;
 
+    private const int Create = 0x40;
     private const int CloseOnExec = 0x80000;
     private const int WorkingDirectory = -100;
     private const int OpenAt2Number = 437;              // the same on every processor
@@ -64,7 +67,7 @@ internal static partial class LinuxCalls
         var how = new OpenHow
         {
             Flags = (ulong)(flags | CloseOnExec),
-            Mode = (flags & WriteNew) == WriteNew ? NewFileMode : 0,
+            Mode = (flags & Create) != 0 ? NewFileMode : 0,
             Resolve = resolve,
         };
         var descriptor = OpenAt2(OpenAt2Number, directory, path, in how, Marshal.SizeOf<OpenHow>());

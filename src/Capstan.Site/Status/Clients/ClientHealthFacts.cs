@@ -14,6 +14,10 @@ internal sealed record ClientHealthFacts
     /// <summary>When the last record was ingested; null before the first.</summary>
     public DateTimeOffset? LastSeen { get; init; }
 
+    /// <summary>Where it said that it goes, and when; null unless that was its last word.</summary>
+    public string? MovedTo { get; init; }
+    public DateTimeOffset? MovedAt { get; init; }
+
     /// <summary>When the last heartbeat was ingested; null before the first, and for one from before the site noted it.</summary>
     public DateTimeOffset? HeartbeatAt { get; init; }
 

@@ -44,6 +44,8 @@ internal sealed class ClientHealthReader(ClientHealthStore devices, ConditionSto
             RequestedAt = Times.At(row.RequestedAt),
             ApprovedAt = Times.At(row.ApprovedAt),
             LastSeen = Times.At(row.LastSeen),
+            MovedTo = row.MovedTo,
+            MovedAt = Times.At(row.MovedAt),
             HeartbeatAt = Times.At(row.HeartbeatAt),
             HeartbeatMadeAt = Times.At(row.HeartbeatMadeAt),
             PolicyVersion = row.PolicyVersion,

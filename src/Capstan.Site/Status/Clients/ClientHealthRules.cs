@@ -63,6 +63,13 @@ internal static class ClientHealthRules
     private static IEnumerable<ClientCause> Approved(ClientHealthFacts client, FleetFacts fleet)
     {
         var now = fleet.Now;
+        if (client is { MovedTo: { } elsewhere, MovedAt: { } left })
+        {
+            // Whatever it said before is over, and silence is what it announced.
+            yield return new("moved", Information, $"It moved to site {elsewhere} {Since(left, now)}: that was its last word here.",
+                "`capstan client retire` ends its certificate here. If it comes back or was interrupted, its next record takes this back by itself.");
+            yield break;
+        }
         if (client.LastSeen is not { } seen || client.HeartbeatAt is null && client.PolicyVersion is null)
         {
             if (client.ApprovedAt is { } approved && now - approved > FirstReport)

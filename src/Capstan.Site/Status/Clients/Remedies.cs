@@ -26,7 +26,7 @@ internal static class Remedies
     {
         // The first is told when a CAP could be reached again; while none can, the client is silent.
         "cap_unreachable", "chain_forked", "component_not_implemented", "retirement_forgotten", "machine_changed", "build_changed", "client_approved", "client_pending", "client_retired", "client_resync",
-        "client_rekeyed", "client_diagnosed", "identity_shared", "unknown_item_kind",
+        "client_rekeyed", "client_moved", "client_diagnosed", "identity_shared", "unknown_item_kind",
     };
 
     /// <summary>Errors of any code, and the warnings that have a remedy here.</summary>

@@ -1,6 +1,7 @@
 using Capstan.Client;
 using Capstan.Client.Inventory;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Inventory;
 
@@ -261,7 +262,7 @@ public sealed class CollectorTests : IDisposable
         var started = new TaskCompletionSource();
         watcher.Created += (_, _) => started.TrySetResult();
         var collecting = new SoftwareCollector(_machine.Root, time, tool).CollectAsync(CancellationToken.None);
-        await started.Task;
+        await (await Task.WhenAny(started.Task, collecting)).Soon();
         time.Advance(TimeSpan.FromSeconds(30));
         Assert.Contains("did not answer within 30 s", (await Assert.ThrowsAsync<ClientException>(() => collecting)).Message, StringComparison.Ordinal);
     }

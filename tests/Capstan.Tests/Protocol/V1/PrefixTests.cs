@@ -16,6 +16,7 @@ public sealed class PrefixTests
         [nameof(Documents.Policy)] = Of(Documents.Policy, Examples.Policy),
         [nameof(Documents.PolicySecrets)] = Of(Documents.PolicySecrets, Examples.PolicySecrets),
         [nameof(Documents.ClientBuilds)] = Of(Documents.ClientBuilds, Examples.ClientBuilds),
+        [nameof(Documents.PackageManifest)] = Of(Documents.PackageManifest, Examples.PackageManifest),
         [nameof(Documents.Receipts)] = Of(Documents.Receipts, Examples.Receipts),
         [nameof(Documents.EnrolmentToken)] = Of(Documents.EnrolmentToken, Examples.EnrolmentToken),
         [nameof(Documents.Upload)] = Of(Documents.Upload, Examples.Upload),
@@ -29,6 +30,7 @@ public sealed class PrefixTests
         [nameof(Documents.Diagnosis)] = Of(Documents.Diagnosis, Examples.Diagnosis),
         [nameof(Documents.Advertisement)] = Of(Documents.Advertisement, Examples.Advertisement),
         [nameof(Documents.ProgramsReport)] = Of(Documents.ProgramsReport, Examples.ProgramsReport),
+        [nameof(Documents.Departure)] = Of(Documents.Departure, Examples.Departure),
     };
 
     public static TheoryData<string> Names => [.. s_documents.Keys];

@@ -1,4 +1,5 @@
 using Capstan.Smb;
+using Capstan.Testing;
 using Capstan.Testing.Smb;
 
 namespace Capstan.Tests.Smb.Connection;
@@ -122,5 +123,5 @@ public sealed class DisposeTests
 
     /// <summary>The one who closes waits for what is cleaned up.</summary>
     private static Task CleaningAsync(SmbWorld world) =>
-        world.Time.ArmedAsync(TimeSpan.FromSeconds(2)).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
+        world.Time.ArmedAsync(TimeSpan.FromSeconds(2)).Soon();
 }

@@ -72,8 +72,7 @@ internal sealed class SmbWorld : IAsyncDisposable
         do
         {
             await AssertUsableAsync();
-            while (!Connection.IsIdle)
-                await Task.Yield();
+            await Patience.UntilAsync(() => Connection.IsIdle);
             // An answer that is being taken this moment is taken when one behind it is.
             await AssertUsableAsync();
         }

@@ -1,5 +1,6 @@
 using Capstan.Nal;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Nal.Arbiter.Machine;
 
@@ -215,9 +216,5 @@ public sealed class ServerSlotsTests : IDisposable
 
     private string[] Tickets() => Directory.GetFiles(Path.Combine(_directory.FullName, "fs1%3A445"), "ticket-*");
 
-    private async Task TicketsAsync(int count)
-    {
-        while (Tickets().Length < count)
-            await Task.Yield();
-    }
+    private Task TicketsAsync(int count) => Patience.UntilAsync(() => Tickets().Length >= count);
 }

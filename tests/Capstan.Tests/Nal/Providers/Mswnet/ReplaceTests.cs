@@ -1,6 +1,7 @@
 using Capstan.Nal;
 using Capstan.Nal.Providers;
 using Capstan.Smb;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Nal.Providers.Mswnet;
 
@@ -85,5 +86,5 @@ public sealed class ReplaceTests
     }
 
     private static Task ArmedAsync(ShareWorld world, int milliseconds) =>
-        world.Time.ArmedAsync(TimeSpan.FromMilliseconds(milliseconds)).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
+        world.Time.ArmedAsync(TimeSpan.FromMilliseconds(milliseconds)).Soon();
 }

@@ -112,9 +112,9 @@ public sealed class ShareErrorTests
         listener.Start();
         var path = NalPath.Parse(FormattableString.Invariant($"smb://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/data/"));
         var connecting = new MswnetProvider(time).ConnectAsync(new ConnectRequest(path, ShareWorld.Capa, null), None).AsTask();
-        using var accepted = await listener.AcceptSocketAsync(None);
+        using var accepted = await listener.AcceptSocketAsync(None).AsTask().Soon();
         // The request is here, so the other side is past its connecting.
-        Assert.True(await accepted.ReceiveAsync(new byte[4], None) > 0);
+        Assert.True(await accepted.ReceiveAsync(new byte[4], None).AsTask().Soon() > 0);
         time.Advance(TimeSpan.FromSeconds(9));
         Assert.False(connecting.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(1));

@@ -1,0 +1,39 @@
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Selection;
+
+namespace Capstan.Client.Content;
+
+/// <summary>The CAPs that content is read from, and in which order: those that are near, the others in a random order of this device, and last those that served badly. One caller at a time.</summary>
+/// <param name="caps">All of them, as they are known now.</param>
+/// <param name="near">Those that are tried first.</param>
+/// <param name="seed">The device.</param>
+internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyList<NalPath>> caps, Func<IReadOnlyList<NalPath>> near, string seed)
+{
+    /// <summary>Who holds the lease, in the journal.</summary>
+    public const string Component = "programs";
+
+    private readonly List<NalPath> _avoided = [];
+
+    public IReadOnlyList<NalPath> InOrder()
+    {
+        var preferred = near();
+        var rules = new SelectionRules(preferred.Count > 0, UseExisting: false, UseRandom: true, preferred, seed, Cycle: 0) { Avoided = _avoided };
+        return [.. PathSelection.Rank(caps(), static _ => false, rules).Select(ranked => ranked.Path)];
+    }
+
+    /// <summary>The next round begins with others.</summary>
+    public void ServedBadly(IEnumerable<NalPath> blamed)
+    {
+        foreach (var cap in blamed)
+        {
+            _avoided.Remove(cap);
+            _avoided.Add(cap);
+        }
+    }
+
+    /// <summary>Old faults are forgotten.</summary>
+    public void ServedWell() => _avoided.Clear();
+
+    public ValueTask<LeaseResult> AcquireAsync(NalPath cap, CancellationToken cancellationToken) => arbiter.AcquireAsync(cap, new LeasePurpose(Component), cancellationToken);
+}

@@ -1,0 +1,94 @@
+using System.Buffers.Binary;
+using Capstan.Protocol.Content;
+using Microsoft.Win32.SafeHandles;
+
+namespace Capstan.Client.Content;
+
+/// <summary>Where on this disk chunks lie that a version wants: in other versions, and in its own files that came before. Nothing is believed before its hash was computed. Not thread-safe.</summary>
+/// <remarks>About 40 bytes for each chunk that is wanted, and the paths of files that have one. Beyond <see cref="Most"/> chunks it knows no more: they are read from a CAP.</remarks>
+internal sealed class LocalChunks : IDisposable
+{
+    /// <summary>Chunks that are known at most: 500,000, about 8 GB of content.</summary>
+    public const int Most = 500_000;
+
+    private readonly Dictionary<ulong, Place> _places = [];
+    private readonly List<(VersionFolder Folder, string Path)> _files = [];
+    private (int File, SafeFileHandle? Handle) _open = (-1, null);
+
+    /// <summary>A chunk that the version has; one that it has twice is worth remembering once it is there.</summary>
+    public void Want(StoredChunk chunk)
+    {
+        var key = Key(chunk.Hash);
+        if (_places.TryGetValue(key, out var known))
+            _places[key] = known with { IsRepeated = true };
+        else if (_places.Count < Most)
+            _places.Add(key, new Place(-1, 0, false));
+    }
+
+    /// <summary>A file that may have chunks that are wanted.</summary>
+    public FileOffer Offer(VersionFolder folder, string path) => new(this, folder, path);
+
+    /// <summary>A chunk of the version itself lies there now.</summary>
+    public void Placed(VersionFolder folder, string path, long offset, StoredChunk chunk)
+    {
+        if (!_places.TryGetValue(Key(chunk.Hash), out var known) || !known.IsRepeated || known.File >= 0)
+            return;
+        if (_files.Count == 0 || _files[^1].Path != path || _files[^1].Folder != folder)
+            _files.Add((folder, path));
+        _places[Key(chunk.Hash)] = new Place(_files.Count - 1, offset, true);
+    }
+
+    /// <summary>Reads a chunk that lies somewhere here.</summary>
+    /// <param name="plain">As long as the chunk; anything when the answer is false.</param>
+    public bool TryRead(StoredChunk chunk, Span<byte> plain)
+    {
+        if (!_places.TryGetValue(Key(chunk.Hash), out var place) || place.File < 0)
+            return false;
+        if (_open.File != place.File)
+        {
+            _open.Handle?.Dispose();
+            var (folder, path) = _files[place.File];
+            _open = (place.File, folder.OpenRead(path));
+        }
+        return _open.Handle is { } handle && ChunkFile.Has(handle, place.Offset, chunk, plain);
+    }
+
+    public void Dispose()
+    {
+        _open.Handle?.Dispose();
+        _open = (-1, null);
+    }
+
+    private static ulong Key(ContentHash hash)
+    {
+        Span<byte> bytes = stackalloc byte[ContentHash.Bytes];
+        hash.CopyTo(bytes);
+        return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+    }
+
+    private readonly record struct Place(int File, long Offset, bool IsRepeated);
+
+    /// <summary>The chunks of one file, in their order.</summary>
+    internal struct FileOffer(LocalChunks owner, VersionFolder folder, string path)
+    {
+        private int _file = -1;
+        private long _offset;
+
+        public void Add(Extent extent)
+        {
+            foreach (var chunk in extent.Chunks)
+            {
+                if (owner._places.TryGetValue(Key(chunk.Hash), out var known) && known.File < 0)
+                {
+                    if (_file < 0)
+                    {
+                        _file = owner._files.Count;
+                        owner._files.Add((folder, path));
+                    }
+                    owner._places[Key(chunk.Hash)] = new Place(_file, _offset, known.IsRepeated);
+                }
+                _offset += chunk.LengthBytes;
+            }
+        }
+    }
+}

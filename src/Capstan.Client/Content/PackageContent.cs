@@ -1,0 +1,350 @@
+using System.Globalization;
+using Capstan.Client.Configuration;
+using Capstan.Nal;
+using Capstan.Nal.Arbiter;
+using Capstan.Nal.Paths;
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Microsoft.Extensions.Logging;
+
+namespace Capstan.Client.Content;
+
+/// <summary>What content reports to the site: severity, code, text; a code that is over has a null text.</summary>
+internal delegate void ContentReport(string severity, string code, string? text);
+
+/// <summary>Brings package versions into the cache of one client, and keeps them there.</summary>
+/// <param name="told">Takes what an administrator should hear of.</param>
+internal sealed class PackageContent(ContentCache cache, ContentSources sources, Func<ContentSettings> settings, ContentReport told, ILogger log, TimeProvider time, Random random)
+    : IPackageContent, IDisposable
+{
+    private readonly ContentGate _gate = new(settings, new RateLimiter(time), new LinkJudge(time), time);
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly Lock _state = new();
+    private IReadOnlyList<PackageKey> _pinned = [];
+    private readonly List<PackageKey> _used = [];
+    private VersionFetch? _fetch;
+    private (PackageKey? Package, TimeSpan Pause) _waited;
+
+    /// <summary>For an opened client. It uses the accounts and terms that the arbiter has of the client's contacts.</summary>
+    /// <param name="addresses">Of this machine now; asked only where places decide which CAP is near.</param>
+    public static PackageContent Of(ClientCore core, ConnectionArbiter arbiter, Func<IReadOnlyList<string>> addresses, TimeProvider time, Random random)
+    {
+        var sources = new ContentSources(arbiter, () => CapExport.Paths(core), () => CapExport.Own(core) is { Count: > 0 } own ? own
+            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, addresses()) : [], core.Keys.Id.Value);
+        return new PackageContent(new ContentCache(core.Directory), sources, () => core.Settings.Content, (severity, code, text) =>
+        {
+            if (text is null)
+                core.Spool.Over(ContentSources.Component, code);
+            else
+                core.Report(severity, code, text, ContentSources.Component);
+        }, core.Log, time, random);
+    }
+
+    public ContentPresence Look(PackageKey package)
+    {
+        var total = cache.ManifestOf(package)?.SizeBytes ?? 0;
+        if (cache.IsComplete(package))
+            return new ContentPresence(cache.DirectoryOf(package), total, total);
+        lock (_state)
+            return new ContentPresence(null, _fetch?.Package == package ? _fetch.HereBytes : 0, total);
+    }
+
+    public async Task<ContentOutcome> EnsureAsync(PackageKey package, ReadOnlyMemory<byte> document, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            using var use = Use(package);
+            // Looking through a disk blocks its thread.
+            return Noted(package, await Task.Run(() => RoundAsync(package, document, need, progress, cancellationToken), cancellationToken));
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public async Task<string?> VerifyAsync(PackageKey package, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
+    {
+        using var use = Use(package);
+        var fault = await Task.Run(() => FaultAsync(package, document, cancellationToken), cancellationToken);
+        if (fault is null)
+            return null;
+        ContentLog.ContentDamaged(log, package.ToString(), fault);
+        cache.Demote(package);
+        return fault;
+    }
+
+    public void Pin(IReadOnlyList<PackageKey> packages)
+    {
+        lock (_state)
+            _pinned = [.. packages];
+    }
+
+    public void Dispose()
+    {
+        Forget();
+        _one.Dispose();
+    }
+
+    private async Task<ContentOutcome> RoundAsync(PackageKey package, ReadOnlyMemory<byte> document, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var manifest = Manifest(package, document);
+            if (cache.IsComplete(package))
+            {
+                if (cache.ManifestOf(package)?.Tree.Sha256 == manifest.Tree.Sha256)
+                {
+                    cache.Used(package);
+                    return new ContentOutcome.Ready(cache.DirectoryOf(package));
+                }
+                cache.Demote(package);
+            }
+            await cache.BeginAsync(package, document, cancellationToken);
+            if (MakeRoom(package, manifest) is { } lacking)
+                return lacking;
+            return await BringAsync(FetchOf(package, manifest), need, progress, cancellationToken);
+        }
+        catch (ProtocolException e)
+        {
+            Forget();
+            return new ContentOutcome.Impossible(e.Message);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What is on the disk says where to go on.
+            Forget();
+            return Waits(package, LocalErrorText(e), isLocal: true);
+        }
+        catch (OperationCanceledException)
+        {
+            Forget();
+            throw;
+        }
+    }
+
+    private async Task<ContentOutcome> BringAsync(VersionFetch fetch, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
+    {
+        var faults = new SourceFaults();
+        var read = (Bytes: 0L, Reads: 0);
+        var began = time.GetTimestamp();
+        var here = fetch.HereBytes;
+        DateTimeOffset? full = null;
+        while (true)
+        {
+            await fetch.PlanAsync(TimeSpan.MaxValue, cancellationToken);
+            progress.Report(new ContentProgress(fetch.HereBytes, fetch.Manifest.SizeBytes, null));
+            if (fetch.IsPlaced)
+                break;
+            if (_gate.Closed(need) is { Ticks: > 0 } closed)
+                return new ContentOutcome.Waits($"content is read from {_gate.Settings.Hours} by this machine's clock, as the site has set (content.hours)", closed + TimeSpan.FromMinutes(5) * random.NextDouble());
+            var order = sources.InOrder();
+            var cap = order.FirstOrDefault(cap => _gate.TooSlow(need, cap) is null && fetch.Pending.Any(chunk => faults.MayGive(cap, chunk)));
+            if (cap is null)
+                return Stuck(fetch, need, order, faults, isMoved: fetch.HereBytes > here, full);
+            var end = await PassAsync(fetch, cap, need, faults, progress, pass => read = (read.Bytes + pass.BytesRead, read.Reads + pass.Reads), next => full = Later(full, next), cancellationToken);
+            if (end == PassEnd.TimeIsUp || time.GetElapsedTime(began) >= CapPass.Longest)
+            {
+                ContentLog.ContentGoesOn(log, fetch.Package.ToString(), fetch.HereBytes, fetch.Manifest.SizeBytes, "a lease has had its time");
+                return new ContentOutcome.Waits(string.Create(CultureInfo.InvariantCulture, $"{fetch.HereBytes} of {fetch.Manifest.SizeBytes} bytes are here; it goes on after others have had their turn at the CAP"),
+                    TimeSpan.FromSeconds(CapExport.IsLocal(cap) ? 1 : 5 + 10 * random.NextDouble()));
+            }
+        }
+        if (!await fetch.FinishAsync(cancellationToken))
+        {
+            Forget();
+            return Waits(fetch.Package, "files changed on this disk while they were put together; they are looked through again", isLocal: true);
+        }
+        Forget();
+        Settle(faults);
+        ContentLog.ContentComplete(log, fetch.Package.ToString(), read.Bytes, read.Reads);
+        _waited = default;
+        progress.Report(new ContentProgress(fetch.Manifest.SizeBytes, fetch.Manifest.SizeBytes, null));
+        return new ContentOutcome.Ready(cache.DirectoryOf(fetch.Package));
+    }
+
+    private async Task<PassEnd> PassAsync(VersionFetch fetch, NalPath cap, ContentNeed need, SourceFaults faults, IProgress<ContentProgress> progress, Action<CapPass> count, Action<DateTimeOffset?> full,
+        CancellationToken cancellationToken)
+    {
+        Lease? lease;
+        try
+        {
+            var result = await sources.AcquireAsync(cap, cancellationToken);
+            if (!result.TryGetLease(out lease, out var refusal))
+            {
+                faults.Lose(cap, refusal.Reason);
+                full(refusal.NextTry);
+                return PassEnd.Lost;
+            }
+        }
+        catch (NalException e)
+        {
+            faults.Lose(cap, e.Message);
+            return PassEnd.Lost;
+        }
+        await using (lease.ConfigureAwait(false))
+        {
+            var name = cap.ToString();
+            var pass = new CapPass(fetch, lease.Store, cap, need, faults, _gate, time, log)
+            {
+                Progress = () => progress.Report(new ContentProgress(fetch.HereBytes, fetch.Manifest.SizeBytes, name)),
+            };
+            try
+            {
+                return await pass.RunAsync(cancellationToken);
+            }
+            finally
+            {
+                count(pass);
+            }
+        }
+    }
+
+    /// <summary>No CAP that may be read now has what is lacking.</summary>
+    private ContentOutcome Stuck(VersionFetch fetch, ContentNeed need, IReadOnlyList<NalPath> order, SourceFaults faults, bool isMoved, DateTimeOffset? full)
+    {
+        Settle(faults);
+        if (isMoved)
+            _waited = default;
+        var slow = order.Select(cap => _gate.TooSlow(need, cap)).OfType<string>().ToList();
+        var cause = string.Join("; ", new[] { faults.Text() }.Concat(slow).OfType<string>());
+        if (order.Count == 0)
+            cause = "no client access point is known";
+        else if (faults.Text() is not null && slow.Count == 0)
+            cause += "; no other CAP has it: see that they can be reached, and run capstan content verify at the site";
+        var waits = (ContentOutcome.Waits)Waits(fetch.Package, cause, order.All(CapExport.IsLocal));
+        return full - time.GetUtcNow() is { } until && until > waits.Pause ? waits with { Pause = until } : waits;
+    }
+
+    private void Settle(SourceFaults faults)
+    {
+        var blamed = faults.Blamed;
+        if (blamed.Count == 0)
+            sources.ServedWell();
+        else
+            sources.ServedBadly(blamed);
+        told("warning", StatusCode.ContentSourceBad, faults.Text());
+    }
+
+    private ContentOutcome? MakeRoom(PackageKey package, PackageManifest manifest)
+    {
+        var (limit, total) = (settings().CacheBytes, manifest.SizeBytes + manifest.Tree.LengthBytes);
+        if (total > limit)
+        {
+            cache.Drop(package);
+            return new ContentOutcome.Impossible(string.Create(CultureInfo.InvariantCulture, $"{package} takes {total} bytes, and the cache may hold {limit} (cache.size)"));
+        }
+        IReadOnlySet<PackageKey> kept;
+        lock (_state)
+            kept = _pinned.Concat(_used).ToHashSet();
+        var versions = cache.Measure();
+        var present = versions.FirstOrDefault(version => version.Package == package)?.Bytes ?? 0;
+        var plan = CacheRules.MakeRoom(versions, package, Math.Max(0, total - present), kept, limit, cache.FreeBytes());
+        foreach (var old in plan.Remove)
+        {
+            cache.Drop(old);
+            ContentLog.ContentRemoved(log, old.ToString(), package.ToString());
+        }
+        return plan.LackingBytes == 0 ? null : Waits(package, string.Create(CultureInfo.InvariantCulture,
+            $"{plan.LackingBytes} bytes of room are lacking for {package}, which takes {total} (the cache may hold {limit}, of which {versions.Sum(version => version.Bytes)} are used; the disk of {cache.Root} has {cache.FreeBytes()} left, and {CacheRules.SpareBytes} are left to others): what programs need next is kept; free some space, or raise cache.size"),
+            isLocal: true);
+    }
+
+    private async Task<string?> FaultAsync(PackageKey package, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var manifest = Manifest(package, document);
+            if (!cache.IsComplete(package))
+                return "it is not complete here";
+            var tree = new FileStream(cache.TreeOf(package), new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
+            await using (tree.ConfigureAwait(false))
+            {
+                if (Convert.ToHexStringLower(await System.Security.Cryptography.SHA256.HashDataAsync(tree, cancellationToken)) != manifest.Tree.Sha256)
+                    return "the list of what it holds is not what was published";
+            }
+            using var folder = VersionFolder.Open(cache.DirectoryOf(package));
+            var fault = await new VersionCheck(folder, cache.TreeOf(package)).FirstFaultAsync(cancellationToken);
+            if (fault is null)
+                cache.Used(package);
+            return fault;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProtocolException)
+        {
+            return e.Message;
+        }
+    }
+
+    private static PackageManifest Manifest(PackageKey package, ReadOnlyMemory<byte> document)
+    {
+        var manifest = Documents.PackageManifest.Decode(document.Span, package.ToString());
+        return manifest.PackageId == package.PackageId && manifest.PackageVersion == package.Version ? manifest
+            : throw new ProtocolException(ProtocolError.Malformed, $"the manifest of {package} is that of {manifest.PackageId}-{manifest.PackageVersion}", package.ToString());
+    }
+
+    /// <summary>The one under way goes on in memory; another begins by looking at the disk.</summary>
+    private VersionFetch FetchOf(PackageKey package, PackageManifest manifest)
+    {
+        if (_fetch is { } present && present.Package == package && present.Manifest.Tree.Sha256 == manifest.Tree.Sha256)
+            return present;
+        Forget();
+        var fetch = new VersionFetch(cache, package, manifest, time);
+        lock (_state)
+            _fetch = fetch;
+        return fetch;
+    }
+
+    private void Forget()
+    {
+        lock (_state)
+        {
+            _fetch?.Dispose();
+            _fetch = null;
+        }
+    }
+
+    private ContentOutcome Noted(PackageKey package, ContentOutcome outcome)
+    {
+        switch (outcome)
+        {
+            case ContentOutcome.Waits waits:
+                ContentLog.ContentWaits(log, package.ToString(), waits.Cause, waits.Pause.TotalSeconds);
+                break;
+            case ContentOutcome.Impossible impossible:
+                ContentLog.ContentImpossible(log, package.ToString(), impossible.Cause);
+                break;
+        }
+        return outcome;
+    }
+
+    /// <summary>Longer each time, for the same package, while nothing moves.</summary>
+    private ContentOutcome Waits(PackageKey package, string cause, bool isLocal)
+    {
+        var pause = Backoff.Retry(_waited.Package == package ? _waited.Pause : TimeSpan.Zero, isLocal, random.NextDouble());
+        _waited = (package, pause);
+        return new ContentOutcome.Waits(cause, pause);
+    }
+
+    private string LocalErrorText(Exception cause) =>
+        Nal.Providers.Local.LocalErrors.Translate(cause, isWrite: true, $"keeping content in {cache.Root}", Nal.Providers.StorePath.Root).Message;
+
+    private static DateTimeOffset? Later(DateTimeOffset? known, DateTimeOffset? next) => known is null || next < known ? next : known;
+
+    private Using Use(PackageKey package)
+    {
+        lock (_state)
+            _used.Add(package);
+        return new Using(this, package);
+    }
+
+    /// <summary>While it lasts the version is not removed.</summary>
+    private sealed class Using(PackageContent owner, PackageKey package) : IDisposable
+    {
+        public void Dispose()
+        {
+            lock (owner._state)
+                owner._used.Remove(package);
+        }
+    }
+}

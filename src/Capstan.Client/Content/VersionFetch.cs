@@ -1,0 +1,204 @@
+using System.Security.Cryptography;
+using Capstan.Protocol;
+using Capstan.Protocol.Content;
+using Capstan.Protocol.V1;
+
+namespace Capstan.Client.Content;
+
+/// <summary>One version on its way here: first its tree, then its files. Says what is lacking, takes what is brought. In memory only; another one finds the same by looking at the disk. Not thread-safe.</summary>
+internal sealed class VersionFetch(ContentCache cache, PackageKey package, PackageManifest manifest, TimeProvider time) : IDisposable
+{
+    /// <summary>Chunks that are lacking at one time: 65,536, about 1 GB of content. What comes after them in the tree is looked at when they are here.</summary>
+    public const int MostPending = 65_536;
+
+    private readonly List<VersionFolder> _folders = [];
+    private LocalChunks? _local;
+    private Placement? _placement;
+    private Placement? _treePlacement;
+    private FileStream? _treeStream;
+    private TreeReader? _tree;
+
+    public PackageKey Package => package;
+    public PackageManifest Manifest => manifest;
+
+    /// <summary>Chunks that lie nowhere on this disk, of what was planned so far.</summary>
+    public IReadOnlyCollection<NeededChunk> Pending => (_placement ?? _treePlacement)?.Pending ?? [];
+
+    /// <summary>Bytes of files that are in their places, verified.</summary>
+    public long HereBytes => _placement?.HereBytes ?? 0;
+
+    /// <summary>Nothing more can be planned before something of what is pending was brought.</summary>
+    public bool IsPlanned => _placement is null ? _treePlacement is { Pending.Count: > 0 } : _tree is null || _placement.Pending.Count >= MostPending;
+
+    /// <summary>All chunks of all files are in their places.</summary>
+    public bool IsPlaced { get; private set; }
+
+    /// <summary>Plans on while nothing is lacking, or until enough is, or this much time has passed.</summary>
+    /// <exception cref="ProtocolException">The tree that the manifest describes is none.</exception>
+    public async Task PlanAsync(TimeSpan within, CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        if (_treePlacement is null)
+            BeginTree(cancellationToken);
+        if (_treePlacement is { Pending.Count: > 0 })
+            return;
+        if (_placement is null)
+            await BeginFilesAsync(cancellationToken);
+        while (!IsPlanned && time.GetElapsedTime(began) <= within)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            switch (await _tree!.ReadAsync(cancellationToken))
+            {
+                case TreeEntry { Kind: TreeKind.File } file:
+                    _placement!.Begin(new TargetFile(file.Path, file.SizeBytes));
+                    break;
+                case Extent extent:
+                    _placement!.Take(extent);
+                    break;
+                case null:
+                    EndTree();
+                    break;
+            }
+        }
+        IsPlaced = _tree is null && _placement!.Pending.Count == 0;
+    }
+
+    /// <summary>As of <see cref="Placement.Put"/>.</summary>
+    public bool Put(NeededChunk needed, ReadOnlySpan<byte> stored) => (_placement ?? _treePlacement)!.Put(needed, stored);
+
+    /// <summary>Makes of the placed files the version: lengths, modes, links, empty files, and nothing else. Then it has its name.</summary>
+    /// <returns>False when something changed meanwhile: it is to be planned anew.</returns>
+    public async Task<bool> FinishAsync(CancellationToken cancellationToken)
+    {
+        Dispose();
+        using (var folder = VersionFolder.Open(cache.PartOf(package)))
+        {
+            if (!await new VersionCheck(folder, cache.TreeOf(package)).FinishAsync(cancellationToken))
+                return false;
+        }
+        cache.Complete(package);
+        return true;
+    }
+
+    public void Dispose()
+    {
+        EndTree();
+        _placement?.Dispose();
+        _treePlacement?.Dispose();
+        _local?.Dispose();
+        foreach (var folder in _folders)
+            folder.Dispose();
+        _folders.Clear();
+    }
+
+    /// <summary>Trees of other versions have most of what this one's has.</summary>
+    private void BeginTree(CancellationToken cancellationToken)
+    {
+        var root = Open(cache.Root);
+        _local = new LocalChunks();
+        var extents = manifest.Tree.ToExtents().ToList();
+        foreach (var chunk in extents.SelectMany(extent => extent.Chunks))
+            _local.Want(chunk);
+        foreach (var (other, known) in Others())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var offer = _local.Offer(root, ContentCache.TreeName(other));
+            foreach (var extent in known.Tree.ToExtents())
+                offer.Add(extent);
+        }
+        _treePlacement = new Placement(root, _local);
+        _treePlacement.Begin(new TargetFile(ContentCache.TreeName(package), manifest.Tree.LengthBytes));
+        foreach (var extent in extents)
+            _treePlacement.Take(extent);
+    }
+
+    private async Task BeginFilesAsync(CancellationToken cancellationToken)
+    {
+        _treePlacement!.Dispose();
+        _local!.Dispose();
+        await SealTreeAsync(cancellationToken);
+        _local = new LocalChunks();
+        await ReadTreeAsync(package, (_, extent) =>
+        {
+            foreach (var chunk in extent.Chunks)
+                _local.Want(chunk);
+        }, cancellationToken);
+        foreach (var (other, _) in Others().Where(other => cache.IsComplete(other.Package)))
+        {
+            var folder = Open(cache.DirectoryOf(other));
+            LocalChunks.FileOffer offer = default;
+            string? path = null;
+            await ReadTreeAsync(other, (file, extent) =>
+            {
+                if (path != file)
+                    offer = _local.Offer(folder, path = file);
+                offer.Add(extent);
+            }, cancellationToken);
+        }
+        _treeStream = OpenTree(package);
+        _tree = new TreeReader(_treeStream);
+        _placement = new Placement(Open(cache.PartOf(package)), _local);
+    }
+
+    /// <summary>Versions of the same package first, the newest first: they have most of it.</summary>
+    private IEnumerable<(PackageKey Package, PackageManifest Manifest)> Others() =>
+        from other in cache.Versions()
+        where other != package && File.Exists(cache.TreeOf(other))
+        orderby other.PackageId == package.PackageId descending, other.Version descending
+        let known = cache.ManifestOf(other)
+        where known is not null
+        select (other, known);
+
+    /// <summary>Its chunks are right; a file that was longer before is cut.</summary>
+    private async Task SealTreeAsync(CancellationToken cancellationToken)
+    {
+        var stream = new FileStream(cache.TreeOf(package), new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, BufferSize = 0 });
+        await using (stream.ConfigureAwait(false))
+        {
+            if (stream.Length > manifest.Tree.LengthBytes)
+                stream.SetLength(manifest.Tree.LengthBytes);
+            if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != manifest.Tree.Sha256)
+                throw new ProtocolException(ProtocolError.BadHash, $"the chunks of the tree of {package} are not the tree that its manifest names; let the site publish another version", package.ToString());
+        }
+    }
+
+    private async Task ReadTreeAsync(PackageKey which, Action<string, Extent> take, CancellationToken cancellationToken)
+    {
+        var stream = OpenTree(which);
+        await using (stream.ConfigureAwait(false))
+        {
+            var reader = new TreeReader(stream);
+            var path = "";
+            try
+            {
+                while (await reader.ReadAsync(cancellationToken) is { } line)
+                {
+                    if (line is Extent extent)
+                        take(path, extent);
+                    else
+                        path = ((TreeEntry)line).Path;
+                }
+            }
+            catch (ProtocolException) when (which != package)
+            {
+                // Another version's tree is damaged: what was read of it serves as far as it is true, and the rest comes from a CAP.
+                return;
+            }
+        }
+    }
+
+    private FileStream OpenTree(PackageKey which) => new(cache.TreeOf(which), new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
+
+    private VersionFolder Open(string directory)
+    {
+        var folder = VersionFolder.Open(directory);
+        _folders.Add(folder);
+        return folder;
+    }
+
+    private void EndTree()
+    {
+        _treeStream?.Dispose();
+        (_treeStream, _tree) = (null, null);
+    }
+}

@@ -1,0 +1,274 @@
+using Capstan.Nal.Providers.Local;
+using Capstan.Protocol.Content;
+using Microsoft.Win32.SafeHandles;
+
+namespace Capstan.Client.Content;
+
+/// <summary>What is at a path of a <see cref="VersionFolder"/>.</summary>
+/// <param name="Mode">Permission bits; 0 of a link, and where the system has none.</param>
+/// <param name="Target">Of a link.</param>
+internal readonly record struct FolderEntry(TreeKind Kind, long SizeBytes, int Mode, string? Target);
+
+/// <summary>A folder of content, in which nothing that is done goes through a link: paths are relative to it, and each of their components is what it is itself. Not thread-safe.</summary>
+/// <remarks>Throws the platform's exceptions. What stands in the way of a path is removed, a link as itself, when something is made there.</remarks>
+internal abstract class VersionFolder : IDisposable
+{
+    /// <summary>As people read it; absolute.</summary>
+    public string Directory { get; }
+
+    protected VersionFolder(string directory) => Directory = directory;
+
+    /// <exception cref="DirectoryNotFoundException">It is not there.</exception>
+    public static VersionFolder Open(string directory) => LinuxCalls.CanResolveBeneath ? new LinuxVersionFolder(directory) : new PortableVersionFolder(directory);
+
+    /// <summary>A path that the file APIs take for an entry of a real directory; null where its directory is none.</summary>
+    protected abstract string? AccessOf(string path);
+
+    /// <summary>Makes one directory below one that is there.</summary>
+    protected abstract void MakeOne(string path);
+
+    /// <summary>Opens what is no link.</summary>
+    protected abstract SafeFileHandle? Open(string path, bool isWrite);
+
+    /// <summary>Makes a file where nothing is.</summary>
+    protected abstract SafeFileHandle Create(string path);
+
+    public abstract void Dispose();
+
+    /// <summary>Null when nothing is there.</summary>
+    public FolderEntry? Look(string path)
+    {
+        if (AccessOf(path) is not { } access)
+            return null;
+        var info = new FileInfo(access);
+        if (info.Attributes == (FileAttributes)(-1))
+            return null;
+        if (info.LinkTarget is { } target)
+            return new FolderEntry(TreeKind.Link, 0, 0, target);
+        var mode = OperatingSystem.IsWindows() ? 0 : (int)info.UnixFileMode;
+        return info.Attributes.HasFlag(FileAttributes.Directory) ? new FolderEntry(TreeKind.Directory, 0, mode, null) : new FolderEntry(TreeKind.File, info.Length, mode, null);
+    }
+
+    /// <summary>Null where there is no file: nothing, a directory, a link, or what cannot be read at a place, as a pipe.</summary>
+    public SafeFileHandle? OpenRead(string path)
+    {
+        var handle = Open(path, isWrite: false);
+        if (handle is null || IsFile(handle))
+            return handle;
+        handle.Dispose();
+        return null;
+    }
+
+    /// <summary>Opens a file, and makes it and the directories above it where they lack.</summary>
+    public SafeFileHandle OpenWrite(string path)
+    {
+        if (Look(path) is { } there)
+        {
+            if (there.Kind == TreeKind.File && Open(path, isWrite: true) is { } handle)
+            {
+                if (IsFile(handle))
+                    return handle;
+                handle.Dispose();
+            }
+            Remove(path);
+        }
+        MakeParents(path);
+        return Create(path);
+    }
+
+    public void MakeDirectory(string path)
+    {
+        if (Look(path) is { } there)
+        {
+            if (there.Kind == TreeKind.Directory)
+                return;
+            Remove(path);
+        }
+        MakeParents(path);
+        MakeOne(path);
+    }
+
+    public void MakeLink(string path, string target)
+    {
+        if (Look(path) is { } there)
+        {
+            if (there.Kind == TreeKind.Link && there.Target == target)
+                return;
+            Remove(path);
+        }
+        MakeParents(path);
+        File.CreateSymbolicLink(AccessOf(path)!, target);
+    }
+
+    /// <summary>Sets the permission bits of a file or directory; no effect on Windows.</summary>
+    public void SetMode(string path, int mode)
+    {
+        if (!OperatingSystem.IsWindows() && Look(path) is { } there && there.Kind != TreeKind.Link && there.Mode != mode)
+            File.SetUnixFileMode(AccessOf(path)!, (UnixFileMode)mode);
+    }
+
+    /// <summary>Removes what is there, with all that is in it; a link as itself.</summary>
+    public void Remove(string path)
+    {
+        if (Look(path) is not { } there)
+            return;
+        var access = AccessOf(path)!;
+        if (there.Kind == TreeKind.Directory)
+        {
+            Forget();
+            MakeRemovable(access);
+            System.IO.Directory.Delete(access, recursive: true);
+        }
+        else
+            File.Delete(access);
+    }
+
+    /// <summary>Names and kinds in one directory; nothing where there is none.</summary>
+    /// <param name="path">Empty for the folder itself.</param>
+    public IReadOnlyList<(string Path, bool IsDirectory)> List(string path)
+    {
+        if (path.Length > 0 && Look(path) is not { Kind: TreeKind.Directory })
+            return [];
+        var access = path.Length == 0 ? Path.GetDirectoryName(AccessOf("x"))! : AccessOf(path)!;
+        return [.. new DirectoryInfo(access).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
+            .Select(entry => (path.Length == 0 ? entry.Name : $"{path}/{entry.Name}", entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.Directory)))];
+    }
+
+    /// <summary>Lets go of what was opened on the way to an entry.</summary>
+    protected virtual void Forget()
+    {
+    }
+
+    protected static string ParentOf(string path) => path.LastIndexOf('/') is > 0 and var cut ? path[..cut] : "";
+
+    protected static string NameOf(string path) => path[(path.LastIndexOf('/') + 1)..];
+
+    private void MakeParents(string path)
+    {
+        if (ParentOf(path) is { Length: > 0 } parent && AccessOf(path) is null)
+            MakeDirectory(parent);
+    }
+
+    /// <summary>Published modes may forbid their owner to remove what is in a directory.</summary>
+    private static void MakeRemovable(string directory)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        var open = new Stack<string>([directory]);
+        while (open.TryPop(out var next))
+        {
+            File.SetUnixFileMode(next, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            foreach (var below in new DirectoryInfo(next).EnumerateDirectories("*", new EnumerationOptions { AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false }))
+                open.Push(below.FullName);
+        }
+    }
+
+    private static bool IsFile(SafeFileHandle handle)
+    {
+        try
+        {
+            _ = RandomAccess.GetLength(handle);
+            return !File.GetAttributes(handle).HasFlag(FileAttributes.Directory);
+        }
+        catch (NotSupportedException)
+        {
+            // A pipe, a socket, a device.
+            return false;
+        }
+    }
+}
+
+/// <summary>Resolution by the kernel: beneath the folder and without links.</summary>
+internal sealed class LinuxVersionFolder : VersionFolder
+{
+    private readonly SafeFileHandle _root;
+    private string _near = "";
+    private SafeFileHandle? _nearby;
+
+    public LinuxVersionFolder(string directory) : base(directory) =>
+        _root = LinuxCalls.OpenRoot(directory, out var error)
+            ?? throw (error == LocalErrors.NoEntry ? new DirectoryNotFoundException($"{directory} is not there") : LocalErrors.Of(error, directory));
+
+    protected override string? AccessOf(string path) =>
+        Enter(ParentOf(path)) is { } parent ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{parent.DangerousGetHandle()}/{NameOf(path)}") : null;
+
+    protected override void MakeOne(string path)
+    {
+        var error = LinuxCalls.MakeDirectory(Enter(ParentOf(path))!, NameOf(path));
+        if (error != 0)
+            throw LocalErrors.Of(error, Path.Combine(Directory, path));
+    }
+
+    protected override SafeFileHandle? Open(string path, bool isWrite) =>
+        Enter(ParentOf(path)) is not { } parent ? null
+        : LinuxCalls.OpenBeneath(parent, NameOf(path), (isWrite ? LinuxCalls.ReadWrite : LinuxCalls.ReadOnly) | LinuxCalls.NonBlocking, out var error)
+            ?? (error is LocalErrors.NoEntry or LocalErrors.Loop or LocalErrors.IsDirectory or LocalErrors.NotDirectory or NoDevice ? null : throw LocalErrors.Of(error, Path.Combine(Directory, path)));
+
+    protected override SafeFileHandle Create(string path) =>
+        LinuxCalls.OpenBeneath(Enter(ParentOf(path))!, NameOf(path), LinuxCalls.ReadWriteNew, out var error) ?? throw LocalErrors.Of(error, Path.Combine(Directory, path));
+
+    protected override void Forget()
+    {
+        _nearby?.Dispose();
+        (_near, _nearby) = ("", null);
+    }
+
+    public override void Dispose()
+    {
+        Forget();
+        _root.Dispose();
+    }
+
+    /// <summary>ENXIO: a pipe without a reader, or a socket.</summary>
+    private const int NoDevice = 6;
+
+    /// <summary>The directory, kept until another is entered; null where it, or one above it, is none.</summary>
+    private SafeFileHandle? Enter(string directory)
+    {
+        if (directory.Length == 0)
+            return _root;
+        if (_nearby is not null && _near == directory)
+            return _nearby;
+        Forget();
+        _nearby = LinuxCalls.OpenBeneath(_root, directory, LinuxCalls.PathOnly | LinuxCalls.DirectoryOnly, out var error);
+        if (_nearby is null && error is not (LocalErrors.NoEntry or LocalErrors.NotDirectory or LocalErrors.Loop))
+            throw LocalErrors.Of(error, Path.Combine(Directory, directory));
+        _near = directory;
+        return _nearby;
+    }
+}
+
+/// <summary>Resolution by looking at each component first, where the kernel has no call for it: the folder is the client's own, and whoever else writes there must be trusted.</summary>
+internal sealed class PortableVersionFolder : VersionFolder
+{
+    public PortableVersionFolder(string directory) : base(directory)
+    {
+        if (!System.IO.Directory.Exists(directory))
+            throw new DirectoryNotFoundException($"{directory} is not there");
+    }
+
+    protected override string? AccessOf(string path)
+    {
+        for (var above = ParentOf(path); above.Length > 0; above = ParentOf(above))
+        {
+            var info = new FileInfo(Native(above));
+            if (info.Attributes == (FileAttributes)(-1) || info.LinkTarget is not null || !info.Attributes.HasFlag(FileAttributes.Directory))
+                return null;
+        }
+        return Native(path);
+    }
+
+    protected override void MakeOne(string path) => System.IO.Directory.CreateDirectory(Native(path));
+
+    protected override SafeFileHandle? Open(string path, bool isWrite) => Look(path) is { Kind: TreeKind.File }
+        ? File.OpenHandle(Native(path), FileMode.Open, isWrite ? FileAccess.ReadWrite : FileAccess.Read, FileShare.ReadWrite | FileShare.Delete)
+        : null;
+
+    protected override SafeFileHandle Create(string path) => File.OpenHandle(Native(path), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+
+    public override void Dispose()
+    {
+    }
+
+    private string Native(string path) => Path.Combine(Directory, path.Replace('/', Path.DirectorySeparatorChar));
+}

@@ -1,0 +1,45 @@
+using System.IO.Compression;
+
+namespace Capstan.Protocol.Content;
+
+/// <summary>A chunk as it lies in a pack: raw, or Brotli (RFC 7932) where that is shorter; the lengths tell which. Pure; thread-safe.</summary>
+public static class ChunkCodec
+{
+    /// <summary>What compression costs in speed grows faster than what it saves: 1 keeps up with a disk.</summary>
+    private const int Quality = 1;
+
+    /// <summary>log2 of Brotli's window: no chunk is longer than 64 KiB.</summary>
+    private const int Window = 16;
+
+    /// <summary>Writes the stored form and returns its length: below the plain length exactly when it is compressed.</summary>
+    /// <remarks>Compressed only when at least a twentieth is saved: reading raw costs nothing.</remarks>
+    /// <param name="plain">1 to <see cref="ContentFormat.MaxChunkBytes"/> bytes.</param>
+    /// <param name="stored">At least as long as <paramref name="plain"/>.</param>
+    public static int Encode(ReadOnlySpan<byte> plain, Span<byte> stored)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(plain.Length, nameof(plain));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(plain.Length, ContentFormat.MaxChunkBytes, nameof(plain));
+        var most = plain.Length - plain.Length / 20 - 1;
+        if (BrotliEncoder.TryCompress(plain, stored[..Math.Max(most, 0)], out var length, Quality, Window) && length < plain.Length)
+            return length;
+        plain.CopyTo(stored);
+        return plain.Length;
+    }
+
+    /// <summary>Unpacks one chunk and believes it only by its hash.</summary>
+    /// <param name="stored">The chunk's stored bytes.</param>
+    /// <param name="chunk">What the tree says of it.</param>
+    /// <param name="plain">At least <see cref="StoredChunk.LengthBytes"/> long. Holds the chunk when the answer is true, anything otherwise.</param>
+    /// <returns>False: these are not the bytes of that chunk.</returns>
+    public static bool TryDecode(ReadOnlySpan<byte> stored, StoredChunk chunk, Span<byte> plain)
+    {
+        if (stored.Length != chunk.StoredBytes || chunk.Problem() is not null)
+            return false;
+        plain = plain[..chunk.LengthBytes];
+        if (!chunk.IsCompressed)
+            stored.CopyTo(plain);
+        else if (!BrotliDecoder.TryDecompress(stored, plain, out var written) || written != plain.Length)
+            return false;
+        return ContentHash.Of(plain) == chunk.Hash;
+    }
+}
