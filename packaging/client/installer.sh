@@ -1,6 +1,6 @@
 #!/bin/sh
 # The Capstan client @VERSION@ for Linux on x86-64, for machines that take no .deb and no .rpm.
-#   sudo sh FILE [install [WORDS]]   below /opt/capstan-client; then `capstan-client install WORDS`, with install.capstan from beside FILE or from here
+#   sudo sh FILE [install [WORDS]]   below /opt/capstan-client; then `capstan-client install WORDS`, with install.capstan from beside FILE
 #   sudo sh FILE uninstall [--keep-id]   (also: sudo sh /opt/capstan-client/installer.sh uninstall)
 #   sh FILE check | extract DIR | --help
 # Every step may be repeated; an interrupted installation or removal is finished by calling either again.
@@ -57,10 +57,12 @@ install_files() {
 
 enrol() { # WORDS of capstan-client install
   if [ $# -eq 0 ]; then
-    for file in "${self%/*}/install.capstan" ./install.capstan; do
-      if [ -f "$file" ]; then exec "$link" install --file "$file"; fi
-    done
-    say "no install.capstan here; make this machine a client with: capstan-client install --file FILE (or --token-file FILE)"
+    if [ -e "${self%/*}/install.capstan" ]; then
+      # Not named by anybody: the program looks whose file it is.
+      cd "${self%/*}"
+      exec "$link" install
+    fi
+    say "no install.capstan beside $self; make this machine a client with: capstan-client install --file FILE (or --token-file FILE)"
     return
   fi
   exec "$link" install "$@"

@@ -193,7 +193,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
 
     /// <summary>They serve the default directory alone, and are root's to change.</summary>
     private ServiceUnits? UnitsOf(ClientOptions options) =>
-        options.Directory == DefaultDirectory && console.Units is { AreThere: true } units && Environment.IsPrivilegedProcess ? units : null;
+        Path.TrimEndingDirectorySeparator(options.Directory) == DefaultDirectory && console.Units is { AreThere: true } units && Environment.IsPrivilegedProcess ? units : null;
 
     private Task<CapstanClient> OpenAsync(string directory, CancellationToken cancellationToken) =>
         CapstanClient.OpenAsync(Options(directory), time, random, NullLoggerFactory.Instance, cancellationToken);

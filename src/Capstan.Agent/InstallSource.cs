@@ -1,14 +1,17 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Capstan.Client;
 using Capstan.Protocol.V1;
+using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Agent;
 
 /// <summary>Where an installation's token comes from: what was named, else the variable CAPSTAN_TOKEN, else <c>install.capstan</c> in the current directory.</summary>
 internal sealed partial class InstallSource(AgentConsole console)
 {
-    private const int CurrentDirectory = -100, NoAutomount = 0x800, WantsOwner = 0x8, OwnerOffset = 20, SizeOfStatx = 256;
+    private const int EmptyPath = 0x1000, WantsOwner = 0x8, OwnerOffset = 20, SizeOfStatx = 256;
+    private const int NoFollowLinks = 0x20000, CloseOnExec = 0x80000;
 
     /// <returns>The token's text; null when there is none.</returns>
     /// <exception cref="ClientException"><c>foreign_file</c>: a file that was not named, and that somebody else could have put there.</exception>
@@ -21,32 +24,43 @@ internal sealed partial class InstallSource(AgentConsole console)
         _ => await HereAsync(cancellationToken),
     };
 
-    /// <summary>Who can put a file into the directory in which root works would choose its site; so it must be root's, or this user's, and nobody else's to write.</summary>
+    /// <summary>Who can put a file into the directory in which root works would choose its site; so it must be root's, or that of the person who works as root, and nobody else's to write. A link is nobody's.</summary>
     private async Task<string?> HereAsync(CancellationToken cancellationToken)
     {
         var path = Path.Combine(console.WorkingDirectory, InstallFile.Name);
         if (!File.Exists(path))
             return null;
-        if (!OperatingSystem.IsWindows() && ((File.GetUnixFileMode(path) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) != UnixFileMode.None || Owner(path) is not 0 && !IsOwn(path)))
-            throw new ClientException($"{path} belongs to another user, or others may write it; if it is what the site gave you: capstan-client install --file {InstallFile.Name}", "foreign_file");
+        // Opened once: what is looked at is what is read, whatever stands under the name meanwhile.
+        using var file = OperatingSystem.IsLinux() ? Open(path) : File.OpenHandle(path);
+        if (file.IsInvalid || !OperatingSystem.IsWindows() && ((File.GetUnixFileMode(file) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) != UnixFileMode.None || !IsTrusted(file)))
+            throw new ClientException($"{path} belongs to another user, is a link, or others may write it; if it is what the site gave you: capstan-client install --file {InstallFile.Name}", "foreign_file");
         await console.Out.WriteLineAsync($"Installing from {path}.");
-        return InstallFile.TokenIn(await File.ReadAllTextAsync(path, cancellationToken));
+        using var reader = new StreamReader(new FileStream(file, FileAccess.Read));
+        return InstallFile.TokenIn(await reader.ReadToEndAsync(cancellationToken));
     }
 
-    private static bool IsOwn(string path) => Owner(path) == EffectiveUser();
+    /// <summary>Root's, this user's, or that of whoever became root by sudo.</summary>
+    private bool IsTrusted(SafeFileHandle file) => Owner(file) is { } owner
+        && (owner == 0 || owner == EffectiveUser() || EffectiveUser() == 0 && uint.TryParse(console.Environment("SUDO_UID"), NumberStyles.None, CultureInfo.InvariantCulture, out var person) && owner == person);
+
+    private static SafeFileHandle Open(string path) => Open(path, NoFollowLinks | CloseOnExec);
 
     /// <summary>User id of a file's owner, by statx(2), whose form is the same on every architecture.</summary>
-    private static uint? Owner(string path)
+    private static uint? Owner(SafeFileHandle file)
     {
         if (!OperatingSystem.IsLinux())
             return EffectiveUser();
         var facts = new byte[SizeOfStatx];
-        return Statx(CurrentDirectory, path, NoAutomount, WantsOwner, facts) == 0 ? BinaryPrimitives.ReadUInt32LittleEndian(facts.AsSpan(OwnerOffset)) : null;
+        return Statx(file, "", EmptyPath, WantsOwner, facts) == 0 ? BinaryPrimitives.ReadUInt32LittleEndian(facts.AsSpan(OwnerOffset)) : null;
     }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial SafeFileHandle Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Statx(int directory, string path, int flags, uint mask, byte[] facts);
+    private static partial int Statx(SafeFileHandle file, string path, int flags, uint mask, byte[] facts);
 
     [LibraryImport("libc", EntryPoint = "geteuid")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -94,11 +94,18 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
         _isNoted = true;
     }
 
-    /// <summary>Goes on as another device, which has made no records. Between two cycles only: nothing may be using the keys.</summary>
-    public void TakeKeys(DeviceKeys next)
+    /// <summary>Goes on as the same device with other sealing keys. Between two cycles only: nothing may be using the keys.</summary>
+    public void ReloadKeys()
     {
+        var next = DeviceKeys.Load(Directory);
         Keys.Dispose();
         Keys = next;
+    }
+
+    /// <summary>Goes on as another device, which has made no records. Between two cycles only: nothing may be using the keys.</summary>
+    public void BecomeAnother()
+    {
+        ReloadKeys();
         (_before, _isNoted) = ([], false);
         // Of the device that this was.
         _ = ApplySettings();

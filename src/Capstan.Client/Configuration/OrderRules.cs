@@ -17,10 +17,11 @@ internal static class OrderRules
             return site;
         if (policy.DeviceId != keys.Id.Value)
             return $"it is made for device {policy.DeviceId}, and this is {keys.Id}";
-        if (policy.Certificate.SigningKey != keys.SigningJwk)
-            return "its certificate holds other keys than this device has";
-        return HoldsSealingKey(policy, keys) ? null : "its certificate holds a sealing key that this device does not have: it was set back to before it made it, and tells the site which one it has";
+        return policy.Certificate.SigningKey == keys.SigningJwk ? null : "its certificate holds other keys than this device has";
     }
+
+    /// <summary>What a policy says whose secrets this device cannot open. It is the device's own all the same: a machine that was copied or set back hears what it is told.</summary>
+    public const string OtherSealingKey = "its certificate holds a sealing key that this device does not have: it was set back to before it made it, or copied, and tells the site which one it has; what is sealed waits";
 
     /// <summary>Whether what the site seals can be opened here: the present sealing key, or the one that was made by its order.</summary>
     public static bool HoldsSealingKey(Policy policy, DeviceKeys keys) => policy.Certificate.SealingKey == keys.SealingJwk || policy.Certificate.SealingKey == keys.NextJwk;

@@ -113,16 +113,22 @@ internal sealed class Orders(ClientCore core, bool isComplete)
     {
         var policy = Documents.Policy.Decode(target.Content.Span, target.Path);
         if (OrderRules.Fault(policy, core.SiteCode, core.Keys) is { } fault)
-        {
-            if (policy.Certificate.SigningKey == core.Keys.SigningJwk && !OrderRules.HoldsSealingKey(policy, core.Keys))
-                SealingRotation.TellAgain(core, policy);
             return fault;
+        var isSealedHere = OrderRules.HoldsSealingKey(policy, core.Keys);
+        if (!isSealedHere)
+        {
+            SealingRotation.TellAgain(core, policy);
+            // Before its approval a client sends requests only, and a request names the key, too.
+            if (core.Lifecycle == ClientLifecycle.Installed)
+                return OrderRules.OtherSealingKey;
+            Problems.Add($"{target.Path}: {OrderRules.OtherSealingKey}");
         }
         // The same policy is news to a client that the site had forgotten meanwhile, and to one that could not obey it: what lasts is said again with each cycle.
         if (Unchanged(DocumentName.Policy, target) && core.State.Get(StateKey.Lifecycle) == policy.State
             && !(isComplete && (core.Spool.Lasts(ClientCore.Component, StatusCode.SecretsInvalid) || core.Spool.Lasts(ClientCore.Component, StatusCode.SettingIgnored))))
             return null;
-        var secrets = OpenSecrets(policy, target, out var revision);
+        long? revision = null;
+        var secrets = isSealedHere ? OpenSecrets(policy, target, out revision) : null;
         var before = core.Lifecycle;
         var returns = before == ClientLifecycle.Retired && policy.State == "approved";
         // A request that still waits has been answered; left in the spool it would be urgent for ever.
@@ -137,7 +143,7 @@ internal sealed class Orders(ClientCore core, bool isComplete)
             // Before the policy, as above.
             core.State.ForgetReported();
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
-            (StateKey.PolicyPrint, target.Sha256), (StateKey.SealingTold, null), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
+            (StateKey.PolicyPrint, target.Sha256), (StateKey.SealingTold, isSealedHere ? null : core.State.Get(StateKey.SealingTold)), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
         ObeySettings();
         if (resync is { } followed)
@@ -218,8 +224,7 @@ internal sealed class Orders(ClientCore core, bool isComplete)
 
     private void Refuse(string document, string cause)
     {
-        var text = $"{document}: {cause}; the last good one stays in force";
-        Problems.Add(text);
+        Problems.Add($"{document}: {cause}; the last good one stays in force");
         ClientLog.PolicyInvalid(core.Log, document, cause);
     }
 

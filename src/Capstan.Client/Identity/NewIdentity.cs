@@ -36,7 +36,7 @@ internal static class NewIdentity
         var former = speaker is null ? null : FormerIdentity.Of(core.Keys.Signing, core.SiteCode, id, speaker);
         core.Database.Write(connection => Begin(connection, id, former));
         Finish(core.Directory, id.Value);
-        core.TakeKeys(DeviceKeys.Load(core.Directory));
+        core.BecomeAnother();
     }
 
     /// <summary>What waits beside the keys of a machine that changes its site (<see cref="Moving.SiteChange"/>), and takes the old site's place with them.</summary>

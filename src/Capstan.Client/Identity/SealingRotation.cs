@@ -22,18 +22,19 @@ internal static class SealingRotation
         if (policy.Certificate.SealingKey == core.Keys.NextJwk)
         {
             DeviceKeys.Promote(core.Directory, keepFormer: IsSealedToPresent(core));
-            core.TakeKeys(DeviceKeys.Load(core.Directory));
+            core.ReloadKeys();
             ClientLog.SealingKeyTaken(core.Log, core.Keys.SealingJwk.Thumbprint());
         }
         if (core.Keys.Former is { } former && SealedTo(core) != Jwk.From(former).Thumbprint())
         {
             DeviceKeys.RemoveFormer(core.Directory);
-            core.TakeKeys(DeviceKeys.Load(core.Directory));
+            core.ReloadKeys();
         }
-        if (policy.Rekey is not { } order || order <= core.State.GetNumber(StateKey.RekeyOrder))
+        // A policy with a key that this device does not have: another has answered, or this one did before it was set back.
+        if (policy.Rekey is not { } order || order <= core.State.GetNumber(StateKey.RekeyOrder) || !OrderRules.HoldsSealingKey(policy, core.Keys))
             return;
         await DeviceKeys.EnsureNextAsync(core.Directory, cancellationToken);
-        core.TakeKeys(DeviceKeys.Load(core.Directory));
+        core.ReloadKeys();
         core.Spool.PutAnswer(ItemKind.SealingKey, Documents.SealingKeyChange.Encode(new SealingKeyChange { Order = order, SealingKey = core.Keys.NextJwk! }), StateKey.RekeyOrder, order);
         ClientLog.SealingKeyMade(core.Log, order, core.Keys.NextJwk!.Thumbprint());
     }

@@ -88,8 +88,12 @@ internal sealed class OtlpExport : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception cause) when (cause is System.Data.Common.DbException or SiteException or IOException)
+#pragma warning disable CA1031 // Whatever fails: figures that cannot be read are not sent, and the site goes on.
+            catch (Exception cause)
+#pragma warning restore CA1031
             {
+                // An old figure would look like a fresh one.
+                _last = new Dictionary<string, Figure>(StringComparer.Ordinal);
                 SiteLog.TelemetryFailed(_logger, cause);
                 await Task.Delay(Interval, _time, _ends.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }

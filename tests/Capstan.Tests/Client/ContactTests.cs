@@ -101,7 +101,7 @@ public sealed class ContactTests : IAsyncLifetime
         await _f.StepAsync();
         await _f.SettleAsync();
         var request = _f.Site.Items(Documents.ConfigurationRequest)[0];
-        _f.Site.SetPolicy(request with { SealingKey = _f.Site.Description.SealingKey });
+        _f.Site.SetPolicy(request, change: policy => policy with { SiteCode = "QQQ" });
         _f.Site.Set(Layout.CapListTarget, Documents.CapList.Encode(new CapList { SiteCode = "XYZ", Caps = [new CapEntry { Path = _f.CapPath }] }));
         _f.Time.Advance(TimeSpan.FromSeconds(1));
         await _f.Site.PublishAsync(ClientFixture.Stop);
@@ -110,7 +110,7 @@ public sealed class ContactTests : IAsyncLifetime
         await _f.Site.DrainAsync(ClientFixture.Stop);
         var message = Assert.Single(_f.Site.Items(Documents.StatusMessage));
         Assert.Contains("it is made for site XYZ", message.Text, StringComparison.Ordinal);
-        Assert.Contains("a sealing key that this device does not have", message.Text, StringComparison.Ordinal);
+        Assert.Contains("it is made for site QQQ", message.Text, StringComparison.Ordinal);
         Assert.Contains("it is made for site XYZ", (await _f.StatusAsync()).Waiting, StringComparison.Ordinal);
         await _f.StepAsync(5);
         await _f.SettleAsync();

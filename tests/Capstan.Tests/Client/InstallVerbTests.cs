@@ -60,6 +60,17 @@ public sealed class InstallVerbTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_link_to_a_good_file_is_taken_only_when_it_is_named()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "links are looked at on Linux");
+        await GiveAsync(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.Move(Given, Given + ".real");
+        File.CreateSymbolicLink(Given, Given + ".real");
+        Assert.Equal(2, (await RunAsync("install", "--data", Data)).Code);
+        Assert.False(Directory.Exists(Data));
+    }
+
+    [Fact]
     public async Task Without_a_file_and_a_token_it_says_what_is_missing()
     {
         var (code, _, errors) = await RunAsync("install", "--data", Data);

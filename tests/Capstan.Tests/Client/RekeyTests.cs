@@ -101,6 +101,42 @@ public sealed class RekeyTests : IAsyncLifetime
         Assert.Null((await _f.StatusAsync()).Waiting);
     }
 
+    /// <summary>It was copied or set back, and yet hears what its site says to it: that it is retired, or one of two.</summary>
+    [Fact]
+    public async Task A_policy_that_is_sealed_to_another_key_is_followed_but_for_its_secrets()
+    {
+        await PublishAsync(policy => policy with { Secrets = Sealed("one", policy.Certificate.SealingKey) });
+        using var lost = System.Security.Cryptography.ECDiffieHellman.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        await PublishAsync(policy => Holding(policy, Jwk.From(lost)) with { Resync = 7, Secrets = Sealed("two", Jwk.From(lost)) });
+        await LiveAsync();
+        Assert.Equal(2, _f.Site.Items(Documents.HardwareInventory).Count);
+        Assert.DoesNotContain(_f.Site.Items(Documents.StatusMessage), message => message.Code == "secrets_invalid");
+        await PublishAsync(policy => Holding(policy, Jwk.From(lost)) with { State = "retired" });
+        Assert.Equal("retired", (await _f.StatusAsync()).State);
+    }
+
+    [Fact]
+    public async Task A_copy_that_does_not_have_the_sealing_key_is_told_to_make_an_identity_of_its_own()
+    {
+        var before = (await _f.StatusAsync()).DeviceId;
+        using var lost = System.Security.Cryptography.ECDiffieHellman.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        var speaker = _f.Site.Applied[^1].Instance!;
+        await PublishAsync(policy => Holding(policy, Jwk.From(lost)) with { NewIdentity = [speaker] });
+        await LiveAsync();
+        Assert.NotEqual(before, (await _f.StatusAsync()).DeviceId);
+    }
+
+    [Fact]
+    public async Task A_new_sealing_key_leaves_the_machine_its_earlier_starts()
+    {
+        await RestartAsync();
+        await PublishAsync(policy => policy with { Rekey = 10 });
+        await PublishAsync(policy => Holding(policy, Told()[0].SealingKey) with { Resync = 1 });
+        var records = _f.Site.Applied;
+        Assert.NotNull(records[^1].PreviousInstance);
+        Assert.Equal(records[^2].PreviousInstance, records[^1].PreviousInstance);
+    }
+
     [Fact]
     public async Task Uninstalling_in_the_middle_leaves_nothing()
     {

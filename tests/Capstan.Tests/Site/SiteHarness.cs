@@ -13,6 +13,7 @@ using Capstan.Site.Load;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
+using Capstan.Testing;
 using Capstan.Tests.Protocol.Tuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -153,7 +154,8 @@ internal sealed class SiteHarness : IAsyncDisposable
     /// <summary>Ends as a killed process does: nothing is flushed or finished on purpose.</summary>
     public async Task CloseAsync()
     {
-        await _app.DisposeAsync();
+        var ending = _app.DisposeAsync().AsTask();
+        await (Context.Time is ManualTime time ? time.RescueAsync(ending) : ending);
         await _arbiter.DisposeAsync();
         await Context.Database.DisposeAsync();
         Context.Keys.Dispose();

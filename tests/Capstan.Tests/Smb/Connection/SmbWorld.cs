@@ -81,7 +81,7 @@ internal sealed class SmbWorld : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Connection.DisposeAsync();
+        await Time.RescueAsync(Connection.DisposeAsync().AsTask());
         await Server.QuietAsync();
         Assert.Equal(SmbHoldings.Nothing, Server.Holdings);
         await Server.DisposeAsync();
