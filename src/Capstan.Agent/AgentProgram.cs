@@ -33,6 +33,12 @@ internal static class AgentProgram
         var endless = false;
         try
         {
+            if (args is ["gate", var run])
+            {
+                // Not for people: the client starts it for each run of a program. It ends with that, whoever asks it to end before.
+                await CapstanClient.RunGateAsync(run, time);
+                return Done;
+            }
             var parsed = Commands(new AgentVerbs(console, time, random)).Parse(args);
             if (parsed.Errors.Count > 0)
             {

@@ -2,6 +2,7 @@ using Capstan.Client.Builds;
 using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
 using Capstan.Client.Moving;
+using Capstan.Client.Programs.Gate;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
@@ -77,6 +78,10 @@ public sealed class CapstanClient : IAsyncDisposable
     /// <exception cref="ClientException">As <see cref="OpenAsync(ClientOptions, TimeProvider, Random, ILoggerFactory, CancellationToken)"/>, but never <c>client_in_use</c>.</exception>
     public static Task<ClientStatus> ReadStatusAsync(ClientOptions options, CancellationToken cancellationToken) =>
         Task.Run(() => StatusReader.Read(options.Directory) with { PackageVersion = Beside(options) is { } package ? PackageBuild.Version(package) : null }, cancellationToken);
+
+    /// <summary>Starts the program of a directory that a client has prepared, waits for it and writes down how it ended: a process of its own, which outlives the client.</summary>
+    /// <exception cref="IOException">The directory cannot be read or written; nothing was started.</exception>
+    public static Task RunGateAsync(string directory, TimeProvider time) => new ProgramGate(new RunFolder(Path.GetFullPath(directory)), time).RunAsync();
 
     /// <summary>How many schema scripts this program knows: what its package's build says when a later one asks it.</summary>
     public static int Schema => Migrations.Known;

@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text;
+
+namespace Capstan.Client.Programs.Gate;
+
+/// <summary>One process, as <c>/proc</c> shows it.</summary>
+/// <param name="StartTicks">When it began, in clock ticks since the machine did.</param>
+internal sealed record ProcessEntry(int Id, int Parent, int Session, long StartTicks, bool IsZombie);
+
+/// <summary>The processes of this machine, read anew with each call.</summary>
+/// <param name="root">Of the file system; <c>/</c>, except in tests.</param>
+internal sealed class ProcessTable(string root)
+{
+    private readonly string _processes = Path.Combine(root, "proc");
+
+    public static ProcessTable OfThisMachine { get; } = new("/");
+
+    /// <summary>Differs with every start of the machine; empty where the system does not tell.</summary>
+    public string BootId()
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(_processes, "sys/kernel/random/boot_id")).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Null when it is not there.</summary>
+    public ProcessEntry? Find(int id)
+    {
+        try
+        {
+            return Parse(File.ReadAllText(Path.Combine(_processes, id.ToString(CultureInfo.InvariantCulture), "stat"), Encoding.Latin1));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It ended while it was looked at.
+            return null;
+        }
+    }
+
+    public IReadOnlyList<ProcessEntry> All() => Directory.Exists(_processes)
+        ? [.. Directory.EnumerateDirectories(_processes)
+            .Select(Path.GetFileName)
+            .Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .Select(name => Find(int.Parse(name!, CultureInfo.InvariantCulture)))
+            .OfType<ProcessEntry>()]
+        : [];
+
+    /// <summary>What is alive below a process, however deep.</summary>
+    public IReadOnlyList<ProcessEntry> Descendants(int ancestor)
+    {
+        var byParent = All().Where(process => !process.IsZombie).ToLookup(process => process.Parent);
+        var found = new List<ProcessEntry>();
+        var open = new Queue<int>([ancestor]);
+        while (open.TryDequeue(out var parent))
+        {
+            foreach (var child in byParent[parent])
+            {
+                found.Add(child);
+                open.Enqueue(child.Id);
+            }
+        }
+        return found;
+    }
+
+    /// <summary>Whether anything of a run's session is alive, its gate or what that has started.</summary>
+    public bool HasSession(RunStarted run)
+    {
+        if (run.BootId != BootId())
+            return false;
+        // A process that leads the session and began at another time has got the number since.
+        if (Find(run.Session) is { } leader && leader.StartTicks != run.SessionStart)
+            return false;
+        return All().Any(process => process.Session == run.Session && !process.IsZombie);
+    }
+
+    /// <summary>Reads <c>/proc/N/stat</c> (proc(5)); the name in it, in brackets, may hold anything. Null for what is none.</summary>
+    public static ProcessEntry? Parse(string stat)
+    {
+        var open = stat.IndexOf(" (", StringComparison.Ordinal);
+        var close = stat.LastIndexOf(')');
+        if (open < 1 || close < open || !int.TryParse(stat.AsSpan(0, open), NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+            return null;
+        // From field 3 on: state, ppid, pgrp, session, … ; the start is field 22.
+        var fields = stat[(close + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return fields.Length > 19
+            && int.TryParse(fields[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var parent)
+            && int.TryParse(fields[3], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var session)
+            && long.TryParse(fields[19], NumberStyles.None, CultureInfo.InvariantCulture, out var start)
+            ? new ProcessEntry(id, parent, session, start, fields[0] is "Z" or "X")
+            : null;
+    }
+}

@@ -1,0 +1,109 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Capstan.Client.Identity;
+using Capstan.Nal;
+
+namespace Capstan.Client.Programs.Gate;
+
+/// <summary>What a run's directory says. The order of the cases is the order of a run's life.</summary>
+internal abstract record RunState
+{
+    private RunState()
+    {
+    }
+
+    /// <summary>There is no such directory, or no order in it: nothing will run.</summary>
+    public sealed record Missing : RunState;
+
+    /// <summary>Nothing has run: a gate may be started, once more if need be.</summary>
+    public sealed record NotStarted : RunState;
+
+    /// <param name="Started">Null while the gate is just about to write it.</param>
+    public sealed record Running(RunStarted? Started) : RunState;
+
+    /// <summary>It was started, and nobody is left who could say how it ended: a power cut, a killed gate.</summary>
+    public sealed record Lost(RunStarted Started) : RunState;
+
+    public sealed record Ended(RunStarted? Started, RunEnded Result) : RunState;
+}
+
+/// <summary>The directory of one run, which is never used for another: <c>order.json</c>, <c>lock</c>, <c>started.json</c>, <c>ended.json</c>, each durable when it is there.</summary>
+/// <remarks>
+/// The client writes the order, before anything else; the gate writes the rest, while it has the lock. So whatever was killed when, what is there decides:
+/// an end is the result; the lock taken means it runs; a start without a lock is an outcome that nobody knows; neither means that nothing was started.
+/// </remarks>
+internal sealed class RunFolder(string path)
+{
+    public const string OrderFile = "order.json", StartedFile = "started.json", EndedFile = "ended.json";
+
+    /// <summary>The most that is read of any of the files: output is kept in one.</summary>
+    private const int MaxBytes = 2 << 20;
+
+    public string Path { get; } = path;
+
+    /// <summary>Makes the directory with its order, durable on return. Before the run stands in the ledger.</summary>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public async Task PrepareAsync(RunOrder order, CancellationToken cancellationToken)
+    {
+        DurableFile.CreatePrivateDirectory(Path);
+        await DurableFile.WriteAsync(Of(OrderFile), JsonSerializer.SerializeToUtf8Bytes(order, RunJson.Default.RunOrder), cancellationToken);
+    }
+
+    /// <summary>What was ordered; null when there is none.</summary>
+    public RunOrder? Order() => Read(OrderFile, RunJson.Default.RunOrder);
+
+    public RunStarted? Started() => Read(StartedFile, RunJson.Default.RunStarted);
+
+    public Task WriteStartedAsync(RunStarted started) => DurableFile.WriteAsync(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted), CancellationToken.None).AsTask();
+
+    public Task WriteEndedAsync(RunEnded ended) => DurableFile.WriteAsync(Of(EndedFile), JsonSerializer.SerializeToUtf8Bytes(ended, RunJson.Default.RunEnded), CancellationToken.None).AsTask();
+
+    /// <summary>Looks without changing anything; takes the lock from nobody.</summary>
+    /// <param name="machine">What runs on this machine.</param>
+    /// <exception cref="IOException">The disk cannot be read.</exception>
+    public RunState Inspect(ProcessTable machine)
+    {
+        // The lock before the files: a gate that ends between the two has written its end.
+        var isTaken = Directory.Exists(Path) && DirectoryLock.IsTaken(Path);
+        var started = Started();
+        if (Read(EndedFile, RunJson.Default.RunEnded) is { } ended)
+            return new RunState.Ended(started, ended);
+        if (isTaken)
+            return new RunState.Running(started);
+        if (started is not null)
+            return machine.HasSession(started) ? new RunState.Running(started) : new RunState.Lost(started);
+        return Order() is null ? new RunState.Missing() : new RunState.NotStarted();
+    }
+
+    /// <summary>Removes the directory: the order first, so that a gate that comes late finds nothing to do.</summary>
+    public void Remove()
+    {
+        if (!Directory.Exists(Path))
+            return;
+        DurableFile.Remove(Of(OrderFile));
+        Directory.Delete(Path, recursive: true);
+        if (System.IO.Path.GetDirectoryName(Path) is { } parent)
+            DurableFile.FlushDirectory(parent);
+    }
+
+    private string Of(string name) => System.IO.Path.Combine(Path, name);
+
+    private T? Read<T>(string name, JsonTypeInfo<T> type) where T : class
+    {
+        try
+        {
+            using var file = new FileStream(Of(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            if (file.Length > MaxBytes)
+                throw new IOException($"{Of(name)} has {file.Length} bytes; the limit is {MaxBytes}");
+            return JsonSerializer.Deserialize(file, type);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (JsonException e)
+        {
+            throw new IOException($"{Of(name)} is damaged: {e.Message}", e);
+        }
+    }
+}

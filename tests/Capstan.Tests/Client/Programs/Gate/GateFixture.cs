@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using Capstan.Client.Programs.Gate;
+
+namespace Capstan.Tests.Client.Programs.Gate;
+
+/// <summary>Directories of runs below a temporary one, and the real executable as their gate.</summary>
+internal sealed class GateFixture : IDisposable
+{
+    /// <summary>For anything that must happen; far above what it takes.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan s_check = TimeSpan.FromMilliseconds(200);
+
+    private int _runs;
+
+    public string Root { get; } = Directory.CreateTempSubdirectory("capstan-gate-").FullName;
+
+    /// <summary>The executable that this test's client would be.</summary>
+    public static string Agent { get; } = Path.Combine(AppContext.BaseDirectory, "capstan-client");
+
+    public GateStarter Starter { get; } = new([Agent, ProgramGate.Verb], systemdRun: null);
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    /// <summary>A script that is executed as it is.</summary>
+    public string Script(string text)
+    {
+        var path = Path.Combine(Root, $"script-{_runs}");
+        File.WriteAllText(path, "#!/bin/sh\n" + text.ReplaceLineEndings("\n"));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        return path;
+    }
+
+    public RunOrder Order(string script) => new()
+    {
+        Executable = Script(script),
+        Arguments = [],
+        WorkingDirectory = Root,
+        Environment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin", ["ROOT"] = Root },
+        TimeLimitSeconds = 60,
+        GraceSeconds = 1,
+        WaitsForChildren = false,
+    };
+
+    public async Task<RunFolder> PrepareAsync(RunOrder order)
+    {
+        var folder = new RunFolder(Path.Combine(Root, $"run-{++_runs}"));
+        await folder.PrepareAsync(order, Stop);
+        return folder;
+    }
+
+    public async Task StartAsync(RunFolder folder) => Assert.Null(await Starter.StartAsync(folder, Stop));
+
+    public static async Task<RunState> WaitAsync(RunFolder folder, Func<RunState, bool> until)
+    {
+        var state = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, until, s_patience, Stop);
+        Assert.True(until(state), $"{folder.Path} is {state}");
+        return state;
+    }
+
+    public static async Task<RunEnded> EndOfAsync(RunFolder folder) =>
+        Assert.IsType<RunState.Ended>(await WaitAsync(folder, state => state is RunState.Ended)).Result;
+
+    public async Task<RunEnded> RunAsync(RunOrder order)
+    {
+        var folder = await PrepareAsync(order);
+        await StartAsync(folder);
+        return await EndOfAsync(folder);
+    }
+
+    public string Read(string name) => File.Exists(Path.Combine(Root, name)) ? File.ReadAllText(Path.Combine(Root, name)) : "";
+
+    /// <summary>Whether a process of the number that a script wrote is alive.</summary>
+    public bool IsAlive(string name) => ProcessTable.OfThisMachine.Find(int.Parse(Read(name), System.Globalization.CultureInfo.InvariantCulture)) is { IsZombie: false };
+
+    /// <summary>Waits until a process that a script wrote down has ended.</summary>
+    public async Task GoneAsync(string name)
+    {
+        using var process = ProcessOf(name);
+        if (process is not null)
+            await process.WaitForExitAsync(Stop).WaitAsync(s_patience, Stop);
+    }
+
+    public void Kill(string name)
+    {
+        using var process = ProcessOf(name);
+        process?.Kill();
+    }
+
+    private Process? ProcessOf(string name)
+    {
+        try
+        {
+            return Process.GetProcessById(int.Parse(Read(name), System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose() => Directory.Delete(Root, recursive: true);
+}
