@@ -145,6 +145,7 @@ internal sealed class Orders(ClientCore core, bool isComplete)
         core.State.Adopt(DocumentName.Policy, Stored(target), RecordSpool.DropRequest, (StateKey.Lifecycle, policy.State), (StateKey.RequestWanted, null),
             (StateKey.PolicyPrint, target.Sha256), (StateKey.SealingTold, isSealedHere ? null : core.State.Get(StateKey.SealingTold)), IdentityOrder.Entry(OrderRules.MeantHere(policy, core.Names)));
         ClientLog.PolicyAdopted(core.Log, target.RoleVersion, policy.State);
+        ConfirmInWaitingHeartbeat();
         ObeySettings();
         if (resync is { } followed)
         {
@@ -162,6 +163,14 @@ internal sealed class Orders(ClientCore core, bool isComplete)
         if (policy.State == "retired" && before != ClientLifecycle.Retired)
             ClientLog.Retired(core.Log, core.SiteCode);
         return null;
+    }
+
+    /// <summary>A heartbeat that waits was made before this contact, and goes out with it: it says what holds now. Else the site would take a fleet that was off over a weekend for one that has not followed.</summary>
+    private void ConfirmInWaitingHeartbeat()
+    {
+        var revision = core.State.GetNumber(StateKey.AccountsRevision);
+        if (core.Spool.Amend(Documents.Heartbeat, heartbeat => heartbeat with { PolicyVersion = core.State.Document(DocumentName.Policy)!.Version, AccountsRevision = revision > 0 ? revision : null }))
+            core.State.Set((StateKey.AccountsConfirmed, core.State.Get(StateKey.AccountsRevision)), (StateKey.PolicyConfirmed, core.State.Get(StateKey.PolicyPrint)));
     }
 
     private void ObeySettings()

@@ -48,6 +48,22 @@ internal sealed class RecordSpool(ClientDatabase database)
         });
     }
 
+    /// <summary>Changes the waiting item of a kind that has one at most, as long as it is not signed.</summary>
+    /// <returns>False when none waits.</returns>
+    public bool Amend<T>(DocumentKind<T> kind, Func<T, T> change) where T : class
+    {
+        var waits = false;
+        database.Write(connection =>
+        {
+            if (Body(connection, kind.Name) is not { } waiting)
+                return;
+            waits = true;
+            var body = Encoding.UTF8.GetString(kind.Encode(change(kind.Decode(Encoding.UTF8.GetBytes(waiting)))));
+            connection.Execute("update item set body = $body where kind = $kind and code = ''", ("$body", body), ("$kind", kind.Name));
+        });
+        return waits;
+    }
+
     /// <summary>Puts the answer to an order in, and notes in the same transaction that it was followed.</summary>
     public void PutAnswer(string kind, ReadOnlySpan<byte> document, string orderKey, long order)
     {

@@ -118,6 +118,25 @@ public sealed class ContactTests : IAsyncLifetime
         Assert.Single(_f.Site.Items(Documents.StatusMessage));
     }
 
+    /// <summary>Else the site would take every machine that was off while its policy changed for one that does not follow.</summary>
+    [Fact]
+    public async Task A_heartbeat_says_which_policy_holds_when_it_is_sent()
+    {
+        await _f.EnrolAsync();
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        var known = _f.Site.Items(Documents.Heartbeat).Count;
+        _f.Site.SetPolicy(_f.Site.Items(Documents.ConfigurationRequest)[0], change: policy => policy with { Resync = 1 });
+        _f.Time.Advance(TimeSpan.FromDays(3));
+        await _f.Site.PublishAsync(ClientFixture.Stop);
+        await _f.StepAsync();
+        await _f.SettleAsync();
+        await _f.Site.DrainAsync(ClientFixture.Stop);
+        var now = (await _f.StatusAsync()).PolicyVersion;
+        Assert.Equal(now, _f.Site.Items(Documents.Heartbeat)[known].PolicyVersion);
+    }
+
     [Fact]
     public async Task Wishes_for_a_resync_are_taken_with_the_receipts_and_anew_in_each_epoch()
     {

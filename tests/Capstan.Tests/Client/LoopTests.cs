@@ -162,7 +162,7 @@ public sealed class LoopTests : IAsyncLifetime
         var before = await _f.StatusAsync();
         Assert.True(DeviceId.TryParse(before.DeviceId, out var device));
         var request = _f.Site.Items(Documents.ConfigurationRequest)[0];
-        _f.Site.SetPolicy(request with { SealingKey = _f.Site.Description.SealingKey }, "retired");
+        _f.Site.SetPolicy(request, change: _ => Golden.Examples.Policy with { State = "retired" });
         _f.Time.Advance(TimeSpan.FromSeconds(1));
         await _f.Site.PublishAsync(ClientFixture.Stop);
         await _f.StepAsync();
