@@ -51,11 +51,16 @@ internal sealed class ContentCache(string clientDirectory)
         }
     }
 
+    public void Prepare() => DurableFile.CreatePrivateDirectory(Root);
+
     /// <summary>Begins a version, or goes on with it.</summary>
     public async ValueTask BeginAsync(PackageKey package, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
     {
         DurableFile.CreatePrivateDirectory(PartOf(package));
-        await DurableFile.WriteAsync(DirectoryOf(package) + Manifest, document, cancellationToken);
+        var path = DirectoryOf(package) + Manifest;
+        if (File.Exists(path) && (await File.ReadAllBytesAsync(path, cancellationToken)).AsSpan().SequenceEqual(document.Span))
+            return;
+        await DurableFile.WriteAsync(path, document, cancellationToken);
         Used(package);
     }
 

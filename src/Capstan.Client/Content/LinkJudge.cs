@@ -45,10 +45,10 @@ internal sealed class LinkJudge(TimeProvider time)
         {
             if (!_evidence.TryGetValue(cap, out var known) || time.GetElapsedTime(known.Seen) > Believed)
                 return null;
-            return known.Bytes >= EnoughBytes / 2 && known.Took > TimeSpan.Zero || known.Took >= EnoughTime / 2
-                ? known.Bytes / known.Took.TotalSeconds
-                // So fast that the clock did not move.
-                : known.Bytes >= EnoughBytes / 2 ? double.PositiveInfinity : null;
+            if (known.Bytes < EnoughBytes && known.Took < EnoughTime)
+                return null;
+            // So fast that the clock did not move.
+            return known.Took > TimeSpan.Zero ? known.Bytes / known.Took.TotalSeconds : double.PositiveInfinity;
         }
     }
 

@@ -101,9 +101,10 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
                 }
                 cache.Demote(package);
             }
-            await cache.BeginAsync(package, document, cancellationToken);
+            // Before anything is written: a disk that is full to the last byte may hold what can go.
             if (MakeRoom(package, manifest) is { } lacking)
                 return lacking;
+            await cache.BeginAsync(package, document, cancellationToken);
             return await BringAsync(FetchOf(package, manifest), need, progress, cancellationToken);
         }
         catch (ProtocolException e)
@@ -229,6 +230,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
 
     private ContentOutcome? MakeRoom(PackageKey package, PackageManifest manifest)
     {
+        cache.Prepare();
         var (limit, total) = (settings().CacheBytes, manifest.SizeBytes + manifest.Tree.LengthBytes);
         if (total > limit)
         {

@@ -21,8 +21,8 @@ internal sealed class RateLimiter(TimeProvider time)
             return TimeSpan.Zero;
         }
         _balance = Math.Min(bytesPerSecond, _balance + elapsed.TotalSeconds * bytesPerSecond);
-        // Rounded up, so that a wait that is waited is over.
-        return _balance >= 0 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(-_balance / bytesPerSecond * 1_000));
+        // Rounded up, and less than a byte is no debt, so that a wait that is waited is over.
+        return _balance > -1 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(-_balance / bytesPerSecond * 1_000));
     }
 
     /// <summary>So much was read.</summary>

@@ -137,7 +137,9 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
         }
         _treeStream = OpenTree(package);
         _tree = new TreeReader(_treeStream);
-        _placement = new Placement(Open(cache.PartOf(package)), _local);
+        var part = Open(cache.PartOf(package));
+        part.MakeWritable();
+        _placement = new Placement(part, _local);
     }
 
     /// <summary>Versions of the same package first, the newest first: they have most of it.</summary>

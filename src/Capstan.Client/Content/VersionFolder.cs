@@ -13,6 +13,8 @@ internal readonly record struct FolderEntry(TreeKind Kind, long SizeBytes, int M
 /// <remarks>Throws the platform's exceptions. What stands in the way of a path is removed, a link as itself, when something is made there.</remarks>
 internal abstract class VersionFolder : IDisposable
 {
+    private const int OwnerWrites = 0b010_000_000;
+
     /// <summary>As people read it; absolute.</summary>
     public string Directory { get; }
 
@@ -64,6 +66,9 @@ internal abstract class VersionFolder : IDisposable
     {
         if (Look(path) is { } there)
         {
+            // Published modes may forbid their owner to write; they are set again in the end.
+            if (there.Kind == TreeKind.File && (there.Mode & OwnerWrites) == 0)
+                SetMode(path, there.Mode | OwnerWrites);
             if (there.Kind == TreeKind.File && Open(path, isWrite: true) is { } handle)
             {
                 if (IsFile(handle))
@@ -110,12 +115,13 @@ internal abstract class VersionFolder : IDisposable
     /// <summary>Removes what is there, with all that is in it; a link as itself.</summary>
     public void Remove(string path)
     {
+        // First: what is open may lie in what goes, and the path below stands for the directory that is open then.
+        Forget();
         if (Look(path) is not { } there)
             return;
         var access = AccessOf(path)!;
         if (there.Kind == TreeKind.Directory)
         {
-            Forget();
             MakeRemovable(access);
             System.IO.Directory.Delete(access, recursive: true);
         }
@@ -133,6 +139,9 @@ internal abstract class VersionFolder : IDisposable
         return [.. new DirectoryInfo(access).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
             .Select(entry => (path.Length == 0 ? entry.Name : $"{path}/{entry.Name}", entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.Directory)))];
     }
+
+    /// <summary>Lets its owner write in every directory, whatever was published: <see cref="SetMode"/> sets that again.</summary>
+    public void MakeWritable() => MakeRemovable(Path.GetDirectoryName(AccessOf("x"))!);
 
     /// <summary>Lets go of what was opened on the way to an entry.</summary>
     protected virtual void Forget()

@@ -60,6 +60,9 @@ internal sealed class ContentFixture : IAsyncDisposable
 
     public MemoryStore Cap(int number = 0) => _provider.StoreOf(Paths[number]);
 
+    /// <summary>An empty directory that is none of the client's.</summary>
+    public string Outside => Directory.CreateDirectory(Path.Combine(_directory, "outside")).FullName;
+
     public string DirectoryOf(PackageKey package) => Cache.DirectoryOf(package);
 
     /// <summary>As a process that was killed and begins again.</summary>
@@ -69,8 +72,17 @@ internal sealed class ContentFixture : IAsyncDisposable
         Content = Open();
     }
 
-    public Task<ContentOutcome> EnsureAsync(PackageKey package, byte[] manifest, ContentNeed? need = null) =>
-        Content.EnsureAsync(package, manifest, need ?? new ContentNeed(IsDue: false), new Collected(Progress), Stop);
+    public Task<ContentOutcome> EnsureAsync(PackageKey package, byte[] manifest, ContentNeed? need = null, CancellationToken? stop = null) =>
+        Content.EnsureAsync(package, manifest, need ?? new ContentNeed(IsDue: false), new Collected(Progress), stop ?? Stop);
+
+    public async Task<ContentOutcome.Waits> WaitsAsync(PackageKey package, byte[] manifest, ContentNeed? need = null) =>
+        Assert.IsType<ContentOutcome.Waits>(await EnsureAsync(package, manifest, need));
+
+    /// <summary>Why no server can be reached; null while they can.</summary>
+    public string? Unreachable
+    {
+        set => _provider.OnConnect = value is null ? null : (request, _) => throw new Capstan.Nal.NalException(Capstan.Nal.NalError.Connect, $"{request.Path.Root}: {value}", request.Path.ToString(), isTransient: true);
+    }
 
     public async Task<string> ReadyAsync(PackageKey package, byte[] manifest) =>
         await EnsureAsync(package, manifest) switch
@@ -83,7 +95,7 @@ internal sealed class ContentFixture : IAsyncDisposable
     public static void AssertIs(IEnumerable<MadeEntry> published, string directory)
     {
         var found = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }))
+        foreach (var entry in Below(new DirectoryInfo(directory)))
             found.Add(Path.GetRelativePath(directory, entry.FullName), entry.LinkTarget is { } target ? $"link {target}"
                 : entry is DirectoryInfo ? $"directory {Mode(entry)}" : $"file {Mode(entry)} {ContentHash.Of(File.ReadAllBytes(entry.FullName))}");
         var wanted = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -110,6 +122,11 @@ internal sealed class ContentFixture : IAsyncDisposable
         using (var folder = VersionFolder.Open(Path.GetDirectoryName(_directory)!))
             folder.Remove(Path.GetFileName(_directory));
     }
+
+    /// <summary>Everything, and nothing behind a link.</summary>
+    private static IEnumerable<FileSystemInfo> Below(DirectoryInfo directory) =>
+        directory.EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0 }).ToList()
+            .SelectMany(entry => entry is DirectoryInfo { LinkTarget: null } below ? Below(below).Prepend(entry) : [entry]);
 
     private static string Mode(FileSystemInfo entry) => OperatingSystem.IsWindows() ? "" : Convert.ToString((int)entry.UnixFileMode, 8);
 
