@@ -2,6 +2,7 @@ using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
+using Capstan.Protocol.Tuf;
 using Capstan.Protocol.V1;
 using Microsoft.Extensions.Logging;
 
@@ -37,6 +38,9 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     public ClientState State { get; } = new(database);
     public RecordSpool Spool { get; } = new(database);
     public TrustStore Trust { get; } = new(database);
+
+    /// <summary>What this process has verified of the site's metadata: nobody else writes <see cref="Trust"/> while it holds the directory.</summary>
+    public TufMemory Verified { get; } = new();
     public CapUseLog CapUse { get; } = new(database);
 
     public string SiteCode => State.Get(StateKey.SiteCode)!;

@@ -72,6 +72,29 @@ internal sealed class BusySite : IAsyncDisposable
         return cost;
     }
 
+    /// <summary>Drops files as they are given, and measures passes until nothing is left on the CAP that could be taken in.</summary>
+    public async Task<Cost> TakeInAsync(IReadOnlyList<(string Path, byte[] Content)> files, CancellationToken cancellationToken)
+    {
+        foreach (var (path, content) in files)
+            await File.WriteAllBytesAsync(Path.Combine(_cap, path), content, cancellationToken);
+        var access = _app.Services.GetRequiredService<CapAccess>();
+        var pass = _app.Services.GetRequiredService<InboxPass>();
+        var cap = NalPath.FromDirectory(_cap);
+        return await Cost.OfAsync(() => access.UseAsync(cap, "Loader", store => pass.RunAsync(store, cap.ToString(), cancellationToken), cancellationToken));
+    }
+
+    /// <summary>The next record of each device named, so often, as one would send it: in order, and not on the CAP yet.</summary>
+    public IReadOnlyList<(string Path, byte[] Content, Func<(string Path, byte[] Content)> Again)> Make(int devices, int each) =>
+        [.. Enumerable.Range(0, devices).SelectMany(number => Enumerable.Range(0, each).Select(_ => _devices[number].NextTwice([_devices[number].Heartbeat()], _site)))];
+
+    /// <summary>How many records are in the ledger, and how many files in quarantine or still on the CAP.</summary>
+    public async Task<(long Taken, long Refused, int Left)> CountAsync(CancellationToken cancellationToken)
+    {
+        var (taken, refused) = await _site.Database.ReadAsync(async connection => (await connection.ExecuteScalarAsync<long>("select count(*) from ledger"),
+            await connection.ExecuteScalarAsync<long>("select count(*) from quarantine")), cancellationToken);
+        return (taken, refused, Directory.EnumerateFiles(Path.Combine(_cap, Layout.Inbox), "*", SearchOption.AllDirectories).Count());
+    }
+
     /// <summary>Size of the database file with everything in it.</summary>
     public async Task<long> DatabaseBytesAsync(CancellationToken cancellationToken) => await _site.Database.ReadAsync(
         connection => connection.ExecuteScalarAsync<long>("select page_count * page_size from pragma_page_count(), pragma_page_size()"), cancellationToken);
@@ -144,6 +167,13 @@ internal sealed class BusyDevice
     /// <summary>The next record of the chain: the path below the CAP, and the file.</summary>
     public (string Path, byte[] Content) Next(IReadOnlyList<UploadItem> items, SiteContext site)
     {
+        var (path, content, _) = NextTwice(items, site);
+        return (path, content);
+    }
+
+    /// <summary>The same, and how it is sealed again, as a client does that has seen no receipt.</summary>
+    public (string Path, byte[] Content, Func<(string Path, byte[] Content)> Again) NextTwice(IReadOnlyList<UploadItem> items, SiteContext site)
+    {
         var record = UploadCodec.Sign(new Upload
         {
             SiteCode = site.Site.SiteCode,
@@ -157,8 +187,15 @@ internal sealed class BusyDevice
             Items = items,
         }, _signing);
         _previous = UploadCodec.RecordHash(record);
-        var content = UploadCodec.Seal(record, site.Keys.SealingKey);
-        return (Layout.Upload(Id, _sequence, content), content);
+        var sequence = _sequence;
+        var (path, content) = Seal();
+        return (path, content, Seal);
+
+        (string, byte[]) Seal()
+        {
+            var file = UploadCodec.Seal(record, site.Keys.SealingKey);
+            return (Layout.Upload(Id, sequence, file), file);
+        }
     }
 
     private HardwareInventory Hardware() => new()

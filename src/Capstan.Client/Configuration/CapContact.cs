@@ -79,7 +79,7 @@ internal sealed class CapContact(ClientCore core, IStore store, NalPath cap, Tas
 
     private async Task VerifyAsync(CyclePlan plan, CancellationToken cancellationToken)
     {
-        var metadata = new TufClient(new CapSource(store), core.Trust, time);
+        var metadata = new TufClient(new CapSource(store), core.Trust, time, core.Verified);
         try
         {
             if (await core.Trust.LoadAsync("root", cancellationToken) is null)

@@ -46,7 +46,10 @@ internal sealed class TrustedMetadata
     }
 
     /// <summary>True from the moment of expiry on (TUF 5.4.4: the expiry must lie after the reference).</summary>
-    public bool IsStale(DateTimeOffset expires, DateTimeOffset localClock) => expires <= (localClock > SignedAt ? localClock : SignedAt);
+    public bool IsStale(DateTimeOffset expires, DateTimeOffset localClock) => IsPast(expires, SignedAt, localClock);
+
+    /// <summary>As <see cref="IsStale"/>, of metadata whose timestamp was signed at <paramref name="signedAt"/>.</summary>
+    public static bool IsPast(DateTimeOffset expires, DateTimeOffset signedAt, DateTimeOffset localClock) => expires <= (localClock > signedAt ? localClock : signedAt);
 
     /// <summary>TUF 5.3.4 to 5.3.7: the next root, signed by the old threshold and by its own; its version is one higher.</summary>
     /// <returns>True when the keys of timestamp or snapshot changed: both are forgotten (5.3.11), so that a version that an attacker drove up is no hindrance.</returns>

@@ -10,7 +10,8 @@ namespace Capstan.Protocol.Tuf;
 /// leaves a newer timestamp with older companions, which the next run completes.
 /// <para>Trusted metadata in the store that no longer verifies (its keys changed, the disk lied) counts as absent, except the root.</para>
 /// </remarks>
-public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider time)
+/// <param name="memory">What earlier objects on the same store have verified; null for nothing. Only for a store that nobody else writes.</param>
+public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider time, TufMemory? memory = null)
 {
     private TrustedMetadata? _trusted;
 
@@ -41,11 +42,18 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
     /// <exception cref="ProtocolException">The trusted metadata stays as it was, except that verified new roots are kept.</exception>
     public async ValueTask<TufUpdate> RefreshAsync(bool complete, CancellationToken cancellationToken)
     {
-        var trusted = await LoadAsync(cancellationToken);
         byte[]? pointer = null;
         if (!complete)
         {
             pointer = await source.ReadAsync(TufRole.TimestampFile, TufLimits.TimestampBytes, cancellationToken);
+            if (pointer is not null && memory?.Recall(pointer, time.GetUtcNow()) is { } known)
+                return known;
+        }
+        // Whatever the following does to the store, it says itself again when it has verified.
+        memory?.Forget();
+        var trusted = await LoadAsync(cancellationToken);
+        if (!complete)
+        {
             if (trusted.IsComplete && pointer is not null && trusted.Timestamp!.File.Bytes.Span.SequenceEqual(pointer))
                 return Result(trusted, TufState.Unchanged);
         }
@@ -239,6 +247,7 @@ public sealed class TufClient(ITufSource source, ITrustStore store, TimeProvider
     private TufUpdate Result(TrustedMetadata trusted, TufState state)
     {
         _trusted = trusted;
+        memory?.Keep(trusted);
         var stale = trusted.IsStale(trusted.Expires, time.GetUtcNow());
         return new TufUpdate(stale ? TufState.Stale : state, trusted.Timestamp!.Version, trusted.SignedAt, trusted.Expires);
     }
