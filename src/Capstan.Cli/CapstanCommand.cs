@@ -26,6 +26,8 @@ internal static class CapstanCommand
             CollectionVerbs.Create(host),
             CollectionVerbs.CreateQuery(host),
             BoundaryVerbs.Create(host),
+            PackageVerbs.Create(host),
+            ContentVerbs.Create(host),
             StatusVerbs.CreateStatus(host),
             StatusVerbs.CreateQuarantine(host),
             UserVerbs.Create(host),

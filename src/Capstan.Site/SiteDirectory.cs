@@ -16,6 +16,8 @@ internal sealed class SiteDirectory(string root)
     public string Keys => Path.Combine(Root, "keys");
     public string Quarantine => Path.Combine(Root, "quarantine");
     public string ApiToken => Path.Combine(Root, "api-token");
+    /// <summary>Packs of packages; grows with what is published.</summary>
+    public string Content => Path.Combine(Root, "content");
     /// <summary>While the site runs: its address, for programs of this machine.</summary>
     public string Listening => Path.Combine(Root, "listening");
     /// <summary>While a restore fills the directory: nothing else takes it up.</summary>

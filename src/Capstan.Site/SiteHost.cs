@@ -4,6 +4,7 @@ using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Collections;
 using Capstan.Site.Console;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -69,6 +70,8 @@ internal static class SiteHost
             .AddSingleton<AccountAdministration>().AddSingleton<CapAdministration>().AddSingleton<CapChecker>().AddSingleton<BuildAdministration>()
             .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>().AddSingleton<BoundaryStore>().AddSingleton<BoundaryAdministration>();
         services.AddSingleton<CollectionStore>().AddSingleton<CollectionEvaluator>().AddSingleton<CollectionAdministration>();
+        services.AddSingleton<PackFolder>().AddSingleton<ContentStore>().AddSingleton<PackageStore>().AddSingleton<CapContentStore>().AddSingleton<ContentTurn>().AddSingleton<ContentSync>().AddSingleton<ContentKeeper>()
+            .AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageAdministration>();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -99,6 +102,7 @@ internal static class SiteHost
         api.MapBoundaries();
         api.MapCaps();
         api.MapCapUsage();
+        api.MapPackages();
         api.MapAccess();
         app.MapOpenApi("/api/{documentName}/openapi.json").WithMetadata(ApiEndpoint.Mark);
         app.MapGet("/healthz", () => Results.Text("ok")).ExcludeFromDescription().WithMetadata(PublicEndpoint.Mark);

@@ -7,6 +7,7 @@ using Capstan.Nal.Providers;
 using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Collections;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -19,7 +20,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site;
 
 /// <summary>A site: its directory, keys and store; makes the web application that <c>site run</c> and <c>up</c> host.</summary>
-/// <remarks>Directory: <c>site.json</c>, <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>quarantine/</c>, <c>api-token</c> (0600), <c>listening</c> (the address, while it runs), <c>lock</c>.</remarks>
+/// <remarks>Directory: <c>site.json</c>, <c>site.db</c>, <c>keys/</c> (0700; <c>root.key.pem</c> may be taken away), <c>quarantine/</c>, <c>content/</c> (packs), <c>api-token</c> (0600), <c>listening</c> (the address, while it runs), <c>lock</c>.</remarks>
 public sealed class SiteServer : IAsyncDisposable
 {
     private readonly SiteOptions _options;
@@ -142,6 +143,8 @@ public sealed class SiteServer : IAsyncDisposable
         var publisher = app.Services.GetRequiredService<Publisher>();
         var loader = app.Services.GetRequiredService<InboxLoader>();
         var collections = app.Services.GetRequiredService<CollectionEvaluator>();
+        var content = app.Services.GetRequiredService<ContentKeeper>();
+        app.Services.GetRequiredService<PackFolder>().Sweep();
         await publisher.StartAsync(cancellationToken);
         try
         {
@@ -159,7 +162,8 @@ public sealed class SiteServer : IAsyncDisposable
         try
         {
             var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
-            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken), collections.RunAsync(cancellationToken));
+            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken), collections.RunAsync(cancellationToken),
+                content.RunAsync(cancellationToken));
             await app.StopAsync(CancellationToken.None);
         }
         finally

@@ -22,9 +22,10 @@ internal static class CapVerbs
             new("PUBLISHED", cap => Display.Relative(cap.LastPublished, host.Time.GetUtcNow()), NoWrap: true),
             new("DRAINED", cap => Display.Relative(cap.LastDrained, host.Time.GetUtcNow()), NoWrap: true),
             new("INBOX", cap => Display.Count(cap.InboxCount), IsNumber: true),
+            new("PACKS", Packs),
             new("USE", CapLoadText.Of),
             new("LEVEL", cap => cap.Load?.Level, NoWrap: true),
-            new("ERROR", cap => cap.LastError),
+            new("ERROR", cap => cap.LastError ?? cap.Content?.LastError),
         ],
         [
             new("path", cap => cap.Path), new("licensing", cap => cap.Licensing), new("headroom", cap => cap.Headroom), new("aliases", cap => string.Join(' ', cap.Aliases ?? [])), new("state", cap => cap.State),
@@ -32,10 +33,20 @@ internal static class CapVerbs
             new("inboxCount", cap => cap.InboxCount), new("nextTry", cap => cap.NextTry), new("lastError", cap => cap.LastError), new("errorCode", cap => cap.ErrorCode),
             new("accounts", cap => string.Join(' ', cap.Accounts ?? [])), new("clientAccounts", cap => string.Join(' ', cap.ClientAccounts ?? [])),
             new("unreadableAccounts", cap => string.Join(' ', cap.UnreadableAccounts ?? [])),
+            new("packs", cap => cap.Content?.Packs), new("missingPacks", cap => cap.Content?.MissingPacks), new("missingBytes", cap => cap.Content?.MissingBytes),
+            new("contentError", cap => cap.Content?.LastError), new("contentNextTry", cap => cap.Content?.NextTry),
             new("level", cap => cap.Load?.Level), new("limit", cap => cap.Load?.Limit), new("peakConnections", cap => cap.Load?.PeakConnections), new("refused", cap => cap.Load?.Refused),
             new("devices90Days", cap => cap.Load?.Devices90Days), new("meanHoldSeconds", cap => cap.Load?.MeanHoldSeconds), new("pollIntervalSeconds", cap => cap.Load?.PollIntervalSeconds),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
+
+    /// <summary>How many packs are there, and what is on its way.</summary>
+    private static string? Packs(CapRow cap) => cap.Content switch
+    {
+        null => null,
+        { MissingPacks: 0, LastError: null } content => Display.Count((int)content.Packs),
+        var content => $"{content.Packs - content.MissingPacks} of {content.Packs}, {Display.Bytes(content.MissingBytes)} to go",
+    };
 
     /// <summary>The site's, and the clients' where they have their own.</summary>
     private static string? Accounts(CapRow cap)

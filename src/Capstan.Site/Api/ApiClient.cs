@@ -24,7 +24,8 @@ public sealed class ApiClient(HttpClient http)
                 string.Equals(certificate?.GetCertHashString(HashAlgorithmName.SHA256), fingerprint, StringComparison.OrdinalIgnoreCase);
 #pragma warning restore MA0039
         }
-        var http = new HttpClient(handler) { BaseAddress = site };
+        // A package takes as long as it takes; every other request has its limit in RequestAsync.
+        var http = new HttpClient(handler) { BaseAddress = site, Timeout = Timeout.InfiniteTimeSpan };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return (new ApiClient(http), http);
     }
@@ -197,28 +198,77 @@ public sealed class ApiClient(HttpClient http)
     public async Task EndClientBuildAsync(string platform, CancellationToken cancellationToken) =>
         (await RequestAsync(HttpMethod.Delete, Query("api/v1/client-builds/use", ("platform", platform)), null, cancellationToken)).Dispose();
 
+    public Task<IReadOnlyList<PackageRow>> PackagesAsync(CancellationToken cancellationToken) => GetAsync("api/v1/packages", ApiJson.Default.IReadOnlyListPackageRow, cancellationToken);
+
+    /// <param name="package">Its id or its name.</param>
+    public Task<PackageDetail> PackageAsync(string package, CancellationToken cancellationToken) => GetAsync($"api/v1/packages/{Uri.EscapeDataString(package)}", ApiJson.Default.PackageDetail, cancellationToken);
+
+    /// <param name="archive">A tar stream; takes as long as it takes.</param>
+    public Task<PackageVersionRow> CreatePackageAsync(string name, HttpContent archive, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, Query("api/v1/packages", ("name", name)), archive, ApiJson.Default.PackageVersionRow, isLong: true, cancellationToken);
+
+    /// <param name="package">Its id or its name.</param>
+    /// <param name="archive">As above.</param>
+    public Task<PackageVersionRow> AddPackageVersionAsync(string package, HttpContent archive, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"api/v1/packages/{Uri.EscapeDataString(package)}/versions", archive, ApiJson.Default.PackageVersionRow, isLong: true, cancellationToken);
+
+    /// <param name="package">Its id or its name.</param>
+    /// <param name="version">Null for the package with all versions.</param>
+    public async Task RemovePackageAsync(string package, int? version, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query($"api/v1/packages/{Uri.EscapeDataString(package)}", ("version", Text(version))), null, cancellationToken)).Dispose();
+
+    /// <summary>Begins to read every pack again, or joins the run that lasts.</summary>
+    public Task<ContentVerification> VerifyContentAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/content/verify", null, ApiJson.Default.ContentVerification, cancellationToken);
+
+    /// <summary>The run that lasts, or the last one.</summary>
+    public Task<ContentVerification> ContentVerificationAsync(CancellationToken cancellationToken) => GetAsync("api/v1/content/verify", ApiJson.Default.ContentVerification, cancellationToken);
+
     private Task<ClientSummary> OrderAsync(string id, string order, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"api/v1/clients/{Uri.EscapeDataString(id)}/{order}", null, ApiJson.Default.ClientSummary, cancellationToken);
 
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
 
-    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    private Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsync(method, path, content, type, isLong: false, cancellationToken);
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, bool isLong, CancellationToken cancellationToken)
     {
-        using var response = await RequestAsync(method, path, content, cancellationToken);
+        using var response = await RequestAsync(method, path, content, isLong, cancellationToken);
         return await response.Content.ReadFromJsonAsync(type, cancellationToken)
             ?? throw new ApiException("empty_answer", (int)response.StatusCode, "The site answered without a document.");
     }
 
-    private async Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    private Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken) =>
+        RequestAsync(method, path, content, isLong: false, cancellationToken);
+
+    /// <param name="isLong">The body may take any time; what can be refused without it is refused before it is sent.</param>
+    private async Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, bool isLong, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative)) { Content = content };
-        var response = await http.SendAsync(request, cancellationToken);
+        if (isLong)
+            request.Headers.ExpectContinue = true;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (!isLong)
+            limit.CancelAfter(Patience);
+        HttpResponseMessage response;
+        try
+        {
+            response = await http.SendAsync(request, limit.Token);
+        }
+        catch (OperationCanceledException cause) when (!isLong && !cancellationToken.IsCancellationRequested && limit.IsCancellationRequested)
+        {
+            throw new TaskCanceledException($"No answer within 100 s.", new TimeoutException(cause.Message, cause));
+        }
         if (response.IsSuccessStatusCode)
             return response;
         using (response)
             throw await RefusalAsync(response, cancellationToken);
     }
+
+    /// <summary>For every request but long ones.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
 
     private static async Task<ApiException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {

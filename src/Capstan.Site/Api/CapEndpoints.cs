@@ -1,5 +1,6 @@
 using Capstan.Nal.Paths;
 using Capstan.Site.Access;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Fleet;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
@@ -21,23 +22,24 @@ internal static class CapEndpoints
             Results.Json(await administration.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListCapAccountRow)).Produces<IReadOnlyList<CapAccountRow>>();
         api.MapDelete("/caps/accounts", RemoveAccountAsync).Produces<CapAccountRemoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapPost("/caps/check", CheckAsync).Produces<CapCheck>().Produces<Problem>(400).Produces<Problem>(404);
-        api.MapPost("/caps/publish", async (Publisher publisher, CapStore caps, SiteAccounts accounts, CapLoadReader loads, CancellationToken cancellationToken) =>
+        api.MapPost("/caps/publish", async (Publisher publisher, ContentKeeper keeper, CapStore caps, SiteAccounts accounts, CapLoadReader loads, CapContentStore content, CancellationToken cancellationToken) =>
         {
             await publisher.PublishNowAsync(cancellationToken);
-            return await RowsAsync(caps, accounts, loads, cancellationToken);
+            keeper.LookAgain();
+            return await RowsAsync(caps, accounts, loads, content, cancellationToken);
         }).Produces<IReadOnlyList<CapRow>>();
     }
 
-    private static async Task<IResult> RowsAsync(CapStore caps, SiteAccounts accounts, CapLoadReader loads, CancellationToken cancellationToken)
+    private static async Task<IResult> RowsAsync(CapStore caps, SiteAccounts accounts, CapLoadReader loads, CapContentStore content, CancellationToken cancellationToken)
     {
         var unreadable = (await accounts.HandoutAsync(cancellationToken)).Unreadable.ToLookup(row => row.Cap, row => row.Name, StringComparer.Ordinal);
-        return Results.Json(await CapUsageEndpoints.WithLoadsAsync(loads, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow() with
+        return Results.Json(await CapUsageEndpoints.WithLoadsAsync(loads, await PackageEndpoints.WithContentAsync(content, (await caps.ListAsync(cancellationToken)).Select(cap => cap.ToRow() with
         {
             UnreadableAccounts = unreadable.Contains(cap.Path) ? [.. unreadable[cap.Path].Distinct(StringComparer.Ordinal)] : null,
-        }), cancellationToken), ApiJson.Default.IReadOnlyListCapRow);
+        }), cancellationToken), cancellationToken), ApiJson.Default.IReadOnlyListCapRow);
     }
 
-    private static async Task<IResult> AddAsync(HttpContext http, CapAdministration administration, CapAdd cap, CancellationToken cancellationToken)
+    private static async Task<IResult> AddAsync(HttpContext http, CapAdministration administration, ContentKeeper keeper, CapAdd cap, CancellationToken cancellationToken)
     {
         AccessGuard.About(http, cap.Path);
         if (!NalPath.TryParse(cap.Path, out var path, out var error))
@@ -46,7 +48,9 @@ internal static class CapEndpoints
             return Problems.Invalid(bad);
         if (path.Server is null && (cap.Account ?? cap.ClientAccount) is not null)
             return Problems.Invalid($"{path} names no server, so it takes no account.");
-        return Results.Json(await administration.AddAsync(path, cap, cancellationToken), ApiJson.Default.CapAdded, statusCode: StatusCodes.Status201Created);
+        var added = await administration.AddAsync(path, cap, cancellationToken);
+        keeper.LookAgain();
+        return Results.Json(added, ApiJson.Default.CapAdded, statusCode: StatusCodes.Status201Created);
     }
 
     private static string? Fault(CapAccount? account, string member) => account switch

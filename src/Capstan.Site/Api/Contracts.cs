@@ -58,6 +58,9 @@ public sealed record CapRow(string Path, string? Licensing, int Headroom, string
     /// <summary>Other names of its server, which clients count as one; null for none.</summary>
     public IReadOnlyList<string>? Aliases { get; init; }
 
+    /// <summary>How its packs are; null while no package is published. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>
+    public CapContent? Content { get; init; }
+
     /// <summary>How much of its server clients use. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>
     public CapLoadRow? Load { get; init; }
 }
@@ -224,6 +227,12 @@ public sealed record Problem(string Type, string Title, int Status, string Detai
 [JsonSerializable(typeof(ClientBuildAdd))]
 [JsonSerializable(typeof(ClientBuildUse))]
 [JsonSerializable(typeof(ClientBuildOrdered))]
+[JsonSerializable(typeof(IReadOnlyList<PackageRow>))]
+[JsonSerializable(typeof(PackageDetail))]
+[JsonSerializable(typeof(PackageVersionRow))]
+[JsonSerializable(typeof(ContentVerification))]
+[JsonSerializable(typeof(IReadOnlyList<ContentFinding>))]
+[JsonSerializable(typeof(IReadOnlyList<PackageVersionRow>))]
 [JsonSerializable(typeof(TokenCreated))]
 [JsonSerializable(typeof(Overview))]
 [JsonSerializable(typeof(IReadOnlyList<HealthCondition>))]

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
@@ -235,6 +236,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 }
 
                 await BuildTargets.SetAsync(transaction, repository, site.Site.SiteCode);
+                await PackageTargets.SetAsync(transaction, repository);
 
                 var files = repository.Publish(site.Keys.Tuf, now, seenOnCap, force);
                 await DeviceStore.PoliciesPublishedAsync(transaction);

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Capstan.Protocol.Jose;
 using Capstan.Protocol.V1;
+using Capstan.Site.Api;
 using Capstan.Site.Load;
 
 namespace Capstan.Site.Store;
@@ -13,6 +14,7 @@ namespace Capstan.Site.Store;
 [JsonSerializable(typeof(IReadOnlyList<Speaker>))]
 [JsonSerializable(typeof(IReadOnlyList<PolicySetting>))]
 [JsonSerializable(typeof(IReadOnlyList<BuildFile>))]
+[JsonSerializable(typeof(NativeFile))]
 [JsonSerializable(typeof(Jwk))]
 [JsonSerializable(typeof(SiteIdentity))]
 internal sealed partial class StoreJson : JsonSerializerContext;

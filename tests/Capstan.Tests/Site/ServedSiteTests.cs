@@ -37,7 +37,7 @@ public abstract class ServedSiteTests : IAsyncLifetime
         await ServeAsync();
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         await StopAsync();

@@ -1,0 +1,178 @@
+using System.Diagnostics;
+using System.Net;
+using Capstan.Cli;
+using Capstan.Cli.Packages;
+using Capstan.Site.Api;
+using Capstan.Tests.Site;
+
+namespace Capstan.Tests.Cli;
+
+/// <summary><c>capstan package</c> and <c>content</c> against a real site, and what of a source is refused before a byte is sent.</summary>
+public sealed class PackageVerbTests : ServedSiteTests
+{
+    private readonly CliRun _cli = new();
+
+    private string Source => Path.Combine(_cli.Directory, "src");
+
+    [Fact]
+    public async Task A_directory_is_published_listed_shown_verified_and_removed()
+    {
+        Write("bin/tool", "hello");
+        Write("notes.txt", "one");
+        File.CreateSymbolicLink(Path.Combine(Source, "tool"), "bin/tool");
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Source, "--name", "Test"));
+        Write("notes.txt", "two");
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Source, "--id", "Test"));
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Source, "--id", "Test"));
+        Assert.Contains("version 2: 2 files", _cli.Out, StringComparison.Ordinal);
+        Assert.Contains("has this content already, as version 2", _cli.Out, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "list"));
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "show", "Test"));
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "remove", "Test", "--version", "1"));
+        Assert.Equal(ExitCode.Done, await RunAsync("content", "verify"));
+        Assert.Contains("Everything is whole.", _cli.Out, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "remove", "Test"));
+        Assert.Equal(ExitCode.NotFound, await RunAsync("package", "show", "Test"));
+    }
+
+    [Fact]
+    public async Task A_single_file_is_a_package_of_one_file()
+    {
+        Write("setup.sh", "exit 0");
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Path.Combine(Source, "setup.sh"), "--name", "Setup"));
+        Assert.Contains("version 1: 1 files", _cli.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_site_and_its_CAPs_are_no_source_nor_what_holds_them_or_lies_in_them()
+    {
+        var cap = Path.Combine(Folder, "cap");
+        await Api.AddCapAsync(new CapAdd(Nal.Paths.NalPath.FromDirectory(cap).ToString()), CancellationToken.None);
+        File.CreateSymbolicLink(Path.Combine(_cli.Directory, "hidden"), Path.Combine(SiteDirectory, "keys"));
+        foreach (var (source, said) in ((string, string)[])[(SiteDirectory, "is the site's own directory"), (Path.Combine(SiteDirectory, "keys"), "inside the site's own"), (Folder, "above the site's own"),
+            (Path.Combine(cap, "metadata"), "inside a client access point"), (Path.Combine(_cli.Directory, "hidden"), "inside the site's own"), (Path.Combine(SiteDirectory, "site.json"), "inside the site's own")])
+        {
+            Assert.Equal(ExitCode.Usage, await RunAsync("package", "create", source, "--name", "Test"));
+            Assert.Contains(said, _cli.Error, StringComparison.Ordinal);
+        }
+        Assert.Empty(await Api.PackagesAsync(CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task A_name_that_is_taken_is_refused_before_anything_is_sent()
+    {
+        Write("a", "1");
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Source, "--name", "Test"));
+        Assert.Equal(ExitCode.Failed, await RunAsync("package", "create", Source, "--name", "TEST"));
+        Assert.Contains("--id", _cli.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, await RunAsync("package", "create", Source));
+        Assert.Equal(ExitCode.Usage, await RunAsync("package", "create", Source, "--name", "x", "--id", "y"));
+    }
+
+    [Fact]
+    public async Task A_killed_command_leaves_no_package()
+    {
+        using var archive = new CutContent();
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => Api.CreatePackageAsync("Test", archive, CancellationToken.None));
+        Assert.Empty(await Api.PackagesAsync(CancellationToken.None));
+        Write("a", "1");
+        Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Source, "--name", "Test"));
+    }
+
+    [Fact]
+    public void All_that_cannot_be_published_is_said_at_once()
+    {
+        Write("good", "1");
+        Write("new\nline", "1");
+        File.CreateSymbolicLink(Path.Combine(Source, "absolute"), "/etc/passwd");
+        File.CreateSymbolicLink(Path.Combine(Source, "outside"), "../../x");
+        using (var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "mkfifo pipe; : > \"$(printf 'raw\\377')\""]) { WorkingDirectory = Source })!)
+            shell.WaitForExit();
+        var refused = Assert.Throws<CliException>(() => PackageSource.Read(Source, []));
+        foreach (var said in (string[])[@"new\u{0A}line: a name has no control", "absolute: a link is relative", "outside: a link does not lead outside (it leads to ../../x)", "pipe: a device, a pipe", "its name is not UTF-8"])
+            Assert.Contains(said, refused.Message, StringComparison.Ordinal);
+        Assert.Equal(6, refused.Message.Split('\n').Length);
+    }
+
+    [Fact]
+    public void An_empty_source_is_refused()
+    {
+        Directory.CreateDirectory(Path.Combine(Source, "only", "directories"));
+        Assert.Contains("holds no file", Assert.Throws<CliException>(() => PackageSource.Read(Source, [])).Message, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotFound, Assert.Throws<CliException>(() => PackageSource.Read(Path.Combine(Source, "nothing"), [])).ExitCode);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_file_that_somebody_writes_meanwhile_is_sent_again(int times)
+    {
+        Write("file", "first");
+        using var archive = new PackageArchive(PackageSource.Read(Source, []));
+        using var into = new WritingStream(Path.Combine(Source, "file"), times);
+        await archive.CopyToAsync(into, CancellationToken.None);
+        into.Position = 0;
+        var made = await Api.CreatePackageAsync("Test", new StreamContent(into), CancellationToken.None);
+        Assert.Equal((1, 5L + times), (made.FileCount, made.SizeBytes));
+    }
+
+    [Fact]
+    public async Task A_file_that_never_rests_is_refused_by_name()
+    {
+        Write("file", "first");
+        using var archive = new PackageArchive(PackageSource.Read(Source, []));
+        using var into = new WritingStream(Path.Combine(Source, "file"), int.MaxValue);
+        var refused = await Assert.ThrowsAnyAsync<Exception>(() => archive.CopyToAsync(into, CancellationToken.None));
+        Assert.Contains("file changes while it is read", refused.ToString(), StringComparison.Ordinal);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _cli.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    private Task<int> RunAsync(params string[] arguments) => _cli.RunAsync([.. arguments, "--data", SiteDirectory]);
+
+    private void Write(string name, string content)
+    {
+        var path = Path.Combine(Source, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, content);
+    }
+
+    /// <summary>Whenever something arrives, somebody adds a byte to the file, a given number of times.</summary>
+    private sealed class WritingStream(string file, int times) : MemoryStream
+    {
+        private int _left = times;
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await base.WriteAsync(buffer, cancellationToken);
+            // The header of an entry names it; the file is open by then.
+            if (_left > 0 && buffer.Span.IndexOf("file"u8) >= 0)
+            {
+                _left--;
+                await File.AppendAllTextAsync(file, "x", cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>A body whose sender dies.</summary>
+    private sealed class CutContent : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.WriteAsync(new byte[100_000]);
+            await stream.FlushAsync();
+            throw new IOException("killed");
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+}
