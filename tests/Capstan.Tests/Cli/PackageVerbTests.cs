@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using Capstan.Cli;
 using Capstan.Cli.Packages;
+using Capstan.Nal.Paths;
 using Capstan.Site.Api;
 using Capstan.Tests.Site;
 
@@ -47,7 +48,7 @@ public sealed class PackageVerbTests : ServedSiteTests
     public async Task The_site_and_its_CAPs_are_no_source_nor_what_holds_them_or_lies_in_them()
     {
         var cap = Path.Combine(Folder, "cap");
-        await Api.AddCapAsync(new CapAdd(Nal.Paths.NalPath.FromDirectory(cap).ToString()), CancellationToken.None);
+        await Api.AddCapAsync(new CapAdd(NalPath.FromDirectory(cap).ToString()), CancellationToken.None);
         File.CreateSymbolicLink(Path.Combine(_cli.Directory, "hidden"), Path.Combine(SiteDirectory, "keys"));
         foreach (var (source, said) in ((string, string)[])[(SiteDirectory, "is the site's own directory"), (Path.Combine(SiteDirectory, "keys"), "inside the site's own"), (Folder, "above the site's own"),
             (Path.Combine(cap, "metadata"), "inside a client access point"), (Path.Combine(_cli.Directory, "hidden"), "inside the site's own"), (Path.Combine(SiteDirectory, "site.json"), "inside the site's own")])
@@ -86,12 +87,13 @@ public sealed class PackageVerbTests : ServedSiteTests
         Write("new\nline", "1");
         File.CreateSymbolicLink(Path.Combine(Source, "absolute"), "/etc/passwd");
         File.CreateSymbolicLink(Path.Combine(Source, "outside"), "../../x");
-        using (var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "mkfifo pipe; : > \"$(printf 'raw\\377')\""]) { WorkingDirectory = Source })!)
-            shell.WaitForExit();
+        Shell("mkfifo pipe; : > \"$(printf 'raw\\377')\"");
         var refused = Assert.Throws<CliException>(() => PackageSource.Read(Source, []));
         foreach (var said in (string[])[@"new\u{0A}line: a name has no control", "absolute: a link is relative", "outside: a link does not lead outside (it leads to ../../x)", "pipe: a device, a pipe", "its name is not UTF-8"])
             Assert.Contains(said, refused.Message, StringComparison.Ordinal);
         Assert.Equal(6, refused.Message.Split('\n').Length);
+        // Nothing of .NET can name it.
+        Shell("rm raw*");
     }
 
     [Fact]
@@ -131,6 +133,12 @@ public sealed class PackageVerbTests : ServedSiteTests
         await base.DisposeAsync();
         _cli.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private void Shell(string script)
+    {
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { WorkingDirectory = Source })!;
+        shell.WaitForExit();
     }
 
     private Task<int> RunAsync(params string[] arguments) => _cli.RunAsync([.. arguments, "--data", SiteDirectory]);

@@ -83,7 +83,6 @@ public sealed class UsageTests
     }
 
     [Theory]
-    [InlineData("package")]
     [InlineData("program")]
     [InlineData("advertisement")]
     [InlineData("why")]

@@ -6,11 +6,15 @@ internal sealed class ArchiveEnd(Stream inner) : Stream
     private const int EndBytes = 1_024;
     private long _zeros;
 
+    /// <summary>Nothing arrived at all: what some make of an empty list.</summary>
+    public bool IsEmpty { get; private set; } = true;
+
     public bool IsWhole => _zeros >= EndBytes;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await inner.ReadAsync(buffer, cancellationToken);
+        IsEmpty &= read == 0;
         var last = buffer.Span[..read].LastIndexOfAnyExcept((byte)0);
         _zeros = last < 0 ? _zeros + read : read - last - 1;
         return read;

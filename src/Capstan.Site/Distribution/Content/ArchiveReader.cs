@@ -21,11 +21,15 @@ internal sealed class ArchiveReader(ChunkPipeline pipeline, TreeSpool spool)
                 await TakeAsync(entry, cancellationToken);
             await watched.CopyToAsync(Stream.Null, cancellationToken);
         }
+        catch (EndOfStreamException) when (watched.IsEmpty)
+        {
+            // Some make an archive of nothing so: it is told below.
+        }
         catch (Exception cause) when (cause is InvalidDataException or FormatException or EndOfStreamException or NotSupportedException)
         {
             throw new SiteException($"Nothing was published: what arrived is no whole tar archive ({cause.Message.TrimEnd('.')}). Send it again.", "bad_package", cause);
         }
-        if (!watched.IsWhole)
+        if (!watched.IsWhole && !watched.IsEmpty)
             throw new SiteException("Nothing was published: the archive has no end (1,024 zero bytes), so something of it may be missing. Send it again.", "bad_package");
         AddHardLinks();
         _problems.Throw();

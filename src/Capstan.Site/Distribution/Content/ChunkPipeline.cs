@@ -114,7 +114,7 @@ internal sealed class ChunkPipeline : IAsyncDisposable
             {
                 if (step.Batch is not { } batch)
                 {
-                    await _writer.FlushAsync(_ending.Token);
+                    await _writer.FlushAsync();
                     step.Flushed!.SetResult();
                     continue;
                 }

@@ -72,11 +72,14 @@ internal sealed class ContentKeeper(SiteContext site, CapStore caps, CapContentS
             return;
         var now = site.Time.GetUtcNow();
         var unused = await content.ForgetChunksAsync(now - Grace, cancellationToken);
-        var gone = unused.Where(pack => folder.Length(pack.Name) is not null).ToList();
+        var unnamed = unused.ToDictionary(pack => pack.Name, pack => pack.LengthBytes);
+        var known = (await content.PacksAsync(cancellationToken)).Select(pack => pack.Name).ToHashSet();
+        // A process that was killed between naming a file and writing down that it is there leaves one that nobody knows.
+        var gone = folder.Files().Where(file => unnamed.ContainsKey(file.Pack) || (!known.Contains(file.Pack) && file.WrittenAt < now - Grace)).Select(file => file.Pack).ToList();
         foreach (var pack in gone)
-            folder.Delete(pack.Name);
+            folder.Delete(pack);
         await content.ForgetPacksAsync(now - Remembered, cancellationToken);
         if (gone.Count > 0)
-            ContentLog.PacksCollected(logger, gone.Count, gone.Sum(pack => pack.LengthBytes));
+            ContentLog.PacksCollected(logger, gone.Count, gone.Sum(unnamed.GetValueOrDefault));
     }
 }

@@ -82,26 +82,30 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, PackFolder
         var bytes = missing.Sum(pack => pack.LengthBytes);
         if (missing.Count > 0 && await store.GetSpaceAsync(cancellationToken) is { } space && space.FreeBytes < missing[0].LengthBytes)
             throw new SiteException($"{cap} has {space.FreeBytes} bytes free, and {bytes} bytes of packs are missing there. Make room; clients use other CAPs meanwhile.", "cap_full");
-        var written = 0;
+        var (written, left) = (0, bytes);
+        var damaged = new List<PackRow>();
         foreach (var pack in missing)
         {
             if (written > 0 && site.Time.GetElapsedTime(0) - begun > Burst)
                 break;
-            await using var source = folder.Open(pack.Name) ?? throw Damaged(pack.Name);
-            if (!await CapPacks.WriteAsync(store, pack.Name, source, cancellationToken))
-                throw Damaged(pack.Name);
+            await using var source = folder.Open(pack.Name);
+            if (source is null || !await CapPacks.WriteAsync(store, pack.Name, source, cancellationToken))
+            {
+                // One that is not whole here keeps no other from going there.
+                damaged.Add(pack);
+                continue;
+            }
             seen.Packs[pack.Name] = pack.LengthBytes;
-            bytes -= pack.LengthBytes;
+            left -= pack.LengthBytes;
             written++;
         }
-        await caps.LookedAsync(cap, wanted.Count, missing.Count - written, bytes, site.Time.GetUtcNow(), cancellationToken);
+        await caps.LookedAsync(cap, wanted.Count, missing.Count - written, left, site.Time.GetUtcNow(), cancellationToken);
         if (written > 0)
-            ContentLog.PacksWritten(logger, cap, written, missing.Take(written).Sum(pack => pack.LengthBytes), missing.Count - written);
+            ContentLog.PacksWritten(logger, cap, written, bytes - left, missing.Count - written);
+        if (damaged.Count > 0)
+            throw new SiteException($"{damaged.Count} of the site's own packs are gone or damaged, the first {damaged[0].Sha256}, so they are not copied. Run `capstan content verify`, which mends them from a client access point.", "content_damaged");
         return written < missing.Count;
     }
-
-    private static SiteException Damaged(ContentHash pack) =>
-        new($"The site's own pack {pack} is gone or damaged, so it is not copied. Run `capstan content verify`, which mends it from a client access point.", "content_damaged");
 
     /// <param name="CheckedAt">When every pack there was last looked at; monotonic.</param>
     private sealed record Seen(Dictionary<ContentHash, long> Packs, TimeSpan CheckedAt)

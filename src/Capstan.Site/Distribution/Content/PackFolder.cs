@@ -33,7 +33,8 @@ internal sealed class PackFolder
             Mode = FileMode.CreateNew,
             Access = FileAccess.ReadWrite,
             Share = FileShare.Read,
-            BufferSize = 128 << 10,
+            // Whoever writes has its own: a buffer that cannot be written to a full disk would keep the file from being closed.
+            BufferSize = 0,
             Options = deleteOnClose ? FileOptions.DeleteOnClose : FileOptions.None,
         });
     }
@@ -71,6 +72,18 @@ internal sealed class PackFolder
 
     /// <summary>Null when it is not there.</summary>
     public long? Length(ContentHash pack) => new FileInfo(PathOf(pack)) is { Exists: true } file ? file.Length : null;
+
+    /// <summary>Files under names of packs, with the time of their last change.</summary>
+    public IEnumerable<(ContentHash Pack, DateTimeOffset WrittenAt)> Files()
+    {
+        if (!Directory.Exists(_packs))
+            yield break;
+        foreach (var file in new DirectoryInfo(_packs).EnumerateFiles("*", SearchOption.AllDirectories))
+        {
+            if (ContentHash.TryParse(file.Name, out var pack))
+                yield return (pack, file.LastWriteTimeUtc);
+        }
+    }
 
     public void Delete(ContentHash pack) => File.Delete(PathOf(pack));
 

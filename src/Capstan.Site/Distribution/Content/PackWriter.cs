@@ -53,14 +53,14 @@ internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpoo
     }
 
     /// <summary>Everything that was stored lies in complete packs, and its places can be read.</summary>
-    public async Task FlushAsync(CancellationToken cancellationToken)
+    public async Task FlushAsync()
     {
-        await ClosePackAsync(cancellationToken);
+        await ClosePackAsync();
         spool.FlushPlaces();
     }
 
     /// <summary>Completes the open pack: durable under its name, then known.</summary>
-    private async Task ClosePackAsync(CancellationToken cancellationToken)
+    private async Task ClosePackAsync()
     {
         if (_file is null)
             return;
@@ -68,7 +68,8 @@ internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpoo
         folder.Keep(_file, name);
         _file = null;
         _packs[_open] = name;
-        await store.AddPackAsync(name, _length, _rows, cancellationToken);
+        // What lies there is known from now on, whoever gives up meanwhile.
+        await store.AddPackAsync(name, _length, _rows, CancellationToken.None);
         NewBytes += _length;
         _rows.Clear();
         (_former, _fresh) = (_fresh, []);
@@ -117,7 +118,7 @@ internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpoo
         _fresh.Add(chunk.Hash, place);
         _length += chunk.StoredBytes;
         if (_length >= ContentFormat.FullPackBytes)
-            await ClosePackAsync(cancellationToken);
+            await ClosePackAsync();
         return place;
     }
 }

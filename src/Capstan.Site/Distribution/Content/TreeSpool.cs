@@ -22,7 +22,11 @@ internal sealed class TreeSpool : IDisposable
 {
     private const int PlacesAtOnce = 1_024;
 
+    private const int EntryBytesAtOnce = 64 << 10;
+
     private readonly FileStream _entries, _places;
+    /// <summary>Entries that are not in their file yet.</summary>
+    private readonly MemoryStream _newEntries = new();
     private readonly BinaryWriter _writer;
     private readonly byte[] _newPlaces = new byte[PlacesAtOnce * ChunkPlace.Bytes];
     private int _newPlaceBytes;
@@ -34,7 +38,7 @@ internal sealed class TreeSpool : IDisposable
     {
         _entries = folder.CreateTemporary(deleteOnClose: true);
         _places = folder.CreateTemporary(deleteOnClose: true);
-        _writer = new BinaryWriter(_entries, Encoding.UTF8, leaveOpen: true);
+        _writer = new BinaryWriter(_newEntries, Encoding.UTF8, leaveOpen: true);
     }
 
     /// <summary>Entries so far, those that a later one replaces included.</summary>
@@ -55,6 +59,14 @@ internal sealed class TreeSpool : IDisposable
         _writer.Write(entry.Target ?? "");
         _writer.Write(entry.FirstChunk);
         _writer.Write(entry.Chunks);
+        if (_newEntries.Length >= EntryBytesAtOnce)
+            FlushEntries();
+    }
+
+    private void FlushEntries()
+    {
+        _entries.Write(_newEntries.GetBuffer().AsSpan(0, (int)_newEntries.Length));
+        _newEntries.SetLength(0);
     }
 
     public void AddPlace(ChunkPlace place)
@@ -76,9 +88,9 @@ internal sealed class TreeSpool : IDisposable
     /// <summary>As they came. Nothing may be added while it is read.</summary>
     public IEnumerable<SpooledEntry> Entries()
     {
-        _writer.Flush();
+        FlushEntries();
         _entries.Position = 0;
-        using var reader = new BinaryReader(_entries, Encoding.UTF8, leaveOpen: true);
+        using var reader = new BinaryReader(new BufferedStream(_entries, EntryBytesAtOnce), Encoding.UTF8, leaveOpen: true);
         for (var i = 0; i < Count; i++)
             yield return Read(reader);
         _entries.Position = _entries.Length;
@@ -123,6 +135,7 @@ internal sealed class TreeSpool : IDisposable
     public void Dispose()
     {
         _writer.Dispose();
+        _newEntries.Dispose();
         _entries.Dispose();
         _places.Dispose();
     }

@@ -5,7 +5,6 @@ using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
 using Capstan.Testing;
-using Capstan.Tests.Protocol.Content;
 using Capstan.Tests.Protocol.Tuf;
 
 namespace Capstan.Tests.Site.Content;
@@ -38,7 +37,12 @@ internal sealed class ContentWorld : IAsyncDisposable
         return new ContentWorld(site, time);
     }
 
-    public static byte[] Bytes(int seed, int length) => ChunkerTests.Bytes(seed, length);
+    public static byte[] Bytes(int seed, int length)
+    {
+        var bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
 
     /// <summary>Entries in this order: a name that ends in a slash is a directory.</summary>
     public static MemoryStream Archive(params IEnumerable<(string Name, byte[] Content)> entries)
