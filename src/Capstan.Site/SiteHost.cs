@@ -5,6 +5,7 @@ using Capstan.Site.Api;
 using Capstan.Site.Collections;
 using Capstan.Site.Console;
 using Capstan.Site.Distribution.Content;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -72,6 +73,7 @@ internal static class SiteHost
         services.AddSingleton<CollectionStore>().AddSingleton<CollectionEvaluator>().AddSingleton<CollectionAdministration>();
         services.AddSingleton<PackFolder>().AddSingleton<ContentStore>().AddSingleton<PackageStore>().AddSingleton<CapContentStore>().AddSingleton<ContentTurn>().AddSingleton<ContentSync>().AddSingleton<ContentKeeper>()
             .AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageAdministration>();
+        services.AddOffers();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
@@ -99,6 +101,7 @@ internal static class SiteHost
         api.MapClientBuilds();
         api.MapSettings();
         api.MapCollections();
+        api.MapOffers();
         api.MapBoundaries();
         api.MapCaps();
         api.MapCapUsage();

@@ -8,6 +8,7 @@ using Capstan.Site.Access;
 using Capstan.Site.Api;
 using Capstan.Site.Collections;
 using Capstan.Site.Distribution.Content;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Keeping;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -145,6 +146,7 @@ public sealed class SiteServer : IAsyncDisposable
         var collections = app.Services.GetRequiredService<CollectionEvaluator>();
         var content = app.Services.GetRequiredService<ContentKeeper>();
         app.Services.GetRequiredService<PackFolder>().Sweep();
+        var offers = app.Services.GetRequiredService<OfferKeeper>();
         await publisher.StartAsync(cancellationToken);
         try
         {
@@ -162,7 +164,7 @@ public sealed class SiteServer : IAsyncDisposable
         try
         {
             var interval = _options.DrainInterval ?? TimeSpan.FromSeconds(2);
-            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken), collections.RunAsync(cancellationToken),
+            await Task.WhenAll(publisher.RunAsync(interval, cancellationToken), loader.RunAsync(_options.DrainInterval, cancellationToken), collections.RunAsync(cancellationToken), offers.RunAsync(cancellationToken),
                 content.RunAsync(cancellationToken));
             await app.StopAsync(CancellationToken.None);
         }

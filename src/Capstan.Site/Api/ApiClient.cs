@@ -114,6 +114,46 @@ public sealed class ApiClient(HttpClient http)
     public Task<QueryAnswer> QueryAsync(string query, int? limit, CancellationToken cancellationToken) =>
         GetAsync(Query("api/v1/query", ("query", query), ("limit", Text(limit))), ApiJson.Default.QueryAnswer, cancellationToken);
 
+    public Task<IReadOnlyList<ProgramSummary>> ProgramsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/programs", ApiJson.Default.IReadOnlyListProgramSummary, cancellationToken);
+
+    public Task<ProgramSummary> CreateProgramAsync(ProgramCreate program, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/programs", JsonContent.Create(program, ApiJson.Default.ProgramCreate), ApiJson.Default.ProgramSummary, cancellationToken);
+
+    /// <param name="program">PACKAGE/PROGRAM, by id or name.</param>
+    public async Task RemoveProgramAsync(string program, CancellationToken cancellationToken) =>
+        (await RequestAsync(HttpMethod.Delete, Query("api/v1/programs", ("program", program)), null, cancellationToken)).Dispose();
+
+    public Task<IReadOnlyList<AdvertisementSummary>> AdvertisementsAsync(CancellationToken cancellationToken) => GetAsync("api/v1/advertisements", ApiJson.Default.IReadOnlyListAdvertisementSummary, cancellationToken);
+
+    public Task<AdvertisementDetail> AdvertisementAsync(string id, CancellationToken cancellationToken) => GetAsync(Advertisement(id), ApiJson.Default.AdvertisementDetail, cancellationToken);
+
+    public Task<AdvertisementSaved> AdvertiseAsync(AdvertisementCreate advertisement, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "api/v1/advertisements", JsonContent.Create(advertisement, ApiJson.Default.AdvertisementCreate), ApiJson.Default.AdvertisementSaved, cancellationToken);
+
+    public Task<AdvertisementSaved> EditAdvertisementAsync(string id, AdvertisementEdit edit, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Put, Advertisement(id), JsonContent.Create(edit, ApiJson.Default.AdvertisementEdit), ApiJson.Default.AdvertisementSaved, cancellationToken);
+
+    /// <param name="because">For people; null for none.</param>
+    public Task<AdvertisementSaved> HaltAdvertisementAsync(string id, string? because, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"{Advertisement(id)}/halt", JsonContent.Create(new AdvertisementHalt(because), ApiJson.Default.AdvertisementHalt), ApiJson.Default.AdvertisementSaved, cancellationToken);
+
+    public Task<AdvertisementSaved> ResumeAdvertisementAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"{Advertisement(id)}/resume", null, ApiJson.Default.AdvertisementSaved, cancellationToken);
+
+    public Task<AdvertisementSaved> RemoveAdvertisementAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Advertisement(id), null, ApiJson.Default.AdvertisementSaved, cancellationToken);
+
+    /// <param name="state">One of those of <see cref="AdvertisementClient.State"/>; null for all.</param>
+    public Task<Page<AdvertisementClient>> AdvertisementClientsAsync(string id, string? state, string? cursor, int? limit, CancellationToken cancellationToken) =>
+        GetAsync(Query($"{Advertisement(id)}/clients", ("state", state), ("cursor", cursor), ("limit", Text(limit))), ApiJson.Default.PageAdvertisementClient, cancellationToken);
+
+    public Task<IReadOnlyList<AdvertisementClient>> ClientAdvertisementsAsync(string client, CancellationToken cancellationToken) =>
+        GetAsync($"api/v1/clients/{Uri.EscapeDataString(client)}/advertisements", ApiJson.Default.IReadOnlyListAdvertisementClient, cancellationToken);
+
+    /// <param name="advertisement">Its id, or its name where only one has it.</param>
+    public Task<WhyDocument> WhyAsync(string client, string advertisement, CancellationToken cancellationToken) =>
+        GetAsync(Query("api/v1/why", ("client", client), ("advertisement", advertisement)), ApiJson.Default.WhyDocument, cancellationToken);
+
     public Task<IReadOnlyList<QueryAttributeRow>> QueryAttributesAsync(CancellationToken cancellationToken) => GetAsync("api/v1/query/attributes", ApiJson.Default.IReadOnlyListQueryAttributeRow, cancellationToken);
 
     public Task<Page<StatusRow>> StatusAsync(string? client, string? severity, string? cursor, int? limit, CancellationToken cancellationToken) =>
@@ -285,6 +325,8 @@ public sealed class ApiClient(HttpClient http)
         }
         return new ApiException("not_a_site", status, $"The answer (HTTP {status}) is not one of a Capstan site: is something else listening there?");
     }
+
+    private static string Advertisement(string id) => $"api/v1/advertisements/{Uri.EscapeDataString(id)}";
 
     private static string Collection(string name) => $"api/v1/collections/{Uri.EscapeDataString(name)}";
 

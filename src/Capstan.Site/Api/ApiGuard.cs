@@ -46,8 +46,8 @@ internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
 
     private static int StatusOf(string code) => code switch
     {
-        "bad_licensing" or "bad_alias" or "bad_build" or "bad_setting" or "bad_collection" or "bad_query" or "bad_boundary" or "bad_package" or "package_too_large" => StatusCodes.Status400BadRequest,
-        "account_unknown" or "cap_unknown" or "build_unknown" or "setting_unknown" or "setting_unset" or "collection_unknown" or "not_a_member" or "boundary_unknown" or "package_unknown" => StatusCodes.Status404NotFound,
+        "bad_licensing" or "bad_alias" or "bad_build" or "bad_setting" or "bad_collection" or "bad_query" or "bad_program" or "bad_advertisement" or "bad_boundary" or "bad_package" or "package_too_large" => StatusCodes.Status400BadRequest,
+        "account_unknown" or "cap_unknown" or "build_unknown" or "setting_unknown" or "setting_unset" or "collection_unknown" or "program_unknown" or "advertisement_unknown" or "not_a_member" or "boundary_unknown" or "package_unknown" => StatusCodes.Status404NotFound,
         _ => StatusCodes.Status409Conflict,
     };
 

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Capstan.Site.Api;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 
@@ -94,6 +95,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         {
             var row = await RequireOwnAsync(transaction, name);
             var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
+            if (await OfferStore.OfCollectionAsync(transaction, row.CollectionId) is { Count: > 0 } offers)
+                throw new SiteException($"{row.Name} is offered {string.Join(", ", offers.Take(5))}: end that with `capstan advertisement remove`, or offer it to another collection, first.", "collection_in_use");
             await CollectionStore.RemoveAsync(transaction, row);
             var changed = await PolicyContents.SettleAsync(transaction, [.. members.Keys]);
             return (new CollectionSaved(row.Name, row.Query, 0, 0, members.Count, changed), changed);

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using Capstan.Nal;
 using Capstan.Nal.Providers;
+using Capstan.Protocol.V1;
 using Capstan.Site.Collections;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -9,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Load;
 
 /// <summary>What follows the storing of a group: copies to quarantine, deletions, receipts, news for the publisher.</summary>
-internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, ReceiptWriter receipts, CapStore caps, InboxHealth health, Publisher publisher, CollectionEvaluator collections,
+internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, ReceiptWriter receipts, CapStore caps, InboxHealth health, Publisher publisher, CollectionEvaluator collections, OfferKeeper offers,
     ILogger<InboxAftermath> logger) : IDisposable
 {
     private readonly SemaphoreSlim _quarantine = new(1, 1);
@@ -26,6 +28,8 @@ internal sealed class InboxAftermath(SiteContext site, QuarantineFolder folder, 
             publisher.Changed(PublishUrgency.Enrolment);
         if (devices.Count > 0)
             collections.Changed();
+        if (results.Any(result => result.Candidate is Candidate.Verified { Documents: var documents } && documents.Items.Any(item => item.Document is ProgramsReport)))
+            offers.Changed();
         return [.. results.Where(result => result.Disposition != Disposition.Wait && result.Candidate is not Candidate.Gone).Select(result => result.Candidate.File)];
     }
 

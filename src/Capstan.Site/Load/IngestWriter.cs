@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Store;
 
 namespace Capstan.Site.Load;
@@ -213,6 +214,9 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 break;
             case Diagnosis:
                 await ReportStore.SaveAsync(transaction, number, item.Body.GetRawText(), now);
+                break;
+            case ProgramsReport report:
+                await OfferStates.SaveAsync(transaction, number, report, now);
                 break;
             case StatusMessage message:
                 await StatusStore.AddAsync(transaction, number, message, now);

@@ -39,6 +39,7 @@ internal sealed record UploadDocuments(IReadOnlyList<(UploadItem Item, object? D
         ItemKind.SealingKey => Documents.SealingKeyChange.Decode(item),
         ItemKind.Diagnosis => Documents.Diagnosis.Decode(item),
         ItemKind.Departure => Documents.Departure.Decode(item),
+        ItemKind.Programs => Documents.ProgramsReport.Decode(item),
         ItemKind.Status => Documents.StatusMessage.Decode(item),
         _ => null,
     };

@@ -1,18 +1,17 @@
 using System.Data.Common;
 using System.Text.Json;
 using Capstan.Protocol.V1;
+using Capstan.Site.Publish.Settings;
 using Capstan.Site.Store;
 using Dapper;
 
 namespace Capstan.Site.Publish;
 
 /// <summary>What a policy says beside its device's identity.</summary>
-internal sealed record PolicyContent(IReadOnlyList<PolicySetting> Settings)
-{
-    public static readonly PolicyContent Nothing = new([]);
-}
+/// <param name="Advertisements">Ids, in their order.</param>
+internal sealed record PolicyContent(IReadOnlyList<PolicySetting> Settings, IReadOnlyList<string> Advertisements);
 
-/// <summary>Compiles settings into the policies of devices, and knows whose policy that changes.</summary>
+/// <summary>Compiles settings and advertisements into the policies of devices, and knows whose policy that changes.</summary>
 internal static class PolicyContents
 {
     /// <summary>Of more devices, all are looked at: one statement over everybody is then cheaper than a long list of numbers.</summary>
@@ -23,13 +22,13 @@ internal static class PolicyContents
     /// <returns>How many.</returns>
     public static async Task<int> SettleAsync(DbTransaction transaction, IReadOnlyCollection<long>? devices = null)
     {
-        var signed = await transaction.Connection!.QueryAsync<(long Number, string DeviceId, string Settings)>(
-            $"select number, device_id, settings from device where state = 'approved'{Only(devices, "number")}", new { devices }, transaction);
-        var contents = await CompileAsync(transaction, devices);
+        var signed = await transaction.Connection!.QueryAsync<(long Number, string DeviceId, string Settings, string Advertisements)>(
+            $"select number, device_id, settings, advertisements from device where state = 'approved'{Only(devices, "number")}", new { devices }, transaction);
+        var contents = await CompileAsync(transaction.Connection!, transaction, devices);
         var changed = 0;
-        foreach (var (number, deviceId, settings) in signed.ToList())
+        foreach (var (number, deviceId, settings, advertisements) in signed.ToList())
         {
-            if (Write(contents.Of(number, deviceId).Settings) != settings)
+            if (contents.Settings(number, deviceId) != settings || contents.Advertisements(number) != advertisements)
                 changed += await transaction.RunAsync("update device set policy_pending = 1 where number = @number", ("@number", number));
         }
         return changed;
@@ -41,21 +40,29 @@ internal static class PolicyContents
         var result = new Dictionary<long, PolicyContent>();
         if (pending.Count == 0)
             return result;
-        var contents = await CompileAsync(transaction, [.. pending.Select(device => device.Number)]);
+        var contents = await CompileAsync(transaction.Connection!, transaction, [.. pending.Select(device => device.Number)]);
         foreach (var device in pending)
         {
-            var content = result[device.Number] = contents.Of(device.Number, device.DeviceId);
-            await transaction.RunAsync("update device set settings = @settings where number = @number and settings <> @settings", ("@settings", Write(content.Settings)), ("@number", device.Number));
+            var (settings, advertisements) = (contents.Settings(device.Number, device.DeviceId), contents.Advertisements(device.Number));
+            result[device.Number] = new PolicyContent(ReadSettings(settings), ReadAdvertisements(advertisements));
+            await transaction.RunAsync("update device set settings = @settings, advertisements = @advertisements where number = @number and (settings <> @settings or advertisements <> @advertisements)",
+                ("@settings", settings), ("@advertisements", advertisements), ("@number", device.Number));
         }
         return result;
     }
 
     /// <summary>What holds for one device now, be it signed or not.</summary>
-    public static async Task<PolicyContent> OfAsync(DbConnection connection, long number, string deviceId) => (await CompileAsync(connection, null, [number])).Of(number, deviceId);
+    public static async Task<PolicyContent> OfAsync(DbConnection connection, long number, string deviceId)
+    {
+        var contents = await CompileAsync(connection, null, [number]);
+        return new PolicyContent(ReadSettings(contents.Settings(number, deviceId)), ReadAdvertisements(contents.Advertisements(number)));
+    }
 
-    public static IReadOnlyList<PolicySetting> ReadSettings(string json) => json == "[]" ? [] : JsonSerializer.Deserialize(json, StoreJson.Default.IReadOnlyListPolicySetting) ?? [];
+    public static IReadOnlyList<PolicySetting> ReadSettings(string json) => json == None ? [] : JsonSerializer.Deserialize(json, StoreJson.Default.IReadOnlyListPolicySetting) ?? [];
 
-    private static Task<Compiled> CompileAsync(DbTransaction transaction, IReadOnlyCollection<long>? devices) => CompileAsync(transaction.Connection!, transaction, devices);
+    public static IReadOnlyList<string> ReadAdvertisements(string json) => json == None ? [] : JsonSerializer.Deserialize(json, StoreJson.Default.IReadOnlyListString) ?? [];
+
+    private const string None = "[]";
 
     private static async Task<Compiled> CompileAsync(DbConnection connection, DbTransaction? transaction, IReadOnlyCollection<long>? devices)
     {
@@ -66,15 +73,32 @@ internal static class PolicyContents
             select m.device_number, c.name from collection c join collection_member m on m.collection_id = c.collection_id
             where 'collection:' || c.name in (select scope from client_setting){Only(devices, "m.device_number")}
             """, new { devices }, transaction)).ToLookup(row => row.Number, row => row.Name);
-        return new Compiled(book, collections);
+        // Devices by the collections that something is offered to: many devices share one list, and it is written once.
+        var offered = (await connection.QueryAsync<(long Collection, string Id)>("select collection_id, advertisement_id from advertisement where ended_at is null", null, transaction)).ToLookup(row => row.Collection, row => row.Id);
+        var members = (await connection.QueryAsync<(long Number, long Collection)>(
+            $"select device_number, collection_id from collection_member where collection_id in (select collection_id from advertisement where ended_at is null){Only(devices, "device_number")} order by device_number, collection_id",
+            new { devices }, transaction)).ToLookup(row => row.Number, row => row.Collection);
+        return new Compiled(book, collections, offered, members);
     }
 
     private static string Only(IReadOnlyCollection<long>? devices, string column) => devices is { Count: <= Few } ? $" and {column} in @devices" : "";
 
-    private static string Write(IReadOnlyList<PolicySetting> settings) => JsonSerializer.Serialize(settings, StoreJson.Default.IReadOnlyListPolicySetting);
-
-    private sealed record Compiled(Settings.SettingBook Book, ILookup<long, string> Collections)
+    private sealed class Compiled(SettingBook book, ILookup<long, string> collections, ILookup<long, string> offered, ILookup<long, long> members)
     {
-        public PolicyContent Of(long number, string deviceId) => new(Book.Resolve(deviceId, [.. Collections[number]]));
+        private readonly Dictionary<string, string> _lists = new(StringComparer.Ordinal);
+
+        /// <summary>As JSON.</summary>
+        public string Settings(long number, string deviceId) => JsonSerializer.Serialize(book.Resolve(deviceId, [.. collections[number]]), StoreJson.Default.IReadOnlyListPolicySetting);
+
+        /// <summary>As JSON, each id once.</summary>
+        public string Advertisements(long number)
+        {
+            var key = string.Join(',', members[number]);
+            if (key.Length == 0)
+                return None;
+            if (!_lists.TryGetValue(key, out var list))
+                _lists.Add(key, list = JsonSerializer.Serialize<IReadOnlyList<string>>([.. members[number].SelectMany(collection => offered[collection]).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)], StoreJson.Default.IReadOnlyListString));
+            return list;
+        }
     }
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.Tuf;
 using Capstan.Site.Distribution.Content;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish.Builds;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
@@ -237,6 +238,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
 
                 await BuildTargets.SetAsync(transaction, repository, site.Site.SiteCode);
                 await PackageTargets.SetAsync(transaction, repository);
+                await OfferTargets.SetAsync(transaction, repository);
 
                 var files = repository.Publish(site.Keys.Tuf, now, seenOnCap, force);
                 await DeviceStore.PoliciesPublishedAsync(transaction);

@@ -61,6 +61,7 @@ internal static class SiteTargets
             Resync = device.State == DeviceState.Approved ? device.ResyncOrder : null,
             Rekey = device.State == DeviceState.Approved ? device.RekeyOrder : null,
             Diagnose = device.State == DeviceState.Approved ? device.DiagnoseOrder : null,
+            Advertisements = device.State == DeviceState.Approved ? content.Advertisements : [],
             Settings = content.Settings.Count == 0 ? null : content.Settings,
             NewIdentity = device.Newcomers == "[]" ? null : JsonSerializer.Deserialize(device.Newcomers, StoreJson.Default.IReadOnlyListString),
             Secrets = secrets is null || device.State != DeviceState.Approved ? null : PolicySecretsCodec.Seal(secrets, sealing),

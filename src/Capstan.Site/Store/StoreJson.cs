@@ -15,6 +15,7 @@ namespace Capstan.Site.Store;
 [JsonSerializable(typeof(IReadOnlyList<PolicySetting>))]
 [JsonSerializable(typeof(IReadOnlyList<BuildFile>))]
 [JsonSerializable(typeof(NativeFile))]
+[JsonSerializable(typeof(ProgramRules))]
 [JsonSerializable(typeof(Jwk))]
 [JsonSerializable(typeof(SiteIdentity))]
 internal sealed partial class StoreJson : JsonSerializerContext;

@@ -83,18 +83,6 @@ public sealed class UsageTests
     }
 
     [Theory]
-    [InlineData("program")]
-    [InlineData("advertisement")]
-    [InlineData("why")]
-    public async Task A_verb_that_is_not_built_is_not_in_the_help(string verb)
-    {
-        using var run = new CliRun();
-        await run.RunAsync("--help");
-        Assert.DoesNotContain($"  {verb} ", run.Out, StringComparison.Ordinal);
-        Assert.Equal(ExitCode.Usage, await run.RunAsync(verb));
-    }
-
-    [Theory]
     [InlineData("30", 30)]
     [InlineData("45s", 45)]
     [InlineData("5m", 300)]

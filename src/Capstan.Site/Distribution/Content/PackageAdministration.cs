@@ -2,6 +2,7 @@ using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -44,12 +45,13 @@ internal sealed class PackageAdministration(SiteContext site, PackFolder folder,
     /// <summary>Takes away one version, or the package with all. Clients that have its content keep it; packs that nothing else needs go after <see cref="ContentKeeper.Grace"/>.</summary>
     /// <param name="packageId">Its id or its name.</param>
     /// <param name="version">Null for all.</param>
-    /// <exception cref="SiteException"><c>package_unknown</c></exception>
+    /// <exception cref="SiteException"><c>package_unknown</c>, <c>package_in_use</c></exception>
     public async Task RemoveAsync(string packageId, int? version, CancellationToken cancellationToken)
     {
         var package = await FindAsync(packageId, cancellationToken);
         var removed = await site.Database.WriteAsync(async transaction =>
         {
+            await OfferedPackage.ReleaseAsync(transaction, package.PackageId, version);
             var count = await PackageStore.RemoveAsync(transaction, package.PackageId, version);
             if (count == 0 && version is not null)
                 throw Unknown(packageId, version);

@@ -1,0 +1,198 @@
+using System.Data.Common;
+using Capstan.Protocol.V1;
+using Capstan.Site.Api;
+using Capstan.Site.Collections;
+using Capstan.Site.Publish;
+using Capstan.Site.Store;
+
+namespace Capstan.Site.Distribution.Offers;
+
+/// <summary>Makes, changes, halts and ends advertisements. A change of the offer signs one target; a change of whom it reaches signs only the policies of those who come or go.</summary>
+internal sealed class AdvertisementAdministration(SiteContext site, OfferStore store, CollectionStore collections, Publisher publisher)
+{
+    /// <summary>Most advertisements of a site: a device reports as many.</summary>
+    public const int Most = ProgramsReport.MaxAdvertisements;
+
+    /// <exception cref="SiteException"><c>package_unknown</c>, <c>program_unknown</c>, <c>collection_unknown</c>, <c>bad_advertisement</c>, <c>needs_confirmation</c>.</exception>
+    public Task<AdvertisementSaved> CreateAsync(AdvertisementCreate request, CancellationToken cancellationToken) => ChangeAsync(request.DryRun, async transaction =>
+    {
+        var (package, program) = await OfferBuilder.FindAsync(transaction, request.Program);
+        var collection = await RequireCollectionAsync(transaction, request.Collection);
+        if (await OfferStore.CountAsync(transaction) >= Most)
+            throw new SiteException($"A site has at most {Most} advertisements: remove what is done with.", "bad_advertisement");
+        var now = site.Time.GetUtcNow();
+        var document = Apply(new Advertisement
+        {
+            SiteCode = site.Site.SiteCode,
+            AdvertisementId = ObjectId.New(),
+            Revision = 1,
+            Name = request.Name ?? $"{package.Name}/{program.Name}",
+            Offer = await OfferBuilder.BuildAsync(transaction, package.PackageId, program.Name, request.PackageVersion),
+            Purpose = Advertisement.Required,
+            State = Advertisement.Active,
+            Priority = 0,
+            OverSlowLinks = false,
+            OverUnknownLinks = true,
+        }, request.Rules);
+        return new Change(document, package.PackageId, request.PackageVersion, null, collection, HaltAt(request.Rules, null), now, request.Confirmed);
+    }, cancellationToken);
+
+    /// <exception cref="SiteException"><c>advertisement_unknown</c>, and as <see cref="CreateAsync"/>.</exception>
+    public Task<AdvertisementSaved> EditAsync(string id, AdvertisementEdit request, CancellationToken cancellationToken) => ChangeAsync(request.DryRun, async transaction =>
+    {
+        var row = await RequireAsync(transaction, id);
+        var before = await CollectionStore.FindAsync(transaction, row.CollectionId);
+        var collection = request.Collection is null ? before ?? throw Unknown(id) : await RequireCollectionAsync(transaction, request.Collection);
+        var known = row.Read();
+        var version = request.PackageVersion switch
+        {
+            null => known.Offer.PackageVersion,
+            0 => (long?)null,
+            var given => given,
+        };
+        var offer = await OfferBuilder.BuildAsync(transaction, row.PackageId, row.ProgramKey, version);
+        var document = Apply(known with { Name = request.Name ?? known.Name, Offer = offer, Revision = known.Revision + 1 }, request.Rules);
+        // Another version starts the count of failures anew: those of the old one say nothing of it.
+        var countsFrom = offer.PackageVersion == known.Offer.PackageVersion ? Times.At(row.CountsFrom) : site.Time.GetUtcNow();
+        return new Change(document, row.PackageId, request.PackageVersion is null ? row.PackageVersion : request.PackageVersion == 0 ? null : request.PackageVersion, before, collection, HaltAt(request.Rules, (int?)row.HaltAt), countsFrom, request.Confirmed);
+    }, cancellationToken);
+
+    /// <summary>Nothing more of it begins anywhere; what runs goes on.</summary>
+    /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>already_halted</c>.</exception>
+    public Task<AdvertisementSaved> HaltAsync(string id, string? because, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Halted, string.IsNullOrWhiteSpace(because) ? "halted by an administrator" : because.Trim(), cancellationToken);
+
+    /// <summary>It goes on; machines that ended before count no more for the limit of failures.</summary>
+    /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>not_halted</c>.</exception>
+    public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, cancellationToken);
+
+    /// <summary>Ends it: nobody is offered it any more. What was reported of it is kept.</summary>
+    /// <exception cref="SiteException"><c>advertisement_unknown</c>.</exception>
+    public async Task<AdvertisementSaved> RemoveAsync(string id, CancellationToken cancellationToken)
+    {
+        var saved = await site.Database.WriteAsync(async transaction =>
+        {
+            var row = await RequireAsync(transaction, id);
+            await OfferStore.EndAsync(transaction, id, site.Time.GetUtcNow());
+            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
+            var policies = await PolicyContents.SettleAsync(transaction, [.. members.Keys]);
+            var document = row.Read();
+            return new AdvertisementSaved(id, row.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", 0, 0, members.Count, policies);
+        }, cancellationToken);
+        publisher.Changed(PublishUrgency.Enrolment);
+        return saved;
+    }
+
+    /// <summary>Halts what has failed too often, each with its cause and a row in the audit log.</summary>
+    /// <returns>Which.</returns>
+    public async Task<IReadOnlyList<(string Id, string Because)>> HaltFailingAsync(CancellationToken cancellationToken)
+    {
+        var failing = await FailingAsync(cancellationToken);
+        foreach (var (id, because) in failing)
+        {
+            await StateAsync(id, Advertisement.Halted, because, cancellationToken);
+            await site.Database.WriteAsync(transaction => AuditStore.AddAsync(transaction, new AuditEntry("site", "local", "advertisement halt", $"{id}: {because}", 200), site.Time.GetUtcNow()), cancellationToken);
+        }
+        return failing;
+    }
+
+    public static string Path(Advertisement document) => $"{document.Offer.PackageName}/{document.Offer.Program.Name}";
+
+    private async Task<IReadOnlyList<(string Id, string Because)>> FailingAsync(CancellationToken cancellationToken)
+    {
+        var result = new List<(string, string)>();
+        foreach (var row in (await store.ListAsync(cancellationToken)).Where(row => row is { State: Advertisement.Active, HaltAt: not null }))
+        {
+            var (finished, failed) = await site.Database.ReadAsync(connection => OfferStates.EndedAsync(connection, row.AdvertisementId, row.CountsFrom), cancellationToken);
+            if (HaltRule.Of(finished, failed, (int?)row.HaltAt) is { } because)
+                result.Add((row.AdvertisementId, because));
+        }
+        return result;
+    }
+
+    private async Task<AdvertisementSaved> StateAsync(string id, string state, string? because, CancellationToken cancellationToken)
+    {
+        var saved = await site.Database.WriteAsync(async transaction =>
+        {
+            var row = await RequireAsync(transaction, id);
+            if (row.State == state)
+                throw state == Advertisement.Halted
+                    ? new SiteException($"{row.Name} is halted already.", "already_halted")
+                    : new SiteException($"{row.Name} is not halted.", "not_halted");
+            var now = site.Time.GetUtcNow();
+            var document = row.Read() with { State = state, HaltedBecause = because, Revision = row.Revision + 1 };
+            OfferBuilder.Encodable(document, "bad_advertisement");
+            await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, state == Advertisement.Active ? now : Times.At(row.CountsFrom), now);
+            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
+            return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", members.Count, 0, 0, 0);
+        }, cancellationToken);
+        publisher.Changed(PublishUrgency.Enrolment);
+        return saved;
+    }
+
+    private async Task<AdvertisementSaved> ChangeAsync(bool isDry, Func<DbTransaction, Task<Change>> prepare, CancellationToken cancellationToken)
+    {
+        var (saved, coming, leaving) = await site.Database.WriteAsync(async transaction =>
+        {
+            var change = await prepare(transaction);
+            OfferBuilder.Encodable(change.Document, "bad_advertisement");
+            var old = change.Before is null ? [] : (await CollectionStore.MembershipAsync(transaction, change.Before.CollectionId)).Keys.ToHashSet();
+            var now = (await CollectionStore.MembershipAsync(transaction, change.Collection.CollectionId)).Keys.ToHashSet();
+            var (coming, leaving) = (now.Except(old).ToList(), old.Except(now).ToList());
+            if (!isDry && !change.Confirmed && coming.Count > AdvertisementCreate.Unasked)
+                throw new SiteException($"It would newly reach {coming.Count} clients of {change.Collection.Name}, more than {AdvertisementCreate.Unasked}: look at them with --dry-run, then say --yes.", "needs_confirmation");
+            var policies = 0;
+            if (!isDry)
+            {
+                await OfferStore.SaveAsync(transaction, change.Document, change.PackageId, change.PackageVersion, change.Collection.CollectionId, change.HaltAt, change.CountsFrom, site.Time.GetUtcNow());
+                policies = coming.Count + leaving.Count == 0 ? 0 : await PolicyContents.SettleAsync(transaction, [.. coming, .. leaving]);
+            }
+            return (new AdvertisementSaved(isDry && change.Before is null ? null : change.Document.AdvertisementId, change.Document.Revision, change.Document.Name, Path(change.Document), change.Collection.Name, now.Count, coming.Count, leaving.Count, policies), coming, leaving);
+        }, cancellationToken);
+        if (isDry)
+            return saved with { Coming = await MachinesAsync(coming, cancellationToken), Leaving = await MachinesAsync(leaving, cancellationToken) };
+        publisher.Changed(PublishUrgency.Enrolment);
+        return saved;
+    }
+
+    private async Task<IReadOnlyList<CollectionMember>> MachinesAsync(IReadOnlyList<long> numbers, CancellationToken cancellationToken) =>
+        [.. (await collections.DevicesAsync(numbers, int.MaxValue, cancellationToken)).Select(row => new CollectionMember(row.DeviceId, row.HostName, $"{row.DeviceId[..4]}-{row.DeviceId[4..8]}", row.OperatingSystem, Times.At(row.LastSeen), null))];
+
+    private static Advertisement Apply(Advertisement document, AdvertisementRules? rules) => rules is null ? document : document with
+    {
+        Purpose = rules.Purpose ?? document.Purpose,
+        AvailableFrom = Time(rules.AvailableFrom, document.AvailableFrom),
+        StartAt = Time(rules.StartAt, document.StartAt),
+        Deadline = Time(rules.Deadline, document.Deadline),
+        ExpiresAt = Time(rules.ExpiresAt, document.ExpiresAt),
+        Recurrence = rules.Once ? null : rules.Recurrence ?? document.Recurrence,
+        Priority = rules.Priority ?? document.Priority,
+        Rings = rules.Rings is null ? document.Rings : rules.Rings.Count == 0 ? null : rules.Rings,
+        OverSlowLinks = rules.OverSlowLinks ?? document.OverSlowLinks,
+        OverUnknownLinks = rules.OverUnknownLinks ?? document.OverUnknownLinks,
+    };
+
+    private static long? Time(long? given, long? known) => given switch
+    {
+        null => known,
+        0 => null,
+        var time => time,
+    };
+
+    private static int? HaltAt(AdvertisementRules? rules, int? known) => rules?.HaltAt switch
+    {
+        null => known,
+        0 => null,
+        >= 1 and <= 100 and var percent => percent,
+        _ => throw new SiteException("The limit of failures is 1 to 100 percent, or 0 for none.", "bad_advertisement"),
+    };
+
+    private static async Task<AdvertisementRow> RequireAsync(DbTransaction transaction, string id) => await OfferStore.FindAsync(transaction, id) ?? throw Unknown(id);
+
+    private static async Task<CollectionRow> RequireCollectionAsync(DbTransaction transaction, string name) =>
+        await CollectionStore.FindAsync(transaction, name) ?? throw new SiteException($"There is no collection {name}; `capstan collection list` shows all.", "collection_unknown");
+
+    private static SiteException Unknown(string id) => new($"There is no advertisement {id}; `capstan advertisement list` shows all.", "advertisement_unknown");
+
+    /// <summary>What is to be written: the document, and whom it reaches.</summary>
+    private sealed record Change(Advertisement Document, string PackageId, long? PackageVersion, CollectionRow? Before, CollectionRow Collection, int? HaltAt, DateTimeOffset CountsFrom, bool Confirmed);
+}

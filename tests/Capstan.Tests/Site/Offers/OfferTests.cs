@@ -1,0 +1,329 @@
+using Capstan.Protocol;
+using Capstan.Protocol.V1;
+using Capstan.Site;
+using Capstan.Site.Api;
+using Capstan.Site.Collections;
+using Capstan.Site.Distribution.Offers;
+using Capstan.Site.Store;
+using Capstan.Testing;
+using Capstan.Tests.Protocol.Tuf;
+using Dapper;
+
+namespace Capstan.Tests.Site.Offers;
+
+/// <summary>From a program and a collection to signed documents, and from reports to figures.</summary>
+public sealed class OfferTests : IAsyncLifetime
+{
+    private const string Package = "pkgaaaaa", Runtime = "pkgbbbbb", Deb = "pkgccccc";
+
+    private readonly ManualTime _time = new();
+    private SiteHarness _site = null!;
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    private ProgramAdministration Programs => _site.Get<ProgramAdministration>();
+
+    private AdvertisementAdministration Offers => _site.Get<AdvertisementAdministration>();
+
+    private CollectionAdministration Collections => _site.Get<CollectionAdministration>();
+
+    public async ValueTask InitializeAsync()
+    {
+        _site = await SiteHarness.CreateAsync(_time);
+        await _site.AddCapAsync();
+        await PackageAsync(Package, "Firefox", 1);
+        await PackageAsync(Runtime, "Runtime", 3);
+        await PackageAsync(Deb, "hello", 1, """{"format":"deb","name":"hello-capstan","version":"1.0","architecture":"all","file":"hello.deb"}""");
+        await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install")), Stop);
+    }
+
+    public ValueTask DisposeAsync() => _site.DisposeAsync();
+
+    [Fact]
+    public async Task Only_members_are_offered_it_and_what_they_read_is_one_signed_target_with_its_program()
+    {
+        var lab = await _site.EnrolAsync("LAB-01");
+        var desk = await _site.EnrolAsync("desk");
+        await Collections.CreateAsync(new CollectionCreate("Lab", "host startsWith \"LAB-\""), Stop);
+        var saved = await Offers.CreateAsync(new AdvertisementCreate("firefox", "lab", Rules: new AdvertisementRules(Priority: 7, Deadline: 2_000_000_000)), Stop);
+        Assert.Equal((1, 1, 1), (saved.Reaches, saved.Added, saved.Policies));
+        await PublishAsync();
+        Assert.Equal([saved.AdvertisementId!], (await PolicyAsync(lab)).Advertisements);
+        Assert.Empty((await PolicyAsync(desk)).Advertisements);
+        var target = await TargetAsync(saved.AdvertisementId!);
+        Assert.Equal((Package, 1L, "install", 7, 2_000_000_000L, "Firefox/install"), (target!.Offer.PackageId, target.Offer.PackageVersion, target.Offer.Program.Name, target.Priority, target.Deadline ?? 0, target.Name));
+    }
+
+    /// <summary>The version of the signed policy stays; the target alone is another.</summary>
+    [Fact]
+    public async Task An_edit_signs_one_target_and_no_policy()
+    {
+        var device = await _site.EnrolAsync("pc1");
+        var id = await OfferAsync();
+        await PublishAsync();
+        var signed = await SignedVersionAsync(device);
+        Assert.Equal(0, (await Offers.EditAsync(id, new AdvertisementEdit(Rules: new AdvertisementRules(Priority: 9)), Stop)).Policies);
+        await PublishAsync();
+        Assert.Equal(signed, await SignedVersionAsync(device));
+        Assert.Equal((9, 2L), ((await TargetAsync(id))!.Priority, (await TargetAsync(id))!.Revision));
+        // A change of the program is one of its advertisements, too.
+        var replaced = await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install") with { TimeLimitSeconds = 60 }, Replace: true), Stop);
+        Assert.Equal(1, replaced.Advertisements);
+        await PublishAsync();
+        Assert.Equal((60, 3L), ((await TargetAsync(id))!.Offer.Program.TimeLimitSeconds, (await TargetAsync(id))!.Revision));
+        Assert.Equal(signed, await SignedVersionAsync(device));
+    }
+
+    [Fact]
+    public async Task It_is_taken_back_by_deletion_by_leaving_the_collection_and_by_expiry()
+    {
+        var device = await _site.EnrolAsync("pc1");
+        await Collections.CreateAsync(new CollectionCreate("Desks", "host = \"pc1\""), Stop);
+        var left = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "Desks"), Stop)).AdvertisementId!;
+        var deleted = await OfferAsync();
+        var expired = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(ExpiresAt: _time.GetUtcNow().AddHours(1).ToUnixTimeSeconds())), Stop)).AdvertisementId!;
+        await PublishAsync();
+        Assert.Equal(new[] { left, deleted, expired }.Order(StringComparer.Ordinal), (await PolicyAsync(device)).Advertisements);
+        await Collections.EditAsync("Desks", new CollectionEdit("host = \"pc2\""), Stop);
+        await Offers.RemoveAsync(deleted, Stop);
+        _time.Advance(TimeSpan.FromHours(2));
+        await PublishAsync();
+        // What has expired stays offered, so that clients know how it ended; they begin nothing more of it.
+        Assert.Equal([expired], (await PolicyAsync(device)).Advertisements);
+        Assert.Null(await TargetAsync(deleted));
+        Assert.NotNull(await TargetAsync(left));
+        Assert.Equal([(expired, "expired"), (left, "active")], (await _site.Get<OfferReader>().ListAsync(Stop)).Select(row => (row.AdvertisementId, row.State)).OrderByDescending(row => row.Item2));
+        Assert.Equal("removed", (await _site.Get<OfferReader>().ShowAsync(deleted, Stop)).Summary.State);
+        Assert.Equal("collection_in_use", await CodeAsync(() => Collections.RemoveAsync("Desks", Stop)));
+    }
+
+    [Fact]
+    public async Task A_dry_run_names_exactly_the_machines_and_changes_nothing()
+    {
+        await _site.EnrolAsync("pc1");
+        await _site.EnrolAsync("pc2");
+        await Collections.CreateAsync(new CollectionCreate("One", "host = \"pc1\""), Stop);
+        await Collections.CreateAsync(new CollectionCreate("Two", "host = \"pc2\""), Stop);
+        var dry = await Offers.CreateAsync(new AdvertisementCreate("Firefox", "One", DryRun: true), Stop);
+        Assert.Null(dry.AdvertisementId);
+        Assert.Equal(["pc1"], dry.Coming!.Select(client => client.HostName));
+        Assert.Empty(await _site.Get<OfferReader>().ListAsync(Stop));
+        var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "One"), Stop)).AdvertisementId!;
+        var moved = await Offers.EditAsync(id, new AdvertisementEdit(Collection: "Two", DryRun: true), Stop);
+        Assert.Equal(["pc2"], moved.Coming!.Select(client => client.HostName));
+        Assert.Equal(["pc1"], moved.Leaving!.Select(client => client.HostName));
+        Assert.Equal("One", (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Collection);
+        // Nobody is a figure, too.
+        await Collections.EditAsync("One", new CollectionEdit(""), Stop);
+        var nobody = await _site.Get<OfferReader>().ShowAsync(id, Stop);
+        Assert.Equal(0, nobody.Summary.Funnel.Targeted);
+        Assert.Empty(nobody.Causes);
+        Assert.Empty(await _site.Get<OfferReader>().ClientsAsync(id, null, 0, 10, Stop));
+    }
+
+    [Fact]
+    public async Task More_than_five_hundred_new_machines_need_a_word()
+    {
+        await SqlAsync(
+            """
+            with recursive n(i) as (select 1 union all select i + 1 from n where i < 501)
+            insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text, requested_at, record_hash)
+            select 1000 + i, 'devaaaaa' || i, 'key' || i, '', '', '00', 'approved', '', 'pc' || i, '', 0, '' from n
+            """);
+        await _site.EvaluateAsync();
+        Assert.Equal("needs_confirmation", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)));
+        Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", DryRun: true), Stop)).Coming!.Count);
+        Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Confirmed: true), Stop)).Policies);
+    }
+
+    [Fact]
+    public async Task The_figures_follow_what_devices_report_and_converge_to_it()
+    {
+        var first = await _site.EnrolAsync("pc1");
+        var second = await _site.EnrolAsync("pc2");
+        await _site.EnrolAsync("pc3");
+        var id = await OfferAsync();
+        await PublishAsync();
+        await ReportAsync(first, State(id, ProgramState.Downloading) with { HereBytes = 10, TotalBytes = 100 });
+        await ReportAsync(second, State(id, ProgramState.Failed, "exit-code") with { Reason = "exit code 5", LastRun = Run(1, 5) });
+        Assert.Equal(new AdvertisementFunnel(3, 2, 1, 1, 0, 1, 0, 1), await FunnelAsync(id));
+        var detail = await _site.Get<OfferReader>().ShowAsync(id, Stop);
+        Assert.Contains(new AdvertisementCause("failed", "exit-code", 1, "exit code 5"), detail.Causes);
+        Assert.Contains(detail.Causes, cause => cause is { State: "no-policy", Clients: 1 });
+        Assert.Equal((3, 1, 1, 0, 1), detail.Curve[^1] is var point ? (point.Targeted, point.Content, point.Ran, point.Succeeded, point.Failed) : default);
+        await ReportAsync(first, State(id, ProgramState.Succeeded) with { HereBytes = 100, TotalBytes = 100, LastRun = Run(1, 0) });
+        // The newest is the truth, and what it leaves out is not: an advertisement that the device does not know (any more).
+        await ReportAsync(second);
+        Assert.Equal(new AdvertisementFunnel(3, 1, 1, 1, 1, 0, 0, 0), await FunnelAsync(id));
+        // Of one that the site never made nothing is kept.
+        await ReportAsync(second, State("zzzzzzzz", ProgramState.Succeeded));
+        Assert.Equal(0, await CountAsync("select count(*) from advertisement_state where advertisement_id = 'zzzzzzzz'"));
+    }
+
+    [Fact]
+    public async Task A_roll_out_that_fails_too_often_is_halted_with_its_cause_and_goes_on_when_resumed()
+    {
+        var devices = new List<FakeDevice>();
+        for (var n = 0; n < 5; n++)
+            devices.Add(await _site.EnrolAsync($"pc{n}"));
+        var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(HaltAt: 40)), Stop)).AdvertisementId!;
+        await PublishAsync();
+        await ReportAsync(devices[0], State(id, ProgramState.Succeeded) with { LastRun = Run(1, 0) });
+        await ReportAsync(devices[1], State(id, ProgramState.Failed, "exit-code") with { LastRun = Run(1, 5) });
+        await _site.Get<OfferKeeper>().PassAsync(Stop);
+        Assert.Equal("active", (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.State);
+        await ReportAsync(devices[2], State(id, ProgramState.Unknown, "no-end-seen") with { LastRun = Run(1, null) });
+        await _site.Get<OfferKeeper>().PassAsync(Stop);
+        await PublishAsync();
+        var halted = await TargetAsync(id);
+        Assert.Equal((Advertisement.Halted, "2 of 3 machines that finished have failed (66.7 %; the limit is 40 %)", 2L), (halted!.State, halted.HaltedBecause, halted.Revision));
+        Assert.Equal(1, await CountAsync("select count(*) from audit where actor = 'site' and action = 'advertisement halt'"));
+        Assert.Equal("already_halted", await CodeAsync(() => Offers.HaltAsync(id, null, Stop)));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await Offers.ResumeAsync(id, Stop);
+        await _site.Get<OfferKeeper>().PassAsync(Stop);
+        Assert.Equal(Advertisement.Active, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Document.State);
+        Assert.Null((await _site.Get<OfferReader>().ShowAsync(id, Stop)).Document.HaltedBecause);
+    }
+
+    [Fact]
+    public async Task A_native_package_needs_no_hand_written_line()
+    {
+        var made = await Programs.CreateAsync(new ProgramCreate("HELLO"), Stop);
+        Assert.Equal(("hello/install", "install", "hello.deb", "hello-capstan", "remove"), (made.Path, made.Rules.Native!.Action, made.Rules.Native.File, made.Rules.Native.Package, made.Rules.Removal!.Native!.Action));
+        Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Runtime"), Stop)));
+    }
+
+    [Fact]
+    public async Task What_has_to_run_before_is_part_of_the_snapshot_and_never_a_circle()
+    {
+        await Programs.CreateAsync(new ProgramCreate("Runtime", Rules: Rules("setup")), Stop);
+        await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install"), First: "runtime/SETUP", Replace: true), Stop);
+        var id = await OfferAsync();
+        await PublishAsync();
+        Assert.Equal([(Package, 1L), (Runtime, 3L)], (await TargetAsync(id))!.Offer.Chain().Select(step => (step.PackageId, step.PackageVersion)));
+        Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Runtime", Rules: Rules("setup"), First: "Firefox/install", Replace: true), Stop)));
+        Assert.Equal("program_in_use", await CodeAsync(() => Programs.RemoveAsync("Runtime/setup", Stop)));
+        Assert.Equal("program_in_use", await CodeAsync(() => Programs.RemoveAsync("Firefox", Stop)));
+        // A change of what runs before reaches the advertisements of what follows.
+        await Programs.CreateAsync(new ProgramCreate("Runtime", Rules: Rules("setup") with { TimeLimitSeconds = 77 }, Replace: true), Stop);
+        await PublishAsync();
+        Assert.Equal(77, (await TargetAsync(id))!.Offer.First!.Program.TimeLimitSeconds);
+    }
+
+    [Fact]
+    public async Task A_newer_version_is_offered_when_it_is_said()
+    {
+        await _site.EnrolAsync("pc1");
+        var id = await OfferAsync();
+        await SqlAsync($"insert into content_version values ('{Package}', 2, 1, 1, 1, '', x'00', null, 0)");
+        await Offers.EditAsync(id, new AdvertisementEdit(Name: "Browser"), Stop);
+        Assert.Equal(1, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
+        await Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 0), Stop);
+        Assert.Equal(2, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
+        Assert.Equal("package_unknown", await CodeAsync(() => Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 9), Stop)));
+        var packages = _site.Get<Capstan.Site.Distribution.Content.PackageAdministration>();
+        Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync(Package, 2, Stop)));
+        Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync("Firefox", null, Stop)));
+        await packages.RemoveAsync(Package, 1, Stop);
+        await Offers.RemoveAsync(id, Stop);
+        await packages.RemoveAsync("Firefox", null, Stop);
+        Assert.Empty(await Programs.ListAsync(Stop));
+    }
+
+    [Theory]
+    [InlineData("Chrome", "All Systems", "package_unknown")]
+    [InlineData("Runtime", "All Systems", "program_unknown")]
+    [InlineData("Firefox/remove", "All Systems", "program_unknown")]
+    [InlineData("Firefox", "Nowhere", "collection_unknown")]
+    public async Task What_is_not_there_is_refused_by_name(string program, string collection, string code) =>
+        Assert.Equal(code, await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate(program, collection), Stop)));
+
+    [Fact]
+    public async Task What_no_client_would_take_is_refused_here()
+    {
+        Assert.Equal("bad_advertisement", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(Purpose: "maybe")), Stop)));
+        Assert.Equal("bad_advertisement", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(Rings: [new RolloutRing(50, 1)])), Stop)));
+        Assert.Equal("bad_advertisement", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(HaltAt: 101)), Stop)));
+        Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("bad") with { Command = ["/bin/sh"] }), Stop)));
+        Assert.Equal("program_exists", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("INSTALL")), Stop)));
+    }
+
+    [Fact]
+    public async Task Why_says_where_in_the_chain_it_is()
+    {
+        var device = await _site.EnrolAsync("pc1");
+        await Collections.CreateAsync(new CollectionCreate("Desks", "host = \"pc2\""), Stop);
+        var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "Desks"), Stop)).AdvertisementId!;
+        var why = _site.Get<WhyReader>();
+        Assert.Equal("pc1 is not in collection Desks: not by name, and its query does not select it (host = \"pc2\").", (await why.ReadAsync(device.Id.Value, id, Stop)).Answer);
+        await Collections.MembersAsync("Desks", new CollectionMembersChange(Add: [device.Id.Value]), Stop);
+        Assert.Equal("The client's signed policy does not list it yet.", (await why.ReadAsync(device.Id.Value, "firefox/INSTALL", Stop)).Answer);
+        await PublishAsync();
+        Assert.StartsWith("The policy that lists it was signed as ", (await why.ReadAsync(device.Id.Value, id, Stop)).Answer, StringComparison.Ordinal);
+        await ReportAsync(device, State(id, ProgramState.Waiting, "window") with { Reason = "outside its maintenance window 22:00-06:00", NextTry = 1_800_000_000 });
+        var waiting = await why.ReadAsync(device.Id.Value, id, Stop);
+        Assert.EndsWith("outside its maintenance window 22:00-06:00", waiting.Answer, StringComparison.Ordinal);
+        Assert.Equal(1_800_000_000, waiting.NextAt!.Value.ToUnixTimeSeconds());
+        Assert.Equal(["member", "offer", "policy", "time", "needs", "content", "run"], waiting.Steps.Select(step => step.Step));
+        Assert.Equal("advertisement_unknown", await CodeAsync(() => why.ReadAsync(device.Id.Value, "nothing", Stop)));
+    }
+
+    private static ProgramRules Rules(string name) => ProgramAdministration.Defaults(name) with { Command = ["setup.sh", "--quiet"] };
+
+    private async Task<string> OfferAsync() => (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)).AdvertisementId!;
+
+    private AdvertisementState State(string id, string state, string? cause = null) =>
+        new() { AdvertisementId = id, Revision = 1, State = state, Cause = cause, Since = _time.GetUtcNow().ToUnixTimeMilliseconds() };
+
+    private ProgramRun Run(int number, int? code) => new()
+    {
+        Number = number,
+        PackageVersion = 1,
+        StartedAt = _time.GetUtcNow().ToUnixTimeMilliseconds(),
+        EndedAt = _time.GetUtcNow().ToUnixTimeMilliseconds(),
+        Outcome = code switch { 0 => ProgramRun.Success, null => ProgramRun.Unknown, _ => ProgramRun.Failure },
+        ExitCode = code,
+    };
+
+    private Task ReportAsync(FakeDevice device, params IReadOnlyList<AdvertisementState> states) =>
+        _site.TakeInAsync(device, Documents.ProgramsReport.ToItem(new ProgramsReport { MadeAt = _time.GetUtcNow().ToUnixTimeMilliseconds(), Advertisements = states }));
+
+    private async Task<AdvertisementFunnel> FunnelAsync(string id) => (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Funnel;
+
+    private Task PackageAsync(string id, string name, int version, string? native = null) => _site.Context.Database.WriteAsync(async transaction =>
+    {
+        await transaction.Connection!.ExecuteAsync("insert into content_package values (@id, @name, @key, @version, 1, 0)", new { id, name, key = name.ToUpperInvariant(), version }, transaction);
+        await transaction.Connection!.ExecuteAsync("insert into content_version values (@id, @version, 1, 1, 1, '', @manifest, @native, 0)", new { id, version, native, manifest = Array.Empty<byte>() }, transaction);
+    }, Stop);
+
+    private Task SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
+
+    private Task<int> CountAsync(string sql) => _site.Context.Database.ReadAsync(connection => connection.ExecuteScalarAsync<int>(sql), Stop);
+
+    private Task<long> SignedVersionAsync(FakeDevice device) => _site.Context.Database.ReadAsync(
+        connection => connection.QuerySingleAsync<long>("select policy_signed_version from device where device_id = @id", new { id = device.Id.Value }), Stop);
+
+    private static async Task<string> CodeAsync(Func<Task> action) => (await Assert.ThrowsAsync<SiteException>(action)).Code;
+
+    private async Task PublishAsync()
+    {
+        await _site.EvaluateAsync();
+        _time.Advance(TimeSpan.FromMinutes(2));
+        await _site.PublishAsync();
+    }
+
+    private async Task<Policy> PolicyAsync(FakeDevice device)
+    {
+        var client = await _site.ClientOfCapAsync(new MemoryTrust());
+        await client.RefreshAsync(complete: true, Stop);
+        return Documents.Policy.Decode((await client.ReadTargetAsync(Layout.PolicyTarget(device.Id), Documents.Policy.MaxBytes, Stop))!.Content.Span);
+    }
+
+    private async Task<Advertisement?> TargetAsync(string id)
+    {
+        var client = await _site.ClientOfCapAsync(new MemoryTrust());
+        await client.RefreshAsync(complete: true, Stop);
+        return await client.ReadTargetAsync(Layout.AdvertisementTarget(id), Documents.Advertisement.MaxBytes, Stop) is { } target ? Documents.Advertisement.Decode(target.Content.Span) : null;
+    }
+}
