@@ -48,7 +48,7 @@ internal static class ScheduleText
         }
         if (parts.Count is 0 or > 2 || !TimeOnly.TryParseExact(parts[0], "H:mm", CultureInfo.InvariantCulture, DateTimeStyles.None, out var time))
             return false;
-        recurrence = new Recurrence { MinuteOfDay = (time.Hour * 60) + time.Minute, DaysOfWeek = days, TimeZone = parts.Count == 2 ? parts[1] : Recurrence.Local };
+        recurrence = new Recurrence { MinuteOfDay = (time.Hour * 60) + time.Minute, DaysOfWeek = days, TimeZone = parts.Count < 2 ? Recurrence.Local : parts[1].Equals(Recurrence.Utc, StringComparison.OrdinalIgnoreCase) ? Recurrence.Utc : parts[1] };
         return true;
     }
 

@@ -41,7 +41,7 @@ public sealed class ScheduleTextTests
     [InlineData("22:30", null, 1_350, null, "local")]
     [InlineData("mon,thu 22:30", null, 1_350, "1,4", "local")]
     [InlineData("SUN 3:05 Europe/Berlin", null, 185, "0", "Europe/Berlin")]
-    [InlineData("03:00 utc", null, 180, null, "utc")]
+    [InlineData("03:00 UTC", null, 180, null, "utc")]
     public void A_repetition_is_an_interval_or_a_calendar_with_its_zone(string text, int? every, int? minute, string? days, string? zone)
     {
         Assert.True(ScheduleText.TryEvery(text, out var recurrence));
