@@ -73,7 +73,9 @@ public sealed partial class ConnectionArbiter
             var path = trial.Ranked.Path;
             if (!arbiter._providers.TryGetValue(path.Provider, out var provider))
             {
-                trial.Set(NalError.Resolve, $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
+                trial.Set(NalError.Resolve, path.Provider == "NWNDS"
+                    ? @"directory-services login is not implemented: give the server a bindery context and name the volume by its server, as NWBIND:\\SERVER\VOLUME\"
+                    : $"this build does not speak {path.Provider} yet (it speaks {string.Join(", ", arbiter._providers.Keys.Order(StringComparer.Ordinal))})");
                 return null;
             }
             var (accounts, stopped) = Accounts(provider, path);

@@ -24,12 +24,14 @@ public sealed record ConnectRequest(NalPath Path, ConnectionAccount? Account, Pr
 
 /// <summary>A session of this machine, under the same account, that the server may still count.</summary>
 /// <param name="Server">Which server gave the id; null where it told no identity. To another server the id is not sent.</param>
-public sealed record PreviousSession(ulong Id, Guid? Server);
+/// <param name="LocalAddress">This machine's address of then, as the server told it; null where it did not.</param>
+public sealed record PreviousSession(ulong Id, Guid? Server, string? LocalAddress = null);
 
 /// <summary>Who answered.</summary>
 /// <param name="Id">The server's own identity; null where it tells none.</param>
 /// <param name="Address">The address that was reached; null where it is not known.</param>
-public sealed record ServerIdentity(Guid? Id, string? Address);
+/// <param name="LocalAddress">This machine's address, as the server tells it; null where it does not.</param>
+public sealed record ServerIdentity(Guid? Id, string? Address, string? LocalAddress = null);
 
 /// <summary>Credentials for reaching a server. They open storage and give no other right.</summary>
 /// <param name="Name">As the server knows it: <c>user</c>, <c>DOMAIN\user</c> or <c>user@realm</c>; under MSWNET also <c>kerberos:…</c>, a ticket of this process, with an

@@ -1,5 +1,6 @@
 using Capstan.Nal.Providers.Local;
 using Capstan.Nal.Providers.Mswnet;
+using Capstan.Nal.Providers.Nwbind;
 
 namespace Capstan.Nal.Providers;
 
@@ -7,5 +8,5 @@ namespace Capstan.Nal.Providers;
 public static class StorageProviders
 {
     /// <summary>One of each, for one arbiter.</summary>
-    public static IReadOnlyList<IStorageProvider> All(TimeProvider time) => [new LocalProvider(time), new MswnetProvider(time)];
+    public static IReadOnlyList<IStorageProvider> All(TimeProvider time) => [new LocalProvider(time), new MswnetProvider(time), new NwbindProvider(time)];
 }

@@ -10,7 +10,8 @@ public sealed class ForbiddenReferencesTests
     private static readonly Dictionary<string, string[]> Allowed = new(StringComparer.Ordinal)
     {
         ["Capstan.Smb"] = [],
-        ["Capstan.Nal"] = ["Capstan.Smb"],
+        ["Capstan.Ncp"] = [],
+        ["Capstan.Nal"] = ["Capstan.Smb", "Capstan.Ncp"],
         ["Capstan.Protocol"] = [],
         ["Capstan.Client"] = ["Capstan.Nal", "Capstan.Protocol"],
         ["Capstan.Agent"] = ["Capstan.Client", "Capstan.Nal", "Capstan.Protocol"],

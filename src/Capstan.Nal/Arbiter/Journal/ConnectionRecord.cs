@@ -28,6 +28,9 @@ internal sealed record ConnectionRecord
     /// <summary>The server's own identity, from the session; null where it tells none, and before.</summary>
     public Guid? ServerGuid { get; init; }
 
+    /// <summary>This machine's address, as the server told it: NetWare tells with it whose a connection is. Null where it is not told, and before.</summary>
+    public string? LocalAddress { get; init; }
+
     public required string Account { get; init; }
 
     /// <summary>The server's session id; null before the session is known, and where there is none.</summary>

@@ -77,7 +77,7 @@ internal sealed partial class ConnectionKeeper
         var isClosed = false;
         try
         {
-            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Id, Address = connection.Identity?.Address, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
+            OnMachine(server, () => record.Write(record.Record with { Session = connection.SessionId, ServerGuid = connection.Identity?.Id, Address = connection.Identity?.Address, LocalAddress = connection.Identity?.LocalAddress, State = ConnectionStates.Closing, Uptime = boot.Uptime() }, isDurable: true));
             Forget(ghost, "a logon of its own told the server its session id");
         }
         finally
@@ -136,7 +136,7 @@ internal sealed partial class ConnectionKeeper
         }
     }
 
-    private static PreviousSession? PreviousOf(Ghost? ghost) => ghost?.Record is { Session: { } session } record ? new PreviousSession(session, record.ServerGuid) : null;
+    private static PreviousSession? PreviousOf(Ghost? ghost) => ghost?.Record is { Session: { } session } record ? new PreviousSession(session, record.ServerGuid, record.LocalAddress) : null;
 
     private static bool IsNamed(ConnectionAccount account, Ghost ghost) => string.Equals(account.Name, ghost.Record.Account, StringComparison.OrdinalIgnoreCase);
 }
