@@ -8,4 +8,5 @@ namespace Capstan.Agent;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(ClientStatus))]
 [JsonSerializable(typeof(IReadOnlyList<MachineConnection>))]
+[JsonSerializable(typeof(IReadOnlyList<ProgramView>))]
 internal sealed partial class AgentJson : JsonSerializerContext;

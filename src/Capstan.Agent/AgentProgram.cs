@@ -60,7 +60,7 @@ internal static class AgentProgram
             await console.Error.WriteLineAsync($"capstan-client: {e.Message}");
             return e.Code switch
             {
-                "not_installed" => NotFound,
+                "not_installed" or "no_advertisement" => NotFound,
                 "access_denied" => AccessDenied,
                 "bad_token" or "bad_cap" or "foreign_file" => Usage,
                 _ => Failed,
@@ -134,9 +134,22 @@ internal static class AgentProgram
         var inventory = new Command("inventory", "What hardware and software this machine has, collected now; nothing is sent, and no installation is needed. Example: capstan-client inventory -o json") { format };
         inventory.SetAction((parsed, stop) => verbs.InventoryAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
 
-        var advertisement = new Argument<string?>("advertisement") { Description = "The advertisement's id", Arity = ArgumentArity.ZeroOrOne };
-        var why = new Command("why", "Why an advertised program did or did not run. Not in this version: it comes with software distribution. Example: capstan-client why ABC20001") { advertisement };
-        why.SetAction((_, _) => verbs.WhyAsync());
+        var advertisement = new Argument<string>("advertisement") { Description = "The advertisement's id; capstan-client programs lists them" };
+        var why = new Command("why", "Why an advertised program did or did not run on this machine: the whole chain. Example: capstan-client why k3fq7xzt") { advertisement, format };
+        why.SetAction((parsed, stop) => verbs.WhyAsync(parsed.GetValue(data)!, parsed.GetValue(advertisement)!, parsed.GetValue(format) == "json", stop));
+
+        var programs = new Command("programs", "The programs that are offered to this machine, and where each stands. Example: capstan-client programs -o json") { format };
+        programs.SetAction((parsed, stop) => verbs.ProgramsAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
+        var list = new Command("list", "The same. Example: capstan-client programs list") { format };
+        list.SetAction((parsed, stop) => verbs.ProgramsAsync(parsed.GetValue(data)!, parsed.GetValue(format) == "json", stop));
+        var minutes = new Option<int>("--minutes") { Description = "For how long; 1 to 10080", DefaultValueFactory = _ => 60 };
+        var postpone = new Command("postpone", "Lets a program wait that would run by itself, as often as it allows, and not beyond its deadline. Example: capstan-client programs postpone k3fq7xzt --minutes 120") { advertisement, minutes };
+        postpone.SetAction((parsed, stop) => verbs.PostponeAsync(parsed.GetValue(data)!, parsed.GetValue(advertisement)!, parsed.GetValue(minutes), stop));
+        programs.Subcommands.Add(list);
+        programs.Subcommands.Add(postpone);
+
+        var runProgram = new Command("run-program", "Runs an offered program now, whatever its start and windows; the client does it, beside its work. Example: capstan-client run-program k3fq7xzt") { advertisement };
+        runProgram.SetAction((parsed, stop) => verbs.RunProgramAsync(parsed.GetValue(data)!, parsed.GetValue(advertisement)!, stop));
 
         var connections = new Command("connections", "Connections of this machine, and those that were lost. Example: capstan-client connections") { format };
         connections.SetAction((parsed, _) => verbs.ConnectionsAsync(parsed.GetValue(format) == "json"));
@@ -149,7 +162,7 @@ internal static class AgentProgram
         var uninstall = new Command("uninstall", "Stops the service and removes what install and run made: keys, state, logs. Repeatable. Example: capstan-client uninstall") { keepsId };
         uninstall.SetAction((parsed, stop) => verbs.UninstallAsync(parsed.GetValue(data)!, parsed.GetValue(keepsId), stop));
 
-        foreach (var command in new[] { install, move, run, runNow, status, inventory, connections, why, logs, uninstall })
+        foreach (var command in new[] { install, move, run, runNow, status, inventory, connections, programs, why, runProgram, logs, uninstall })
             root.Subcommands.Add(command);
         return root;
     }

@@ -145,10 +145,34 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         }
     }
 
-    public async Task<int> WhyAsync()
+    public async Task<int> WhyAsync(string directory, string advertisement, bool json, CancellationToken cancellationToken)
     {
-        await console.Error.WriteLineAsync("capstan-client: why comes with software distribution, which this version does not have; `capstan-client status` says what the client waits for");
-        return AgentProgram.Failed;
+        var known = await CapstanClient.ReadProgramsAsync(Options(directory), cancellationToken);
+        if (known.FirstOrDefault(program => program.AdvertisementId == advertisement) is not { } program)
+            throw new ClientException($"{advertisement}: this machine knows no such advertisement: it is not of the collection, or the policy that lists it has not come yet; capstan-client programs lists those that it knows", "no_advertisement");
+        await console.Out.WriteLineAsync(json ? JsonSerializer.Serialize(program, AgentJson.Default.ProgramView) : ProgramTable.Why(program));
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> ProgramsAsync(string directory, bool json, CancellationToken cancellationToken)
+    {
+        var known = await CapstanClient.ReadProgramsAsync(Options(directory), cancellationToken);
+        await console.Out.WriteLineAsync(json ? JsonSerializer.Serialize(known, AgentJson.Default.IReadOnlyListProgramView) : ProgramTable.Of(known));
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> RunProgramAsync(string directory, string advertisement, CancellationToken cancellationToken)
+    {
+        await CapstanClient.RequestProgramAsync(Options(directory), advertisement, minutes: null, cancellationToken);
+        await console.Out.WriteLineAsync($"The client was asked to run it; capstan-client why {advertisement} tells how it goes.");
+        return AgentProgram.Done;
+    }
+
+    public async Task<int> PostponeAsync(string directory, string advertisement, int minutes, CancellationToken cancellationToken)
+    {
+        await CapstanClient.RequestProgramAsync(Options(directory), advertisement, minutes, cancellationToken);
+        await console.Out.WriteLineAsync($"The client was asked to let it wait for {minutes} minutes; capstan-client why {advertisement} tells until when.");
+        return AgentProgram.Done;
     }
 
     /// <summary>All of this machine, whatever program opened them: they share one budget.</summary>

@@ -1,7 +1,9 @@
 using Capstan.Client.Builds;
 using Capstan.Client.Configuration;
+using Capstan.Client.Content;
 using Capstan.Client.Identity;
 using Capstan.Client.Moving;
+using Capstan.Client.Programs;
 using Capstan.Client.Programs.Gate;
 using Capstan.Client.State;
 using Capstan.Nal;
@@ -21,9 +23,11 @@ public sealed class CapstanClient : IAsyncDisposable
     private readonly ClientCore _core;
     private readonly ConnectionArbiter _arbiter;
     private readonly ClientLoggers _files;
+    private readonly IDisposable? _content;
 
-    private CapstanClient(DirectoryLock taken, ClientCore core, ConnectionArbiter arbiter, Ccim loop, ClientLoggers files)
+    private CapstanClient(DirectoryLock taken, ClientCore core, ConnectionArbiter arbiter, Ccim loop, (ProgramLoop? Loop, IDisposable? Content) programs, ClientLoggers files)
     {
+        (Programs, _content) = programs;
         _lock = taken;
         _core = core;
         _arbiter = arbiter;
@@ -32,6 +36,9 @@ public sealed class CapstanClient : IAsyncDisposable
     }
 
     internal Ccim Loop { get; }
+
+    /// <summary>Null where no programs are run.</summary>
+    internal ProgramLoop? Programs { get; }
 
     internal ClientCore Core => _core;
 
@@ -92,7 +99,34 @@ public sealed class CapstanClient : IAsyncDisposable
     {
         StayAfterAll();
         ClientLog.Started(_core.Log, _core.Keys.Id.Value, _core.SiteCode, ClientParts.Version);
-        await Loop.RunAsync(cancellationToken);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var programs = Programs?.RunAsync(ended.Token) ?? Task.CompletedTask;
+        try
+        {
+            await Loop.RunAsync(cancellationToken);
+        }
+        finally
+        {
+            // What runs goes on: its gate outlives this process.
+            await ended.CancelAsync();
+            await programs.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>The advertisements that this machine knows, and why each stands where it does; works beside a running client, too.</summary>
+    /// <exception cref="ClientException">As <see cref="ReadStatusAsync"/>.</exception>
+    public static Task<IReadOnlyList<ProgramView>> ReadProgramsAsync(ClientOptions options, CancellationToken cancellationToken) => Task.Run(() => ProgramReader.Read(options.Directory), cancellationToken);
+
+    /// <summary>Asks the client of a directory to run an advertisement now, or to postpone it; it need not run at the moment.</summary>
+    /// <param name="minutes">For how long it is postponed; null to run it.</param>
+    /// <exception cref="ClientException"><c>no_advertisement</c>, <c>request_refused</c>; and as <see cref="ReadStatusAsync"/>.</exception>
+    public static async Task RequestProgramAsync(ClientOptions options, string advertisementId, int? minutes, CancellationToken cancellationToken)
+    {
+        var what = minutes is null ? ProgramRequests.Run : ProgramRequests.Postpone;
+        var known = await Task.Run(() => ProgramReader.Find(options.Directory, advertisementId), cancellationToken);
+        if (ProgramLoop.Fault(known, what, minutes ?? 0) is { } fault)
+            throw new ClientException($"{advertisementId}: {fault}", known is null ? "no_advertisement" : "request_refused");
+        await ProgramRequests.PutAsync(Path.Combine(options.Directory, ProgramLoop.FolderName), what, advertisementId, minutes ?? 0, cancellationToken);
     }
 
     /// <summary>A build on trial that cannot even open the client's state leaves its last words for the one that runs after it.</summary>
@@ -174,6 +208,8 @@ public sealed class CapstanClient : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Loop.Dispose();
+        Programs?.Dispose();
+        _content?.Dispose();
         await _arbiter.DisposeAsync();
         _core.Dispose();
         await _files.DisposeAsync();
@@ -182,6 +218,14 @@ public sealed class CapstanClient : IAsyncDisposable
 
     /// <summary>Where the package's build is, for another one; null for that one, and without the launcher.</summary>
     private static string? Beside(ClientOptions options) => options.Build is { } build && build.Id != Protocol.V1.ClientBuild.OfPackage ? build.PackageFolder : null;
+
+    private static (ProgramLoop? Loop, IDisposable? Content) ProgramsOf(ClientCore core, ClientParts parts, ConnectionArbiter arbiter, TimeProvider time, Random random)
+    {
+        if (parts.Programs is not { } machine)
+            return (null, null);
+        var made = parts.Content is null ? PackageContent.Of(core, arbiter, () => parts.Host().Addresses, time, random) : null;
+        return (new ProgramLoop(core, machine, parts.Content ?? made!, time, parts.Passing), made);
+    }
 
     private static CapstanClient Open(ClientOptions options, ClientParts parts, TimeProvider time, Random random, ILoggerFactory loggers)
     {
@@ -208,7 +252,10 @@ public sealed class CapstanClient : IAsyncDisposable
             _ = core.ApplySettings();
             var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
             var arbiter = new ConnectionArbiter(parts.Providers, order, time, random, files);
-            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), options.Build, time, random), files);
+            var programs = ProgramsOf(core, parts, arbiter, time, random);
+            if (programs.Loop is { } loop)
+                parts = parts with { ProgramRuns = () => loop.ProgramRuns };
+            return new CapstanClient(taken, core, arbiter, new Ccim(core, parts, arbiter, new CapOrder(core, order), options.Build, time, random), programs, files);
         }
         catch
         {

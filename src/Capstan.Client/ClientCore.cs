@@ -1,5 +1,6 @@
 using Capstan.Client.Configuration;
 using Capstan.Client.Identity;
+using Capstan.Client.Programs;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Protocol.Tuf;
@@ -42,6 +43,13 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>What this process has verified of the site's metadata: nobody else writes <see cref="Trust"/> while it holds the directory.</summary>
     public TufMemory Verified { get; } = new();
     public CapUseLog CapUse { get; } = new(database);
+    public ProgramLedger Programs { get; } = new(database);
+
+    /// <summary>A contact has brought other orders, or made some out of force.</summary>
+    public event Action? OrdersChanged;
+
+    /// <summary>After the orders of a contact are in the database.</summary>
+    public void TellOrders() => OrdersChanged?.Invoke();
 
     public string SiteCode => State.Get(StateKey.SiteCode)!;
 

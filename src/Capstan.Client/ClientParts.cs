@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Capstan.Client.Inventory;
+using Capstan.Client.Programs;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Protocol.V1;
@@ -32,6 +33,15 @@ internal sealed record ClientParts(
     /// <summary>Whether an advertised program runs now: the agent does not end itself meanwhile.</summary>
     public Func<bool> ProgramRuns { get; init; } = static () => false;
 
+    /// <summary>What runs advertised programs; null where none are run.</summary>
+    public ProgramMachine? Programs { get; init; }
+
+    /// <summary>What brings the content of packages; null for the CAPs of the site.</summary>
+    public Content.IPackageContent? Content { get; init; }
+
+    /// <summary>Told the name of each step of a run before it is done; tests end the client there.</summary>
+    public Action<string>? Passing { get; init; }
+
     /// <summary>The connections of this machine, by its journal; none where there is no journal.</summary>
     public Func<DateTimeOffset, IReadOnlyList<MachineConnection>> Connections { get; init; } = static _ => [];
 
@@ -50,6 +60,7 @@ internal sealed record ClientParts(
             evidence,
             software.CollectAsync)
         {
+            Programs = ProgramMachine.OfThisMachine(),
             Connections = now => options.Machine?.Connections(now) ?? [],
         };
     }

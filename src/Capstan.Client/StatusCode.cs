@@ -23,6 +23,11 @@ internal static class StatusCode
     public const string BuildInvalid = "build_invalid";
     public const string BuildWaits = "build_waits";
     public const string SettingIgnored = "setting_ignored";
+    public const string AdvertisementInvalid = "advertisement_invalid";
+    public const string ProgramStarted = "program_started";
+    public const string ProgramSucceeded = "program_succeeded";
+    public const string ProgramFailed = "program_failed";
+    public const string ProgramUnknown = "program_unknown";
     public const string ContentSourceBad = "content_source_bad";
 }
 

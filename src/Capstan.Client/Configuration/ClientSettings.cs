@@ -24,6 +24,9 @@ internal sealed record ClientSettings
 
     public Content.ContentSettings Content { get; init; } = new();
 
+    /// <summary>When programs begin by themselves.</summary>
+    public DailyHours Window { get; init; } = DailyHours.Any;
+
     public static ClientSettings Default { get; } = new();
 
     /// <param name="ignored">Takes one line for each that was left alone, in the order of the policy.</param>
@@ -56,6 +59,7 @@ internal sealed record ClientSettings
         SettingDefinition.ContentRate => this with { Content = Content with { BytesPerSecond = Number(value) } },
         SettingDefinition.ContentSlowLink => this with { Content = Content with { SlowBelowBytesPerSecond = Number(value) } },
         SettingDefinition.ContentHours when DailyHours.TryParse(value, out var hours) => this with { Content = Content with { Hours = hours } },
+        SettingDefinition.MaintenanceWindow when DailyHours.TryParse(value, out var hours) => this with { Window = hours },
         _ => this,
     };
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Capstan.Client.Identity;
+using Capstan.Client.Programs;
 using Capstan.Client.Spool;
 using Capstan.Client.State;
 using Capstan.Nal.Paths;
@@ -29,6 +30,10 @@ internal sealed class Orders(ClientCore core, bool isComplete)
         await TakeAsync(metadata, Layout.CapListTarget, Documents.CapList.MaxBytes, AdoptCapList, cancellationToken);
         await TakeAsync(metadata, Layout.PolicyTarget(core.Keys.Id), Documents.Policy.MaxBytes, AdoptPolicy, cancellationToken);
         await TakeAsync(metadata, Layout.ClientBuildsTarget, Documents.ClientBuilds.MaxBytes, AdoptBuilds, cancellationToken);
+        var advertisements = new AdvertisementOrders(core);
+        await advertisements.AdoptAsync(metadata, cancellationToken);
+        IsCapDoubtful |= advertisements.IsCapDoubtful;
+        core.TellOrders();
         // One message a contact, in a fixed order: a lasting condition is the same text again, and so urgent once.
         if (_missing.Count > 0)
             core.Report("warning", StatusCode.PolicyMissing, string.Join("; ", _missing));
@@ -40,7 +45,8 @@ internal sealed class Orders(ClientCore core, bool isComplete)
         if (_missing.Count == 0)
             core.Spool.Over(ClientCore.Component, StatusCode.PolicyMissing);
         core.Spool.Over(ClientCore.Component, StatusCode.PolicyInvalid);
-        core.State.Set((StateKey.OrdersVersion, timestampVersion.ToString(CultureInfo.InvariantCulture)));
+        if (advertisements.IsRead)
+            core.State.Set((StateKey.OrdersVersion, timestampVersion.ToString(CultureInfo.InvariantCulture)));
     }
 
     private async Task TakeAsync(TufClient metadata, string target, long maxBytes, Func<TufTarget, string?> adopt, CancellationToken cancellationToken)

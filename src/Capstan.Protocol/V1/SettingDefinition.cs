@@ -16,6 +16,7 @@ public sealed class SettingDefinition
     public const string Builds = "builds";
     /// <summary>The value of <see cref="Builds"/> with which a client stays with what it runs.</summary>
     public const string HoldBuilds = "hold";
+    public const string MaintenanceWindow = "maintenance.window";
     public const string LeaveAfter = "leaveAfter";
     public const string CacheSize = "cache.size";
     public const string ContentHours = "content.hours";
@@ -44,6 +45,7 @@ public sealed class SettingDefinition
         Duration(Inventory, Hour, 31 * Day, Day, canBeOff: false, "How often inventory is collected; sent only when it changed"),
         Duration(LeaveAfter, 30 * Day, 3_650 * Day, 0, canBeOff: true, "How long a client that runs may find no CAP before it stops trying but once a day; time while it is switched off does not count"),
         Word(LogLevel, ["warning", "information", "debug", "trace"], "information", "What the client's own log file holds"),
+        Hours(MaintenanceWindow, "When programs begin by themselves, and a machine is started anew for one, unless a deadline has passed or a person asked; by its own clock"),
         Duration(Poll, 60, 31 * Day, 0, canBeOff: true, "How often a client looks for orders, where that is longer than its CAP's interval"),
         Size(SpoolSize, 256 << 10, 4_000_000, 4_000_000, "How much may wait for the site's acknowledgement before nothing is added"),
     ];

@@ -18,11 +18,11 @@ public sealed class AgentTests
     }
 
     [Fact]
-    public async Task Why_says_that_it_comes_later()
+    public async Task Why_of_a_machine_without_a_client_says_so()
     {
-        var (code, _, error) = await RunAsync(CancellationToken.None, "why", "ABC20001");
-        Assert.Equal(1, code);
-        Assert.Contains("comes with software distribution", error, StringComparison.Ordinal);
+        var (code, _, error) = await RunAsync(CancellationToken.None, "why", "k3fq7xzt", "--data", "/nonexistent");
+        Assert.Equal(4, code);
+        Assert.Contains("capstan-client install", error, StringComparison.Ordinal);
     }
 
     [Fact]

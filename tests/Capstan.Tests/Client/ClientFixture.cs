@@ -1,4 +1,6 @@
 using Capstan.Client;
+using Capstan.Client.Content;
+using Capstan.Client.Programs;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol.V1;
@@ -35,6 +37,10 @@ internal sealed class ClientFixture : IAsyncDisposable
     public Func<CancellationToken, HardwareInventory>? Hardware { get; set; }
     public Func<CancellationToken, Task<SoftwareInventory>>? Software { get; set; }
     public bool ProgramRuns { get; set; }
+    /// <summary>Null: no programs are run.</summary>
+    public ProgramMachine? Programs { get; set; }
+    public IPackageContent? Content { get; set; }
+    public Action<string>? Passing { get; set; }
     public CapstanClient? Client { get; private set; }
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -110,6 +116,9 @@ internal sealed class ClientFixture : IAsyncDisposable
         token => (Software ?? (_ => Task.FromResult(SampleSoftware("1.0"))))(token))
     {
         ProgramRuns = () => ProgramRuns,
+        Programs = Programs,
+        Content = Content,
+        Passing = Passing,
     };
 
     public static HardwareInventory SampleHardware(string host) => new()

@@ -36,6 +36,8 @@ internal sealed class ProgramGate(RunFolder folder, TimeProvider time)
     {
         if (!Directory.Exists(folder.Path))
             return false;
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stay);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stay);
         using var taken = DirectoryLock.TryTake(folder.Path, out _);
         // In this order: whoever removes the directory removes the order first.
         if (taken is null || folder.Started() is not null || folder.Order() is not { } order)
@@ -115,6 +117,8 @@ internal sealed class ProgramGate(RunFolder folder, TimeProvider time)
         }
         return null;
     }
+
+    private static void Stay(PosixSignalContext signal) => signal.Cancel = true;
 
     private void Drain(AnonymousPipeServerStream pipe)
     {
