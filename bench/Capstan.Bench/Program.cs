@@ -7,6 +7,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Capstan.Bench.Content;
 using Capstan.Bench.Figures;
 using Capstan.Bench.Fleet;
 
@@ -14,6 +15,8 @@ using Capstan.Bench.Fleet;
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- poll              what a client costs that finds nothing new
 // dotnet run -c Release --project bench/Capstan.Bench -- shuffled [directory] records of many devices that come out of order and twice
+// dotnet run -c Release --project bench/Capstan.Bench -- publish [capstan] what publishing a package costs, whole processes
+// dotnet run -c Release --project bench/Capstan.Bench -- delta [capstan]   what version 2 of a package costs, beside casync, restic, ostree, rsync, rclone, zsync (bench/debian-packages.txt)
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
 // dotnet run -c Release --project bench/Capstan.Bench -- core [directory]  the arbiter's core, its slots and its journal, on the disk of a directory
@@ -31,6 +34,10 @@ switch (args)
         return await FigureTable.PrintAsync([() => PollFigures.RunAsync(CancellationToken.None)]);
     case ["shuffled", .. var shuffledCap]:
         return await FigureTable.PrintAsync([() => ShuffledIngest.RunAsync(shuffledCap.FirstOrDefault(), CancellationToken.None)]);
+    case ["publish", .. var capstan]:
+        return await FigureTable.PrintAsync([() => PublishFigures.RunAsync(capstan.FirstOrDefault(), CancellationToken.None)]);
+    case ["delta", .. var capstan]:
+        return await FigureTable.PrintAsync([() => DeltaFigures.RunAsync(capstan.FirstOrDefault(), CancellationToken.None)]);
     case ["smb", var host, var port, var share, var account, var passwordFile]:
         var smb = new SmbFigures(host, int.Parse(port, CultureInfo.InvariantCulture), share, account, passwordFile);
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
@@ -57,6 +64,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | micro [filter]");
         return 2;
 }

@@ -97,6 +97,7 @@ public static class SiteBackup
         It is complete only with the file backup.json, which is written last.
         To restore it: capstan restore THIS-DIRECTORY --data NEW-DIRECTORY
         Client access points are not in it: a restored site fills them again.
+        The content of packages is not in it either: a restored site reads it back from its client access points. Keep one of them whole.
 
         """;
 }

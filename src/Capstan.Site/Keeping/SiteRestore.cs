@@ -5,6 +5,7 @@ using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -97,6 +98,7 @@ public static class SiteRestore
         var policies = shown.OrderByDescending(cap => cap.Epoch).ThenByDescending(cap => cap.Version).FirstOrDefault()?.Policies ?? [];
         var ended = (await new BuildStore(database).OrdersAsync(cancellationToken)).Where(order => order is { Stands: true, Downgrade: 1 }).ToList();
         var users = await new UserStore(database).ListAsync(cancellationToken);
+        var packages = (await new PackageStore(database).ListAsync(cancellationToken)).DistinctBy(version => version.PackageId, StringComparer.Ordinal).Count();
         var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
         {
             var tokensEnded = await EpochStart.ApplyAsync(transaction, floor, Highest(shown, cap => cap.BuildOrder), text, now);
@@ -109,6 +111,7 @@ public static class SiteRestore
         return new RestoreReport(home.Root, before.SiteCode, epoch, clients, tokens,
         [
             .. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now),
+            .. isNew && packages > 0 ? [$"The content of {packages} packages is not in the backup: the site reads it back from its client access points when it runs. `capstan content verify` says what is whole nowhere."] : Array.Empty<string>(),
             .. recovered is (0, 0) ? Array.Empty<string>() : [$"Policies on a CAP are newer than the backup: {recovered.Approved} clients were approved again by them, and {recovered.Retired} retired."],
             .. ended.Select(order => $"The order to go back to {order.Version} on {order.Platform} ended: clients may have been ordered another build since. Order again what they are to run: `capstan client build use`."),
             .. users.Count == 0 ? Array.Empty<string>() : [$"These may sign in, with the passwords of that time: {string.Join(", ", users.Select(user => user.Name))}. Remove who left since: `capstan user list`."],

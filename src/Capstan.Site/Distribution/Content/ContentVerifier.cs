@@ -39,6 +39,13 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
         }
     }
 
+    /// <summary>Begins a run when a pack is not on the site's disk as it was written: after a restore, whose packs are read back from the CAPs.</summary>
+    public async Task BeginIfIncompleteAsync(CancellationToken cancellationToken)
+    {
+        if ((await content.PacksAsync(cancellationToken)).Any(pack => pack.UnusedSince is null && folder.Length(pack.Name) != pack.LengthBytes))
+            Begin();
+    }
+
     /// <summary>The run that lasts, or the last one; null before the first since the site started.</summary>
     public ContentVerification? Last
     {

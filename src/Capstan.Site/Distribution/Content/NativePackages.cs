@@ -48,7 +48,7 @@ internal sealed class NativePackages(PackFolder folder, ILogger<NativePackages> 
 
     private static async Task<(string Output, string? Problem)> RunAsync(string tool, string[] arguments, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = "/" };
+        var start = new ProcessStartInfo(tool, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = "/" };
         start.Environment.Clear();
         start.Environment["LC_ALL"] = "C.UTF-8";
         start.Environment["PATH"] = "/usr/bin:/bin";

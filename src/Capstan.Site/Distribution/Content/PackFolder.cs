@@ -81,7 +81,7 @@ internal sealed class PackFolder
         foreach (var file in new DirectoryInfo(_packs).EnumerateFiles("*", SearchOption.AllDirectories))
         {
             if (ContentHash.TryParse(file.Name, out var pack))
-                yield return (pack, file.LastWriteTimeUtc);
+                yield return (pack, new DateTimeOffset(file.LastWriteTimeUtc));
         }
     }
 
