@@ -72,6 +72,7 @@ public sealed class CannedSite : IAsyncDisposable
             var page = Page([.. records.Health.Where(row => severity is null || row.Severity == severity)], cursor, limit);
             return Results.Json(new ClientHealthPage(page.Items, page.Next, records.Clients.Count, records.Health.Count(row => row.Severity == "error"), records.Health.Count(row => row.Severity == "warning"), 0, CannedRecords.Noon.AddDays(-8)), ApiJson.Default.ClientHealthPage);
         });
+        CannedOffers.Map(api, records);
         api.MapGet("/quarantine", (string? cursor, int? limit) => Results.Json(Page(records.Quarantine, cursor, limit), ApiJson.Default.PageQuarantineRow));
     }
 
@@ -82,7 +83,7 @@ public sealed class CannedSite : IAsyncDisposable
         return new Page<T>([.. items.Skip(from).Take(size)], from + size < items.Count ? (from + size).ToString(System.Globalization.CultureInfo.InvariantCulture) : null);
     }
 
-    private static IResult Refused(int status, string code, string detail) =>
+    internal static IResult Refused(int status, string code, string detail) =>
         Results.Json(new Problem("about:blank", "Refused", status, detail, code), ApiJson.Default.Problem, "application/problem+json", status);
 
     public async ValueTask DisposeAsync()

@@ -30,7 +30,7 @@ internal static class SettingVerbs
                 var scope = parse.GetValue(collection) is { } name ? $"collection:{name}" : null;
                 var rows = all.Definitions.SelectMany(definition =>
                 {
-                    var set = all.Values.Where(value => value.Name == definition.Name && (scope is null || value.Scope == scope))
+                    var set = all.Values.Where(value => value.Name == definition.Name && (scope is null || value.Scope.Equals(scope, StringComparison.OrdinalIgnoreCase)))
                         .Select(value => new SettingLine(definition.Name, value.Value, value.Text, value.Scope, definition.Range, definition.Unit, definition.Description)).ToList();
                     return set.Count > 0 || scope is not null ? set
                         : [new SettingLine(definition.Name, definition.Default, definition.DefaultText, ClientSettingRow.Default, definition.Range, definition.Unit, definition.Description)];

@@ -32,7 +32,7 @@ internal sealed class CollectionStore(SiteDatabase database)
     public Task<IReadOnlyList<(CollectionRow Row, int Members)>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(CollectionRow, int)>>(async connection =>
     {
         var counts = (await connection.QueryAsync<(long Id, long Members)>("select collection_id, count(*) from collection_member group by collection_id")).ToDictionary(row => row.Id, row => (int)row.Members);
-        return [.. (await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by built_in desc, priority desc, name_key desc")).Select(row => (row, counts.GetValueOrDefault(row.CollectionId)))];
+        return [.. (await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by built_in desc, case when built_in = 1 then collection_id end, priority desc, name_key desc")).Select(row => (row, counts.GetValueOrDefault(row.CollectionId)))];
     }, cancellationToken);
 
     public Task<CollectionRow?> FindAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(

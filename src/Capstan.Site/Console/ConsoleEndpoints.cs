@@ -31,7 +31,7 @@ public static class ConsoleEndpoints
         return services;
     }
 
-    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/health</c>, <c>/health.csv</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/collections</c>, <c>/software</c>, <c>/advertisements</c>, <c>/health</c>, <c>/health.csv</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
     /// <param name="app">Services need <see cref="AddConsole"/>.</param>
     /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
     /// <param name="time">The clock that relative times start from.</param>
@@ -47,6 +47,11 @@ public static class ConsoleEndpoints
             ClientsCsv(api(), ClientsView.Of(filter, state, sort, cursor: null), cancellationToken));
         console.MapGet("/clients/{id}", (string id, string? software, string? all, CancellationToken cancellationToken) =>
             Client(api(), id, software, all is not null, time, cancellationToken));
+        console.MapGet("/collections", (CancellationToken cancellationToken) => Collections(api(), time, cancellationToken));
+        console.MapGet("/collections/{name}", (string name, string? cursor, CancellationToken cancellationToken) => Collection(api(), name, cursor, time, cancellationToken));
+        console.MapGet("/software", (CancellationToken cancellationToken) => Software(api(), time, cancellationToken));
+        console.MapGet("/advertisements", (CancellationToken cancellationToken) => Advertisements(api(), time, cancellationToken));
+        console.MapGet("/advertisements/{id}", (HttpContext http, string id, string? state, string? cursor, CancellationToken cancellationToken) => Advertisement(http, api(), id, state, cursor, time, cancellationToken));
         console.MapGet("/health", (string? filter, string? severity, string? cursor, CancellationToken cancellationToken) =>
             Health(api(), HealthView.Of(filter, severity, cursor), time, cancellationToken));
         console.MapGet("/health.csv", (string? filter, string? severity, CancellationToken cancellationToken) =>
@@ -61,6 +66,7 @@ public static class ConsoleEndpoints
         if (HasCharts)
         {
             assets.MapGet("/chart.js", () => Asset("chart.js", "text/javascript; charset=utf-8"));
+            assets.MapGet("/curve.js", () => Asset("curve.js", "text/javascript; charset=utf-8"));
             assets.MapGet("/capacity.js", () => Asset("capacity.js", "text/javascript; charset=utf-8"));
         }
         assets.MapGet("/icon.svg", () => Asset("icon.svg", "image/svg+xml"));
@@ -123,10 +129,36 @@ public static class ConsoleEndpoints
         {
             Data = data,
             Status = status.Items,
+            Advertisements = await api.ClientAdvertisementsAsync(data.Summary.DeviceId, cancellationToken),
             SoftwareFilter = string.IsNullOrWhiteSpace(software) ? null : software.Trim(),
             ShowAllSoftware = all,
             Now = time.GetUtcNow(),
         });
+    }
+
+    private static async Task<IResult> Collections(ApiClient api, TimeProvider time, CancellationToken cancellationToken) =>
+        Page<CollectionsPage>(new { Rows = await api.CollectionsAsync(cancellationToken), Now = time.GetUtcNow() });
+
+    private static async Task<IResult> Collection(ApiClient api, string name, string? cursor, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var data = await api.CollectionAsync(name, cancellationToken);
+        return Page<CollectionPage>(new { Data = data, Members = await api.CollectionMembersAsync(data.Name, cursor, RowsPerPage, cancellationToken), Cursor = cursor, Now = time.GetUtcNow() });
+    }
+
+    private static async Task<IResult> Software(ApiClient api, TimeProvider time, CancellationToken cancellationToken) =>
+        Page<SoftwarePage>(new { Packages = await api.PackagesAsync(cancellationToken), Programs = await api.ProgramsAsync(cancellationToken), Now = time.GetUtcNow() });
+
+    private static async Task<IResult> Advertisements(ApiClient api, TimeProvider time, CancellationToken cancellationToken) =>
+        Page<AdvertisementsPage>(new { Rows = await api.AdvertisementsAsync(cancellationToken), Now = time.GetUtcNow() });
+
+    private static async Task<IResult> Advertisement(HttpContext http, ApiClient api, string id, string? state, string? cursor, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var chosen = string.IsNullOrEmpty(state) ? null : state;
+        var data = await api.AdvertisementAsync(id, cancellationToken);
+        var clients = await api.AdvertisementClientsAsync(id, chosen, cursor, RowsPerPage, cancellationToken);
+        if (HasCharts)
+            ConsoleFilter.AllowOwnScript(http);
+        return Page<AdvertisementPage>(new { Data = data, Clients = clients, State = chosen, Cursor = cursor, HasCharts, Now = time.GetUtcNow() });
     }
 
     private static async Task<IResult> Caps(HttpContext http, ApiClient api, string? path, TimeProvider time, CancellationToken cancellationToken)

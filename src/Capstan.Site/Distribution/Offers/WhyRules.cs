@@ -32,7 +32,7 @@ internal static class WhyRules
         // Where the client has reported, its word is the truth; the site's own view explains why it has not.
         if (facts.Member is null)
             return (steps[0].Text, null, null);
-        if (facts.State is "removed" or "expired" && told?.State is not (ProgramState.Running or ProgramState.Succeeded or ProgramState.Failed or ProgramState.PendingReboot))
+        if (facts.State != Advertisement.Active && told?.State is not (ProgramState.Running or ProgramState.Succeeded or ProgramState.Failed or ProgramState.PendingReboot))
             return (steps[1].Text, null, null);
         if (told is null or { ReportedAt: null })
         {
@@ -100,10 +100,10 @@ internal static class WhyRules
             parts.Add($"it starts {Display.Utc(At(start))}");
             isMet = isMet == true && At(start) <= now;
         }
-        else
+        else if (document.Rings is null)
             parts.Add("it starts as soon as it is offered");
         if (document.Recurrence is { } again)
-            parts.Add(again.EverySeconds is { } every ? $"again every {Display.Duration(TimeSpan.FromSeconds(every))}" : $"again at {again.MinuteOfDay / 60:00}:{again.MinuteOfDay % 60:00} ({again.TimeZone})");
+            parts.Add(again.EverySeconds is { } every ? $"again every {Display.Duration(TimeSpan.FromSeconds(every))}" : $"again at {again.MinuteOfDay / 60:00}:{again.MinuteOfDay % 60:00} ({again.TimeZone}){(again.DaysOfWeek is { } days ? $" on {string.Join(", ", days.Select(day => (DayOfWeek)day))}" : "")}");
         if (document.Deadline is { } deadline)
             parts.Add($"from {Display.Utc(At(deadline))} on no window holds it back");
         parts.Add(facts.Windows is null ? "no maintenance window is set" : $"maintenance windows: {facts.Windows} (the client judges them by its own clock)");

@@ -35,7 +35,7 @@ public sealed class CollectionTests : IAsyncLifetime
         await _site.EnrolAsync("pc2");
         await _site.TakeInAsync(linux, Documents.Heartbeat.ToItem(Documents.Heartbeat.Decode(linux.Heartbeat()) with { Platform = "linux-x64" }));
         await _site.EvaluateAsync();
-        Assert.Equal([("All Windows", 0), ("All Systems", 2), ("All Linux", 1)], (await Collections.ListAsync(Stop)).Select(row => (row.Name, row.Members)));
+        Assert.Equal([("All Systems", 2), ("All Linux", 1), ("All Windows", 0)], (await Collections.ListAsync(Stop)).Select(row => (row.Name, row.Members)));
         Assert.Equal("built_in", await CodeAsync(() => Collections.EditAsync("all linux", new CollectionEdit("id is known"), Stop)));
         Assert.Equal("built_in", await CodeAsync(() => Collections.RemoveAsync("All Systems", Stop)));
         Assert.Equal("collection_exists", await CodeAsync(() => Collections.CreateAsync(new CollectionCreate("ALL SYSTEMS"), Stop)));

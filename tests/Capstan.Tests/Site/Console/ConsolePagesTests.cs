@@ -8,7 +8,7 @@ namespace Capstan.Tests.Site.Console;
 /// <summary>The pages as they leave the server, over real HTTP, from canned answers of the API.</summary>
 public sealed class ConsolePagesTests
 {
-    private static readonly string[] Places = ["/", "/clients", "/health", "/caps", "/status", "/quarantine"];
+    private static readonly string[] Places = ["/", "/clients", "/collections", "/collections/Lab", "/software", "/advertisements", "/advertisements/" + CannedOffers.AdvertisementId, "/health", "/caps", "/status", "/quarantine"];
 
     private static Task<CannedSite> StartAsync(CannedRecords records) => CannedSite.StartAsync(records, new ManualTime(CannedRecords.Noon), CancellationToken.None);
 
@@ -45,7 +45,7 @@ public sealed class ConsolePagesTests
         foreach (var path in Places.Append($"/clients/{First}").Append("/clients/nobody").Append("/clients.csv").Append("/health.csv"))
         {
             var (answer, _) = await GetAsync(site, path);
-            var chart = path == "/caps" && ConsoleEndpoints.HasCharts ? "; script-src 'self'" : "";
+            var chart = (path == "/caps" || path.StartsWith("/advertisements/", StringComparison.Ordinal)) && ConsoleEndpoints.HasCharts ? "; script-src 'self'" : "";
             Assert.Equal("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" + chart, answer.Headers.GetValues("Content-Security-Policy").Single());
             Assert.Equal("nosniff", answer.Headers.GetValues("X-Content-Type-Options").Single());
             Assert.Equal("no-referrer", answer.Headers.GetValues("Referrer-Policy").Single());
@@ -85,6 +85,25 @@ public sealed class ConsolePagesTests
         Assert.DoesNotContain("id=\"connections\"", text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task An_advertisement_shows_its_funnel_its_causes_and_its_curve_as_tables_first()
+    {
+        await using var site = await StartAsync(CannedRecords.Busy);
+        var (_, text) = await GetAsync(site, "/advertisements/" + CannedOffers.AdvertisementId);
+        Assert.Contains("12 of 96 machines that finished have failed", text, StringComparison.Ordinal);
+        Assert.Contains("capstan advertisement resume k3fq7zbm", text, StringComparison.Ordinal);
+        Assert.Contains("<meter min=\"0\" max=\"144\" value=\"96\">66.7 %</meter>", text, StringComparison.Ordinal);
+        Assert.Contains("Monday, Thursday 22:30 (local)", text, StringComparison.Ordinal);
+        Assert.Equal(60, Regex.Count(text, "<tr data-at=\"[0-9]+\">", RegexOptions.None, TimeSpan.FromSeconds(5)));
+        Assert.Contains("<details open>", text, StringComparison.Ordinal);
+        Assert.Equal(ConsoleEndpoints.HasCharts, text.Contains("<figure class=\"chart\" hidden data-targeted=\"144\">", StringComparison.Ordinal));
+        (_, text) = await GetAsync(site, $"/advertisements/{CannedOffers.AdvertisementId}?state=no-policy");
+        Assert.Contains("Its policy does not say so yet", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("exit code 5: \\u", text, StringComparison.Ordinal);
+        (_, text) = await GetAsync(site, $"/clients/{First}");
+        Assert.Contains("href=\"/advertisements/k3fq7zbm\"", text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/", "capstan cap add /srv/cap")]
     [InlineData("/clients", "capstan token create")]
@@ -92,6 +111,10 @@ public sealed class ConsolePagesTests
     [InlineData("/status", "Nothing was reported yet")]
     [InlineData("/quarantine", "Nothing is in quarantine")]
     [InlineData("/health", "No client yet")]
+    [InlineData("/collections", "capstan collection create Pilots")]
+    [InlineData("/software", "capstan package create ./firefox-140 --name Firefox")]
+    [InlineData("/software", "capstan program create Firefox")]
+    [InlineData("/advertisements", "capstan advertise Firefox/install --to")]
     public async Task An_empty_page_says_what_to_do(string path, string said)
     {
         await using var site = await StartAsync(CannedRecords.Empty);
