@@ -227,6 +227,7 @@ internal sealed class AgentVerbs(AgentConsole console, TimeProvider time, Random
         Site = site,
         Directory = Path.GetFullPath(directory),
         Machine = MachineOf(),
+        Idle = IdleMemory.Release,
         Build = console.Environment("CAPSTAN_BUILD") is { Length: > 0 } build && console.Environment("CAPSTAN_PACKAGE") is { Length: > 0 } package ? new BuildIdentity(build, package) : null,
         HardwareFile = console.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? file : null,
     };

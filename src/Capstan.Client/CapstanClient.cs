@@ -247,7 +247,7 @@ public sealed class CapstanClient : IAsyncDisposable
             if (id != keys.Id.Value)
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
-            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component)) { SetLogLevel = files.SetLevel };
+            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component)) { SetLogLevel = files.SetLevel, Idle = options.Idle };
             // What was left alone was told when the policy came.
             _ = core.ApplySettings();
             var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
@@ -280,6 +280,12 @@ public sealed class ClientOptions
 
     /// <summary>Which build this process is; null when it was started without the launcher: then it takes no orders about builds.</summary>
     public BuildIdentity? Build { get; init; }
+
+    /// <summary>Called by the loop before each wait of <see cref="IdleFrom"/> or more; it should take milliseconds, and throw nothing.</summary>
+    public Action Idle { get; init; } = static () => { };
+
+    /// <summary>A minute: shorter waits belong to the work.</summary>
+    public static readonly TimeSpan IdleFrom = TimeSpan.FromMinutes(1);
 
     /// <summary>Replaces the hardware evidence by a file (CAPSTAN_HARDWARE_FILE, for tests; the inventory says so).</summary>
     public string? HardwareFile { get; init; }

@@ -72,6 +72,9 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>Sets the level of the client's own log file.</summary>
     public Action<LogLevel> SetLogLevel { get; init; } = static _ => { };
 
+    /// <summary>See <see cref="ClientOptions.Idle"/>.</summary>
+    public Action Idle { get; init; } = static () => { };
+
     /// <summary>Obeys the settings of the policy in force.</summary>
     /// <returns>One line for each that this program left alone.</returns>
     public IReadOnlyList<string> ApplySettings()

@@ -65,6 +65,8 @@ internal sealed class Ccim : IDisposable
                 var pause = await StepAsync(cancellationToken);
                 if (pause <= TimeSpan.Zero || MustRestart)
                     continue;
+                if (pause >= ClientOptions.IdleFrom)
+                    _core.Idle();
                 _watch.WaitBegins(_core.Clock.Now, pause);
                 await Task.Delay(pause, _time, cancellationToken);
             }

@@ -22,18 +22,24 @@ internal static class InboxListing
 
     /// <summary>Every file of the inbox, up to the limit of each bin. Directories other than bins are left alone.</summary>
     /// <param name="from">Where to begin, by directory: files to pass over. Brought up to date for the next pass.</param>
-    public static async Task<InboxList> ListAsync(IStore store, IDictionary<string, int> from, CancellationToken cancellationToken)
+    /// <param name="watch">Which bins are known to be empty. Brought up to date.</param>
+    public static async Task<InboxList> ListAsync(IStore store, IDictionary<string, int> from, BinWatch watch, CancellationToken cancellationToken)
     {
         var bins = Layout.Bins.ToHashSet(StringComparer.Ordinal);
         var files = new List<InboxFile>();
-        var found = new List<StorePath>();
+        var found = new List<StoreEntry>();
         var complete = await TakeAsync(StorePath.Parse(Layout.Inbox), entry =>
         {
             if (bins.Contains(entry.Path.Name))
-                found.Add(entry.Path);
+                found.Add(entry);
         }, _ => null);
-        foreach (var bin in found)
-            complete &= await TakeAsync(bin, _ => { }, UploadName.Parse);
+        foreach (var bin in found.Where(bin => !watch.IsKnownEmpty(bin.Path.Name, bin.LastWrite)))
+        {
+            var before = files.Count;
+            var isWhole = await TakeAsync(bin.Path, _ => { }, UploadName.Parse);
+            watch.Listed(bin.Path.Name, bin.LastWrite, isEmpty: isWhole && files.Count == before);
+            complete &= isWhole;
+        }
         return new InboxList(files, complete);
 
         async Task<bool> TakeAsync(StorePath directory, Action<StoreEntry> onDirectory, Func<string, UploadName?> nameOf)

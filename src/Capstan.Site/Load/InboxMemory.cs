@@ -15,6 +15,8 @@ internal sealed class InboxMemory(IEnumerable<(string FileName, DateTimeOffset S
     /// <summary>Where the next listing begins in each directory: see <see cref="InboxListing.ListAsync"/>.</summary>
     public Dictionary<string, int> ListFrom { get; } = new(StringComparer.Ordinal);
 
+    public BinWatch Bins { get; } = new();
+
     /// <summary>See <see cref="InboxWork.Last"/>.</summary>
     public string? LastDevice { get; set; }
 

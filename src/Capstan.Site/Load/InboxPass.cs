@@ -22,7 +22,8 @@ internal sealed class InboxPass(SiteContext site, UploadReader reader, IngestWri
         if (!_memory.TryGetValue(cap, out var memory))
             _memory[cap] = memory = new InboxMemory((await waiting.ListAsync(cap, cancellationToken)).Select(row => (row.FileName, Times.At(row.Since))));
 
-        var list = await InboxListing.ListAsync(store, memory.ListFrom, cancellationToken);
+        memory.Bins.BeginPass(site.Time.GetElapsedTime(0));
+        var list = await InboxListing.ListAsync(store, memory.ListFrom, memory.Bins, cancellationToken);
         var now = site.Time.GetUtcNow();
         await aftermath.TidyAsync(store, cap, memory, list, now, cancellationToken);
         var elapsed = site.Time.GetElapsedTime(0);

@@ -44,7 +44,8 @@ public sealed record StoreFault(StoreOperations Operations, NalError? Error)
     /// <summary>Waited for before anything else, whatever the token says: an operation that hangs in the kernel.</summary>
     public StoreHold? Hold { get; init; }
 
-    internal int Seen { get; set; }
+    /// <summary>Operations that matched so far, hit or not: with no error and no delay it only counts.</summary>
+    public int Seen { get; internal set; }
 
     internal NalException Thrown(StorePath path) => new(Error!.Value, $"injected {Error} at '{path}'", path.Value,
         After || TearAtByte is not null ? Completion.Unknown : Completion.Refused, isTransient: true);

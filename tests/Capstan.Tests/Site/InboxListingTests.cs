@@ -47,9 +47,9 @@ public class InboxListingTests
         for (var i = 0; i <= InboxListing.MaxFilesOfBin; i++)
             await store.ReplaceAsync(StorePath.Parse($"inbox/{bin}/file{i}"), new byte[1], CancellationToken.None);
         var from = new Dictionary<string, int>();
-        var first = await InboxListing.ListAsync(store, from, CancellationToken.None);
-        var second = await InboxListing.ListAsync(store, from, CancellationToken.None);
-        var third = await InboxListing.ListAsync(store, from, CancellationToken.None);
+        var first = await InboxListing.ListAsync(store, from, new BinWatch(), CancellationToken.None);
+        var second = await InboxListing.ListAsync(store, from, new BinWatch(), CancellationToken.None);
+        var third = await InboxListing.ListAsync(store, from, new BinWatch(), CancellationToken.None);
         Assert.Equal((InboxListing.MaxFilesOfBin, 1, InboxListing.MaxFilesOfBin), (first.Files.Count, second.Files.Count, third.Files.Count));
         Assert.Equal(InboxListing.MaxFilesOfBin + 1, first.Files.Union(second.Files).Count());
         Assert.False(first.IsComplete || second.IsComplete);
