@@ -59,6 +59,8 @@ internal static class SiteHost
         {
             tls?.Configure(kestrel, address);
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            // A query of 4,096 characters may be six times as long as it is escaped.
+            kestrel.Limits.MaxRequestLineSize = 32 << 10;
             kestrel.AddServerHeader = false;
         });
         var services = builder.Services;

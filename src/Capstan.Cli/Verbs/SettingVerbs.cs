@@ -27,7 +27,7 @@ internal static class SettingVerbs
                     return ExitCode.Done;
                 }
                 var all = await api.SettingsAsync(cancellationToken);
-                var scope = parse.GetValue(collection) is { } name ? $"collection:{name}" : null;
+                var scope = parse.GetValue(collection) is { } name ? $"collection:{(await api.CollectionAsync(name, cancellationToken)).Name}" : null;
                 var rows = all.Definitions.SelectMany(definition =>
                 {
                     var set = all.Values.Where(value => value.Name == definition.Name && (scope is null || value.Scope.Equals(scope, StringComparison.OrdinalIgnoreCase)))

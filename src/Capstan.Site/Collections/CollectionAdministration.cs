@@ -17,6 +17,12 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
 
     private const int LongestName = 64, HighestPriority = 1_000;
 
+    /// <summary>How long a question may take, and how long one waits for another to end.</summary>
+    private static readonly TimeSpan LongestQuestion = TimeSpan.FromSeconds(20), LongestWait = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whoever may read may ask, and a question can cost the site a processor: one at a time.</summary>
+    private readonly SemaphoreSlim _asks = new(1, 1);
+
     public async Task<IReadOnlyList<CollectionSummary>> ListAsync(CancellationToken cancellationToken) =>
         [.. (await store.ListAsync(cancellationToken)).Select(entry => Summary(entry.Row, entry.Members))];
 
@@ -54,8 +60,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             var id = await CollectionStore.AddAsync(transaction, name, query, request.Priority ?? 0, site.Time.GetUtcNow());
             foreach (var member in request.Members ?? [])
                 await CollectionStore.AddStaticAsync(transaction, id, member);
-            return (id, name);
-        }, cancellationToken);
+            return (id, name, 0);
+        }, isQuestionNew: query is not null, cancellationToken);
     }
 
     /// <summary>What is null stays as it is; an empty query takes it away.</summary>
@@ -68,10 +74,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         {
             var row = await RequireOwnAsync(transaction, name);
             await CollectionStore.ChangeAsync(transaction, row.CollectionId, request.Query is null ? row.Query : query, request.Priority ?? row.Priority);
-            if (request.Priority is { } priority && priority != row.Priority)
-                await PolicyContents.SettleAsync(transaction);
-            return (row.CollectionId, row.Name);
-        }, cancellationToken);
+            return (row.CollectionId, row.Name, request.Priority is { } priority && priority != row.Priority ? await PolicyContents.SettleAsync(transaction) : 0);
+        }, isQuestionNew: query is not null, cancellationToken);
     }
 
     /// <summary>Makes clients members by name, or no longer.</summary>
@@ -85,8 +89,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         foreach (var member in change.Drop ?? [])
             if (!await CollectionStore.DropStaticAsync(transaction, row.CollectionId, member))
                 throw new SiteException($"{member} is not a member of {row.Name} by name; members by the collection's query leave with the query.", "not_a_member");
-        return (row.CollectionId, row.Name);
-    }, cancellationToken);
+        return (row.CollectionId, row.Name, 0);
+    }, isQuestionNew: false, cancellationToken);
 
     /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>collection_in_use</c>.</exception>
     public async Task<CollectionSaved> RemoveAsync(string name, CancellationToken cancellationToken)
@@ -111,8 +115,7 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     public async Task<QueryAnswer> QueryAsync(string text, int limit, CancellationToken cancellationToken)
     {
         var query = Parse(text);
-        await site.Database.WriteAsync(DeviceFacts.RefreshAsync, cancellationToken);
-        var (selected, _) = await store.PreviewAsync(QuerySql.Compile(query), null, site.Time.GetUtcNow(), cancellationToken);
+        var (selected, _, _) = await AskAsync(query, null, cancellationToken);
         return new QueryAnswer(QueryText.Write(query), selected.Count, [.. (await store.DevicesAsync(selected, limit, cancellationToken)).Select(Member)]);
     }
 
@@ -123,9 +126,7 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     {
         var row = await RequireAsync(name, cancellationToken);
         var query = (text ?? row.Query) is { Length: > 0 } written ? Parse(written) : null;
-        await site.Database.WriteAsync(DeviceFacts.RefreshAsync, cancellationToken);
-        var (selected, members) = await store.PreviewAsync(query is null ? null : QuerySql.Compile(query), row.CollectionId, site.Time.GetUtcNow(), cancellationToken);
-        var named = await site.Database.WriteAsync(transaction => CollectionStore.StaticAsync(transaction, row.CollectionId), cancellationToken);
+        var (selected, members, named) = await AskAsync(query, row.CollectionId, cancellationToken);
         var after = selected.Union(named).ToHashSet();
         var (come, go) = (after.Except(members).ToList(), members.Except(after).ToList());
         return new CollectionPreview(row.Name, query is null ? null : QueryText.Write(query), after.Count, come.Count, go.Count,
@@ -145,20 +146,47 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         }
     }
 
-    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name)>> change, CancellationToken cancellationToken)
+    private async Task<(IReadOnlySet<long> Selected, IReadOnlySet<long> Members, IReadOnlySet<long> Named)> AskAsync(Query? query, long? collection, CancellationToken cancellationToken)
     {
+        if (!await _asks.WaitAsync(LongestWait, cancellationToken))
+            throw new SiteException($"Another query is being answered for more than {LongestWait.TotalSeconds:0} s already; ask again.", "bad_query");
+        try
+        {
+            await evaluator.RefreshAsync(cancellationToken);
+            using var limit = new CancellationTokenSource(LongestQuestion, site.Time);
+            using var until = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            try
+            {
+                return await store.PreviewAsync(query is null ? null : QuerySql.Compile(query), collection, site.Time.GetUtcNow(), until.Token);
+            }
+            catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw new SiteException($"The query was ended after {LongestQuestion.TotalSeconds:0} s: patterns for packages that begin with * cost most; ask for less of them.", "bad_query");
+            }
+        }
+        finally
+        {
+            _asks.Release();
+        }
+    }
+
+    /// <param name="isQuestionNew">A query that cannot be evaluated is then refused, and nothing is changed.</param>
+    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name, int Policies)>> change, bool isQuestionNew, CancellationToken cancellationToken)
+    {
+        await evaluator.RefreshAsync(cancellationToken);
         var (saved, policies) = await site.Database.WriteAsync(async transaction =>
         {
-            await DeviceFacts.RefreshAsync(transaction);
-            var (id, name) = await change(transaction);
+            var (id, name, others) = await change(transaction);
             var before = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
-            var changed = await evaluator.EvaluateAsync(transaction, id);
+            var changed = others + await evaluator.EvaluateAsync(transaction, id);
             var after = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
             var row = (await CollectionStore.FindAsync(transaction, id))!;
+            if (isQuestionNew && row.Error is { } error)
+                throw new SiteException(error, "bad_query");
             return (new CollectionSaved(name, row.Query, after.Count, after.Except(before).Count(), before.Except(after).Count(), changed), changed);
         }, cancellationToken);
-        // A priority may have put policies on the list, too: what waits is signed, nothing else.
-        publisher.Changed(policies > 0 ? PublishUrgency.Enrolment : PublishUrgency.Ordinary);
+        if (policies > 0)
+            publisher.Changed(PublishUrgency.Enrolment);
         return saved;
     }
 
@@ -170,12 +198,20 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         return row.IsBuiltIn ? throw new SiteException($"{row.Name} is built in: it stays as it is. Make one of your own: `capstan collection create NAME --query \"{row.Query?.Replace("\"", "\\\"", StringComparison.Ordinal)}\"`.", "built_in") : row;
     }
 
-    private static string? Canonical(string? text) => string.IsNullOrWhiteSpace(text) ? null : QueryText.Write(Parse(text));
+    /// <summary>In the one written form, which may be longer than what was typed, and is what every evaluation reads.</summary>
+    private static string? Canonical(string? text)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+            return null;
+        var written = QueryText.Write(Parse(text));
+        Parse(written);
+        return written;
+    }
 
     private static string CheckName(string name) =>
-        name.Length is > 0 and <= LongestName && name.All(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.') && name.Trim() == name && !name.Contains("  ", StringComparison.Ordinal)
+        name.Length is > 0 and <= LongestName && name.All(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.') && name.Any(char.IsLetterOrDigit) && name.Trim() == name && !name.Contains("  ", StringComparison.Ordinal)
             ? name
-            : throw new SiteException($"'{name}' is no name of a collection: 1 to {LongestName} letters, digits, - _ . and single spaces between them.", "bad_collection");
+            : throw new SiteException($"'{name}' is no name of a collection: 1 to {LongestName} letters, digits, - _ . and single spaces between them, one letter or digit at least.", "bad_collection");
 
     private static void CheckPriority(int priority)
     {

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Capstan.Site.Publish;
 using Capstan.Site.Status;
 using Capstan.Site.Store;
@@ -27,19 +28,47 @@ internal sealed class CollectionEvaluator(SiteContext site, CollectionStore stor
         var started = site.Time.GetTimestamp();
         await PassAsync(cancellationToken);
         var pause = site.Time.GetElapsedTime(started) * 20;
-        await Task.Delay(pause > Shortest ? pause : Shortest, site.Time, cancellationToken);
+        await Task.Delay(pause < Shortest ? Shortest : pause > Interval ? Interval : pause, site.Time, cancellationToken);
         await _signal.WaitAsync(Interval, site.Time, cancellationToken);
     }, cancellationToken);
 
-    /// <summary>Evaluates all collections.</summary>
+    /// <summary>Evaluates all collections. One that cannot be evaluated holds up no other.</summary>
     public async Task PassAsync(CancellationToken cancellationToken)
     {
-        await site.Database.WriteAsync(DeviceFacts.RefreshAsync, cancellationToken);
-        var policies = 0;
+        await RefreshAsync(cancellationToken);
         foreach (var id in await store.IdsAsync(cancellationToken))
-            policies += await site.Database.WriteAsync(transaction => EvaluateAsync(transaction, id), cancellationToken);
-        if (policies > 0)
-            publisher.Changed(PublishUrgency.Enrolment);
+        {
+            var policies = 0;
+            try
+            {
+                policies = await site.Database.WriteAsync(transaction => EvaluateAsync(transaction, id), cancellationToken);
+            }
+            catch (DbException cause) when (!Dialect.IsDiskFull(cause))
+            {
+                SiteLog.CollectionFailed(logger, id.ToString(CultureInfo.InvariantCulture), cause.Message);
+            }
+            if (policies > 0)
+                publisher.Changed(PublishUrgency.Enrolment);
+        }
+    }
+
+    /// <summary>Brings what queries look at in step with what devices have told, a page in each transaction. Writes nothing when it is.</summary>
+    public async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        if (!await site.Database.ReadAsync(DeviceFacts.AreStaleAsync, cancellationToken))
+            return;
+        int changed;
+        do
+        {
+            (changed, var policies) = await site.Database.WriteAsync(async transaction =>
+            {
+                var (some, added) = await Newcomers.JoinAsync(transaction, site.Time.GetUtcNow());
+                return (some, added.Count == 0 ? 0 : await PolicyContents.SettleAsync(transaction, added));
+            }, cancellationToken);
+            if (policies > 0)
+                publisher.Changed(PublishUrgency.Enrolment);
+        }
+        while (changed == DeviceFacts.Page);
     }
 
     /// <summary>Evaluates one, within the transaction of a change to it.</summary>
@@ -55,7 +84,8 @@ internal sealed class CollectionEvaluator(SiteContext site, CollectionStore stor
         string? error = null;
         try
         {
-            selected = row.Query is null ? new HashSet<long>() : await CollectionStore.SelectAsync(transaction.Connection!, transaction, QuerySql.Compile(QueryParser.Parse(row.Query)), now);
+            selected = row.Query is null ? new HashSet<long>() : await CollectionStore.SelectAsync(transaction.Connection!, transaction,
+                QuerySql.Compile(QueryParser.Parse(row.Query)), await CollectionStore.ReadUntilAsync(transaction.Connection!, transaction, now));
         }
         catch (Exception cause) when (cause is QueryException || (cause is DbException data && !Dialect.IsDiskFull(data)))
         {

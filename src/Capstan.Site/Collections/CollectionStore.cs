@@ -27,6 +27,12 @@ internal sealed record MemberRow(long Number, string DeviceId, string HostName, 
 /// <summary>Collections, whom they name, and who is in them.</summary>
 internal sealed class CollectionStore(SiteDatabase database)
 {
+    /// <summary>Of two that set the same the later one counts: what is built in is the weakest, then priority decides, then the name, in any case of its letters.</summary>
+    public const string WeakestFirst = "built_in desc, priority, name_key";
+
+    /// <summary>The other way round, of a table named <c>c</c>.</summary>
+    private const string StrongestFirst = "c.built_in, c.priority desc, c.name_key desc";
+
     private const string Columns = "collection_id, name, query, priority, built_in, added_at, evaluated_at, error";
 
     public Task<IReadOnlyList<(CollectionRow Row, int Members)>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(CollectionRow, int)>>(async connection =>
@@ -43,6 +49,9 @@ internal sealed class CollectionStore(SiteDatabase database)
 
     public static Task<CollectionRow?> FindAsync(DbTransaction transaction, long id) => transaction.Connection!.QuerySingleOrDefaultAsync<CollectionRow>(
         $"select {Columns} from collection where collection_id = @id", new { id }, transaction);
+
+    public static async Task<IReadOnlyList<CollectionRow>> AllAsync(DbTransaction transaction) =>
+        [.. await transaction.Connection!.QueryAsync<CollectionRow>($"select {Columns} from collection order by collection_id", null, transaction)];
 
     public Task<IReadOnlyList<long>> IdsAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<long>>(
         async connection => [.. await connection.QueryAsync<long>("select collection_id from collection order by collection_id")], cancellationToken);
@@ -85,25 +94,48 @@ internal sealed class CollectionStore(SiteDatabase database)
     /// <summary>Collections of a device, the strongest first.</summary>
     public Task<IReadOnlyList<(string Name, string? Query, MemberWhy Why)>> OfDeviceAsync(string deviceId, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(string, string?, MemberWhy)>>(
         async connection => [.. (await connection.QueryAsync<(string Name, string? Query, long Why)>(
-            """
+            $"""
             select c.name, c.query, m.why from collection_member m join collection c on c.collection_id = m.collection_id join device d on d.number = m.device_number
-            where d.device_id = @deviceId order by c.built_in, c.priority desc, c.name_key desc
+            where d.device_id = @deviceId order by {StrongestFirst}
             """, new { deviceId })).Select(row => (row.Name, row.Query, (MemberWhy)row.Why))], cancellationToken);
 
     /// <summary>Approved devices that a condition selects, by number.</summary>
-    public static async Task<IReadOnlySet<long>> SelectAsync(DbConnection connection, DbTransaction? transaction, QuerySql query, DateTimeOffset now)
+    /// <param name="now">See <see cref="ReadUntilAsync"/>.</param>
+    /// <param name="only">Numbers of the devices that are asked about, at most <see cref="DeviceFacts.Page"/>; null for all.</param>
+    public static async Task<IReadOnlySet<long>> SelectAsync(DbConnection connection, DbTransaction? transaction, QuerySql query, DateTimeOffset now, IReadOnlyCollection<long>? only = null)
     {
         var parameters = new DynamicParameters(query.Parameters.ToDictionary(pair => pair.Key, object? (pair) => pair.Value, StringComparer.Ordinal));
         parameters.Add("@now", Times.Of(now));
+        if (only is not null)
+            parameters.Add("only", only);
         return (await connection.QueryAsync<long>(
-            $"select d.number from device d join device_fact f on f.device_number = d.number where d.state = 'approved' and {query.Condition}", parameters, transaction)).ToHashSet();
+            $"select d.number from device d join device_fact f on f.device_number = d.number where d.state = 'approved'{(only is null ? "" : " and d.number in @only")} and {query.Condition}", parameters, transaction)).ToHashSet();
     }
 
-    /// <summary>What a query selects now, against the last refresh of the facts; and who is in a collection, to compare.</summary>
-    public Task<(IReadOnlySet<long> Selected, IReadOnlySet<long> Members)> PreviewAsync(QuerySql? query, long? collection, DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.ReadAsync<(IReadOnlySet<long>, IReadOnlySet<long>)>(async connection => (
-            query is null ? new HashSet<long>() : await SelectAsync(connection, null, query, now),
-            (await connection.QueryAsync<long>("select device_number from collection_member where collection_id = @collection", new { collection = collection ?? 0 })).ToHashSet()), cancellationToken);
+    /// <summary>Up to when the site knows what devices have sent: the oldest last look into the inbox of a CAP, at most <paramref name="now"/>.</summary>
+    /// <remarks>A site that was off for a month has not heard of anybody: that makes nobody silent.</remarks>
+    public static async Task<DateTimeOffset> ReadUntilAsync(DbConnection connection, DbTransaction? transaction, DateTimeOffset now) =>
+        await connection.ExecuteScalarAsync<long?>("select min(last_drained) from cap", null, transaction) is { } oldest && oldest < Times.Of(now) ? Times.At(oldest) : now;
+
+    /// <summary>What a query selects now, against the last refresh of the facts; who is in a collection, to compare; and whom it names.</summary>
+    /// <param name="until">Ends the query where it is.</param>
+    /// <exception cref="OperationCanceledException">With <paramref name="until"/>.</exception>
+    public Task<(IReadOnlySet<long> Selected, IReadOnlySet<long> Members, IReadOnlySet<long> Named)> PreviewAsync(QuerySql? query, long? collection, DateTimeOffset now, CancellationToken until) =>
+        database.ReadAsync<(IReadOnlySet<long>, IReadOnlySet<long>, IReadOnlySet<long>)>(async connection =>
+        {
+            using var ends = Dialect.Interrupts(connection, until);
+            try
+            {
+                return (
+                    query is null ? new HashSet<long>() : await SelectAsync(connection, null, query, await ReadUntilAsync(connection, null, now)),
+                    (await connection.QueryAsync<long>("select device_number from collection_member where collection_id = @collection", new { collection = collection ?? 0 })).ToHashSet(),
+                    await StaticAsync(connection, null, collection ?? 0));
+            }
+            catch (DbException) when (until.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(until);
+            }
+        }, until);
 
     /// <summary>Devices by number, by host name; at most 1,000.</summary>
     public Task<IReadOnlyList<MemberRow>> DevicesAsync(IEnumerable<long> numbers, int limit, CancellationToken cancellationToken)
@@ -121,7 +153,9 @@ internal sealed class CollectionStore(SiteDatabase database)
     public static async Task<IReadOnlyDictionary<long, MemberWhy>> MembershipAsync(DbTransaction transaction, long id) =>
         (await transaction.Connection!.QueryAsync<(long Number, long Why)>("select device_number, why from collection_member where collection_id = @id", new { id }, transaction)).ToDictionary(row => row.Number, row => (MemberWhy)row.Why);
 
-    public static async Task<IReadOnlySet<long>> StaticAsync(DbTransaction transaction, long id) => (await transaction.Connection!.QueryAsync<long>(
+    public static Task<IReadOnlySet<long>> StaticAsync(DbTransaction transaction, long id) => StaticAsync(transaction.Connection!, transaction, id);
+
+    private static async Task<IReadOnlySet<long>> StaticAsync(DbConnection connection, DbTransaction? transaction, long id) => (await connection.QueryAsync<long>(
         "select d.number from collection_static s join device d on d.device_id = s.device_id where s.collection_id = @id and d.state = 'approved'", new { id }, transaction)).ToHashSet();
 
     public static async Task<IReadOnlySet<long>> ApprovedAsync(DbTransaction transaction) =>

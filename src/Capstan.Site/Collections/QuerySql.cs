@@ -106,21 +106,26 @@ internal sealed record QuerySql(string Condition, IReadOnlyDictionary<string, ob
                 })).Append(" escape '!')");
         }
 
-        /// <summary>A device that told no address is unknown, not elsewhere.</summary>
+        /// <summary>A device that told no address that says where it is, is unknown, not elsewhere.</summary>
         private void Address(Boundary range) => Text
-            .Append("(case when f.addresses = '[]' then null when exists (select 1 from device_address a where a.device_number = d.number and a.address_key between ")
+            .Append("(case when not exists (select 1 from device_address a where a.device_number = d.number) then null when exists (select 1 from device_address a where a.device_number = d.number and a.address_key between ")
             .Append(Parameter(AddressKey(range.Family, range.First))).Append(" and ").Append(Parameter(AddressKey(range.Family, range.Last))).Append(") then true else false end)");
 
         /// <summary>What stands in the inventory is known; what does not is absent only where every database of the machine was read.</summary>
         private void Package(Query.Package package)
         {
-            Text.Append("(case when exists (select 1 from device_package x join package p on p.package_id = x.package_id where x.device_number = d.number and ");
+            // From the few versions of a name to the device, not from its hundreds of packages to their names; what a pattern finds is found once for all devices. (20,000 devices: 0.1 s instead of 8 s.)
+            Text.Append(package.IsPattern
+                ? "(case when exists (select 1 from device_package x where x.device_number = d.number and +x.package_id in (select p.package_id from package p where "
+                : "(case when exists (select 1 from package p cross join device_package x where x.device_number = d.number and x.package_id = p.package_id and ");
             TextTest("p.name_key", package.IsPattern ? TextOperator.Like : TextOperator.Equal, Folding.Value(package.Name));
             if (package.Version is { } version)
             {
                 Text.Append(" and ((p.source <> 'rpm' and p.version_key").Append(Sql(version.Operator)).Append(Parameter(VersionKey.Of("dpkg", version.Value)))
                     .Append(") or (p.source = 'rpm' and p.version_key").Append(Sql(version.Operator)).Append(Parameter(VersionKey.Of("rpm", version.Value))).Append("))");
             }
+            if (package.IsPattern)
+                Text.Append(')');
             Text.Append(") then true when exists (select 1 from software_inventory s where s.device_number = d.number and s.unread = '[]') then false else null end)");
         }
 

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text.Json;
 using Capstan.Protocol.V1;
+using Capstan.Site.Collections;
 using Capstan.Site.Publish.Settings;
 using Capstan.Site.Store;
 using Dapper;
@@ -35,11 +36,14 @@ internal static class PolicyContents
     }
 
     /// <summary>What the policies that wait to be signed say, by device number; notes it with each device.</summary>
-    public static async Task<IReadOnlyDictionary<long, PolicyContent>> ForPendingAsync(DbTransaction transaction, IReadOnlyList<DeviceRow> pending)
+    public static async Task<IReadOnlyDictionary<long, PolicyContent>> ForPendingAsync(DbTransaction transaction, IReadOnlyList<DeviceRow> pending, DateTimeOffset now)
     {
         var result = new Dictionary<long, PolicyContent>();
         if (pending.Count == 0)
             return result;
+        // Those that were approved this moment are in their collections from their first policy on.
+        foreach (var some in pending.Select(device => device.Number).Chunk(DeviceFacts.Page))
+            await Newcomers.JoinAsync(transaction, now, some);
         var contents = await CompileAsync(transaction.Connection!, transaction, [.. pending.Select(device => device.Number)]);
         foreach (var device in pending)
         {

@@ -218,7 +218,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
                 await accounts.ResumeAsync(transaction);
                 var pending = await DeviceStore.PolicyPendingAsync(transaction);
                 var secrets = pending.Count == 0 ? null : await accounts.ForPoliciesAsync(transaction);
-                var contents = await PolicyContents.ForPendingAsync(transaction, pending);
+                var contents = await PolicyContents.ForPendingAsync(transaction, pending, now);
                 var changed = new List<string>();
                 foreach (var device in pending)
                     if (DeviceId.TryParse(device.DeviceId, out var id) && repository.SetTarget(Layout.PolicyTarget(id), SiteTargets.Policy(site.Site, device, secrets, contents[device.Number])))

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Capstan.Site.Collections;
 using Capstan.Site.Publish.Settings;
 using Dapper;
 
@@ -23,7 +24,7 @@ internal sealed class ClientSettingStore(SiteDatabase database)
     /// <summary>All that is set, with the collections that it is set for.</summary>
     public static async Task<SettingBook> BookAsync(DbConnection connection, DbTransaction? transaction) => new(
         [.. await connection.QueryAsync<SettingRow>(Settings, null, transaction)],
-        [.. await connection.QueryAsync<(string, long)>("select name, priority from collection where 'collection:' || name in (select scope from client_setting)", null, transaction)]);
+        [.. await connection.QueryAsync<string>($"select name from collection where 'collection:' || name in (select scope from client_setting) order by {CollectionStore.WeakestFirst}", null, transaction)]);
 
     private const string Settings = "select scope, name, value, set_at from client_setting order by name, scope";
 }

@@ -36,6 +36,10 @@ internal static class Dialect
 
     public static DbConnection Connection(string connectionString) => new SqliteConnection(connectionString);
 
+    /// <summary>Ends what a connection does when the token is cancelled: a statement that runs asks for no token itself.</summary>
+    public static CancellationTokenRegistration Interrupts(DbConnection connection, CancellationToken token) =>
+        token.Register(static state => SQLitePCL.raw.sqlite3_interrupt(((SqliteConnection)state!).Handle), connection);
+
     /// <summary>Closes the readers that wait for their next use: they hold the file, whatever lies under its name by then.</summary>
     public static void CloseIdle(string connectionString)
     {

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Capstan.Protocol.V1;
+using Capstan.Site.Collections;
 using Dapper;
 
 namespace Capstan.Site.Store;
@@ -27,6 +28,9 @@ internal sealed class PackageCatalog
             Publisher = package.Publisher ?? "",
             Summary = package.Summary ?? "",
             SizeBytes = package.SizeBytes ?? -1,
+            // At once: a query must never see a package that it cannot compare.
+            NameKey = Folding.Value(package.Name),
+            VersionKey = VersionKey.Of(package.Source, package.Version),
         };
         var connection = transaction.Connection!;
         var id = await connection.QuerySingleOrDefaultAsync<long?>(
@@ -36,8 +40,8 @@ internal sealed class PackageCatalog
             """, row, transaction)
             ?? await connection.QuerySingleAsync<long>(
             """
-            insert into package (package_id, name, version, arch, source, publisher, summary, size_bytes)
-            select coalesce(max(package_id), 0) + 1, @Name, @Version, @Arch, @Source, @Publisher, @Summary, @SizeBytes from package
+            insert into package (package_id, name, version, arch, source, publisher, summary, size_bytes, name_key, version_key)
+            select coalesce(max(package_id), 0) + 1, @Name, @Version, @Arch, @Source, @Publisher, @Summary, @SizeBytes, @NameKey, @VersionKey from package
             returning package_id
             """, row, transaction);
         if (_known.Count >= MaxRemembered)

@@ -121,6 +121,14 @@ internal sealed class SiteHarness : IAsyncDisposable
         return client;
     }
 
+    /// <summary>The policy of a device as the CAP shows it.</summary>
+    public async Task<Policy> PolicyAsync(FakeDevice device)
+    {
+        var client = await ClientOfCapAsync(new MemoryTrust());
+        await client.RefreshAsync(complete: true, CancellationToken.None);
+        return Documents.Policy.Decode((await client.ReadTargetAsync(Layout.PolicyTarget(device.Id), Documents.Policy.MaxBytes, CancellationToken.None))!.Content.Span);
+    }
+
     public async Task AddCapAsync() => await Get<CapAdministration>().AddAsync(Cap, new CapAdd(Cap.ToString()), CancellationToken.None);
 
     public Task<bool> DrainAsync() => Get<InboxLoader>().RunOnceAsync(null, CancellationToken.None);

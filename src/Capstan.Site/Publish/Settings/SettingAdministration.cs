@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Capstan.Protocol.V1;
+using Capstan.Site.Collections;
 using Capstan.Site.Api;
 using Capstan.Site.Store;
 
@@ -19,8 +20,13 @@ internal sealed class SettingAdministration(SiteContext site, ClientSettingStore
         var definition = Definition(name);
         if (!definition.TryRead(text, out var value))
             throw new SiteException($"'{text}' is no value for {name}: {definition.Range}.", "bad_setting");
-        return ChangeAsync(transaction => ClientSettingStore.SetAsync(transaction, scope, name, value, site.Time.GetUtcNow()),
-            clients => new SettingChanged(scope, name, value, definition.Show(value), clients), cancellationToken);
+        return ChangeAsync(async transaction =>
+        {
+            // Within the transaction: one that is removed meanwhile must not leave a value behind that a later one of its name has.
+            if (SettingScope.CollectionOf(scope) is { } collection && await CollectionStore.FindAsync(transaction, collection) is null)
+                throw new SiteException($"There is no collection {collection}; `capstan collection list` shows all.", "collection_unknown");
+            await ClientSettingStore.SetAsync(transaction, scope, name, value, site.Time.GetUtcNow());
+        }, clients => new SettingChanged(scope, name, value, definition.Show(value), clients), cancellationToken);
     }
 
     /// <exception cref="SiteException"><c>setting_unknown</c>, <c>setting_unset</c>.</exception>

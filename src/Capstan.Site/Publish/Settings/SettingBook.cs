@@ -14,16 +14,17 @@ internal static class SettingScope
 
     public static string OfCollection(string name) => PolicySetting.CollectionPrefix + name;
 
+    /// <summary>Name of the collection; null for another scope.</summary>
+    public static string? CollectionOf(string scope) => scope.StartsWith(PolicySetting.CollectionPrefix, StringComparison.Ordinal) ? scope[PolicySetting.CollectionPrefix.Length..] : null;
+
     public static string OfClient(string deviceId) => Client + deviceId;
 }
 
 /// <summary>All that is set, and for whom: what holds for a device is the site's, then that of its collections by their priority, then its own. Pure.</summary>
-/// <param name="collections">Name and priority of each for which something is set.</param>
-internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyList<(string Name, long Priority)> collections)
+/// <param name="collections">Names of those for which something is set, the weakest first (<see cref="Collections.CollectionStore.WeakestFirst"/>).</param>
+internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyList<string> collections)
 {
     private readonly ILookup<string, SettingRow> _settings = settings.ToLookup(row => row.Scope, StringComparer.Ordinal);
-    // The weakest first; of two with one priority the later name counts.
-    private readonly IReadOnlyList<string> _collections = [.. collections.OrderBy(row => row.Priority).ThenBy(row => row.Name, StringComparer.Ordinal).Select(row => row.Name)];
 
     /// <summary>What a policy says, by name; nothing that has its default because nobody set it.</summary>
     /// <param name="memberOf">Names of the device's collections.</param>
@@ -31,7 +32,7 @@ internal sealed class SettingBook(IReadOnlyList<SettingRow> settings, IReadOnlyL
     {
         var result = new SortedDictionary<string, PolicySetting>(StringComparer.Ordinal);
         Take(SettingScope.Site, PolicySetting.Site);
-        foreach (var collection in _collections.Where(memberOf.Contains))
+        foreach (var collection in collections.Where(memberOf.Contains))
             Take(SettingScope.OfCollection(collection), SettingScope.OfCollection(collection));
         Take(SettingScope.OfClient(deviceId), PolicySetting.Client);
         return [.. result.Values];

@@ -1,4 +1,4 @@
--- Collections of devices replace the groups: static members, and those that a query selects. Membership is kept, and changed by each evaluation.
+-- Collections of devices replace the groups: static members, and those that a query selects. Members by query come with the first evaluation, before any policy is signed.
 create table collection (
     collection_id bigint primary key,
     name text not null,
@@ -37,13 +37,13 @@ insert into collection (collection_id, name, name_key, query, priority, built_in
 
 -- Of two groups whose names differ in case alone, the later one is given a name of its own.
 insert into collection (collection_id, name, name_key, query, priority, built_in, added_at)
-    select 3 + row_number() over (order by name), case when same > 1 then name || '.' || same else name end, lower(case when same > 1 then name || '.' || same else name end),
+    select 3 + row_number() over (order by name), case when same > 1 then name || '.' || same || '.' || place else name end, lower(case when same > 1 then name || '.' || same || '.' || place else name end),
            case when rule like 'host:_%' then 'host startsWith "' || replace(replace(substr(rule, 6), '\', '\\'), '"', '\"') || '"'
                 when rule like 'system:_%' then 'os startsWith "' || replace(replace(substr(rule, 8), '\', '\\'), '"', '\"') || '"'
                 when rule like 'model:_%' then 'model startsWith "' || replace(replace(substr(rule, 7), '\', '\\'), '"', '\"') || '"'
                 when rule like 'token:_%' then 'token startsWith "' || replace(replace(substr(rule, 7), '\', '\\'), '"', '\"') || '"' end,
            priority, 0, added_at
-    from (select name, rule, priority, added_at, row_number() over (partition by lower(name) order by name) as same from client_group) g;
+    from (select name, rule, priority, added_at, row_number() over (partition by lower(name) order by name) as same, row_number() over (order by name) as place from client_group) g;
 insert into collection_static (collection_id, device_id)
     select c.collection_id, m.device_id
     from client_group_member m

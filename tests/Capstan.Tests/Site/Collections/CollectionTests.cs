@@ -136,9 +136,69 @@ public sealed class CollectionTests : IAsyncLifetime
         await Collections.CreateAsync(new CollectionCreate("Silent", "silent > 14 d"), Stop);
         Assert.Empty(await MembersAsync("Silent"));
         _time.Advance(TimeSpan.FromDays(15));
+        // The site was off, and has not heard of anybody yet.
+        await _site.EvaluateAsync();
+        Assert.Empty(await MembersAsync("Silent"));
+        await _site.DrainAsync();
         await _site.EvaluateAsync();
         Assert.Equal([("pc1", "query")], await MembersAsync("Silent"));
     }
+
+    [Fact]
+    public async Task The_first_policy_of_a_client_is_that_of_its_collections()
+    {
+        await Collections.CreateAsync(new CollectionCreate("Lab", "host startsWith \"lab\""), Stop);
+        await _site.Get<SettingAdministration>().SetAsync(SettingScope.OfCollection("Lab"), "cycle", "2h", Stop);
+        var device = await _site.EnrolAsync("lab-1");
+        // Nothing was evaluated since: this is the publisher alone.
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await _site.PublishAsync();
+        var policy = await _site.PolicyAsync(device);
+        Assert.Equal(("7200", "collection:Lab"), policy.Settings!.Select(setting => (setting.Value, setting.From)).Single());
+        Assert.Equal([("lab-1", "query")], await MembersAsync("Lab"));
+    }
+
+    [Fact]
+    public async Task A_package_is_comparable_from_the_moment_it_is_stored()
+    {
+        await _site.Context.Database.WriteAsync(async transaction =>
+        {
+            await _site.Get<PackageCatalog>().AddAsync(transaction, new InstalledPackage("Firefox", "130", null, null, null, "dpkg", null, null));
+            return await DeviceFacts.AreStaleAsync(transaction.Connection!) ? throw new InvalidOperationException("it waits for its keys") : 0;
+        }, Stop);
+    }
+
+    [Fact]
+    public async Task A_query_that_is_longer_in_its_written_form_than_it_may_be_is_refused_before_it_is_stored()
+    {
+        var query = $"id in({string.Join(',', Enumerable.Range(0, 500).Select(number => FormattableString.Invariant($"\"{number:x5}\"")))})";
+        Assert.True(query.Length <= 4_096);
+        await Collections.CreateAsync(new CollectionCreate("One", "host = \"pc1\""), Stop);
+        Assert.Equal("bad_query", (await Assert.ThrowsAsync<SiteException>(() => Collections.CreateAsync(new CollectionCreate("Two", query), Stop))).Code);
+        Assert.Equal("bad_query", (await Assert.ThrowsAsync<SiteException>(() => Collections.EditAsync("One", new CollectionEdit(query), Stop))).Code);
+        Assert.Equal("host = \"pc1\"", (await Collections.ShowAsync("One", Stop)).Query);
+    }
+
+    /// <summary>What the list shows as stronger is what counts.</summary>
+    [Fact]
+    public async Task Of_two_collections_with_one_priority_the_list_and_the_policy_say_the_same()
+    {
+        var device = await _site.EnrolAsync("pc1");
+        foreach (var name in new[] { "alpha", "Beta", "Accounting" })
+        {
+            await Collections.CreateAsync(new CollectionCreate(name, "id is known"), Stop);
+            await _site.Get<SettingAdministration>().SetAsync(SettingScope.OfCollection(name), "cycle", name.Length + "h", Stop);
+        }
+        await _site.Get<SettingAdministration>().SetAsync(SettingScope.OfCollection("All Systems"), "cycle", "20h", Stop);
+        await PublishAsync();
+        var strongest = (await Collections.OfAsync(device.Id.Value, Stop))[0].Name;
+        Assert.Equal("Beta", strongest);
+        Assert.Equal("collection:Beta", (await _site.PolicyAsync(device)).Settings!.Single().From);
+    }
+
+    [Fact]
+    public async Task A_value_is_set_for_no_collection_that_is_gone() => Assert.Equal("collection_unknown",
+        (await Assert.ThrowsAsync<SiteException>(() => _site.Get<SettingAdministration>().SetAsync(SettingScope.OfCollection("Gone"), "cycle", "2h", Stop))).Code);
 
     [Fact]
     public async Task Groups_of_a_site_from_before_become_collections_with_their_members_and_settings()
@@ -158,13 +218,13 @@ public sealed class CollectionTests : IAsyncLifetime
         }
         await using var database = await SiteDatabase.OpenAsync(file, _time, Stop);
         var store = new CollectionStore(database);
-        Assert.Equal([("lab.2", "host startsWith \"LAB-\\\"x\\\\\"", 10L), ("Lab", "os startsWith \"Debian\"", 3L), ("pilots", null, 0L), ("odd", null, 0L)],
+        Assert.Equal([("lab.2.2", "host startsWith \"LAB-\\\"x\\\\\"", 10L), ("Lab", "os startsWith \"Debian\"", 3L), ("pilots", null, 0L), ("odd", null, 0L)],
             (await store.ListAsync(Stop)).Where(entry => !entry.Row.IsBuiltIn).Select(entry => (entry.Row.Name, entry.Row.Query, entry.Row.Priority)));
         foreach (var (row, _) in await store.ListAsync(Stop))
             if (row.Query is { } query)
                 Assert.Equal(query, QueryText.Write(QueryParser.Parse(query)));
-        Assert.Equal([("collection:lab.2", "cycle"), ("site", "cycle")], await database.ReadAsync(async connection => (await connection.QueryAsync<(string, string)>("select scope, name from client_setting order by scope")).ToList(), Stop));
-        Assert.Equal([("lab.2", "efgh"), ("pilots", "abcd")], await database.ReadAsync(async connection =>
+        Assert.Equal([("collection:lab.2.2", "cycle"), ("site", "cycle")], await database.ReadAsync(async connection => (await connection.QueryAsync<(string, string)>("select scope, name from client_setting order by scope")).ToList(), Stop));
+        Assert.Equal([("lab.2.2", "efgh"), ("pilots", "abcd")], await database.ReadAsync(async connection =>
             (await connection.QueryAsync<(string, string)>("select c.name, s.device_id from collection_static s join collection c on c.collection_id = s.collection_id order by c.name")).ToList(), Stop));
     }
 

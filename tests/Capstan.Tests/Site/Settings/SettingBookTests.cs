@@ -15,16 +15,16 @@ public sealed class SettingBookTests
     {
         var book = new SettingBook(
             [Row("site", "cycle", "3600"), Row("site", "inventory", "7200"), Row("site", "heartbeat", "90000"), Row("collection:lab", "inventory", "10800"), Row("collection:lab", "heartbeat", "100000"), Row(SettingScope.OfClient(Lab), "heartbeat", "110000"), Row("client:other", "cycle", "300")],
-            [("lab", 0)]);
+            ["lab"]);
         Assert.Equal([new PolicySetting("cycle", "3600", "site"), new PolicySetting("heartbeat", "110000", "client"), new PolicySetting("inventory", "10800", "collection:lab")], book.Resolve(Lab, ["lab"]));
     }
 
     [Fact]
-    public void Of_two_collections_the_higher_priority_counts_and_of_equal_ones_the_later_name()
+    public void Of_two_collections_the_stronger_one_counts_of_those_that_the_device_is_in()
     {
         SettingRow[] settings = [Row("collection:a", "cycle", "3600"), Row("collection:b", "cycle", "7200"), Row("collection:c", "cycle", "10800")];
-        Assert.Equal("collection:a", Assert.Single(new SettingBook(settings, [("a", 5), ("b", 1), ("c", 9)]).Resolve(Lab, ["a", "b"])).From);
-        Assert.Equal("collection:b", Assert.Single(new SettingBook(settings, [("a", 1), ("b", 1)]).Resolve(Lab, ["a", "b"])).From);
+        Assert.Equal("collection:a", Assert.Single(new SettingBook(settings, ["b", "a", "c"]).Resolve(Lab, ["a", "b"])).From);
+        Assert.Equal("collection:b", Assert.Single(new SettingBook(settings, ["a", "b"]).Resolve(Lab, ["a", "b"])).From);
     }
 
     [Fact]
@@ -38,10 +38,10 @@ public sealed class SettingBookTests
         var names = new[] { "cycle", "inventory", "heartbeat" };
         var scopes = new[] { "site", "collection:a", "collection:b", "collection:c", SettingScope.OfClient(Lab), "client:other" };
         var rows = Gen.Elements(scopes).SelectMany(scope => Gen.Elements(names).SelectMany(name => Gen.Choose(3_600, 86_400).Select(value => Row(scope, name, value.ToString(System.Globalization.CultureInfo.InvariantCulture))))).ListOf();
-        var cases = rows.SelectMany(list => Gen.Choose(0, 3).Three().Select(priorities => (Rows: (IReadOnlyList<SettingRow>)[.. list.DistinctBy(row => (row.Scope, row.Name))], priorities)));
+        var cases = rows.SelectMany(list => Gen.Shuffle(new[] { "a", "b", "c" }).Select(order => (Rows: (IReadOnlyList<SettingRow>)[.. list.DistinctBy(row => (row.Scope, row.Name))], order)));
         Prop.ForAll(cases.ToArbitrary(), test =>
         {
-            var result = new SettingBook(test.Rows, [("a", test.priorities.Item1), ("b", test.priorities.Item2), ("c", test.priorities.Item3)]).Resolve(Lab, ["a", "b"]);
+            var result = new SettingBook(test.Rows, test.order).Resolve(Lab, ["a", "b"]);
             Assert.Equal(result.Count, result.DistinctBy(setting => setting.Name).Count());
             foreach (var name in names)
             {
@@ -52,8 +52,7 @@ public sealed class SettingBookTests
             double Strength(string scope) => scope switch
             {
                 "site" => 0,
-                "collection:a" => 1 + test.priorities.Item1,
-                "collection:b" => 1.5 + test.priorities.Item2,
+                "collection:a" or "collection:b" => 1 + Array.IndexOf(test.order, scope[^1..]),
                 "collection:c" or "client:other" => -1,
                 _ => 100,
             };

@@ -114,11 +114,5 @@ public sealed class SettingTests : IAsyncLifetime
         await _site.PublishAsync();
     }
 
-    private async Task<IReadOnlyList<PolicySetting>?> PolicyAsync(FakeDevice device)
-    {
-        var client = await _site.ClientOfCapAsync(new MemoryTrust());
-        await client.RefreshAsync(complete: true, Stop);
-        var target = await client.ReadTargetAsync(Layout.PolicyTarget(device.Id), Documents.Policy.MaxBytes, Stop);
-        return Documents.Policy.Decode(target!.Content.Span).Settings;
-    }
+    private async Task<IReadOnlyList<PolicySetting>?> PolicyAsync(FakeDevice device) => (await _site.PolicyAsync(device)).Settings;
 }
