@@ -10,6 +10,9 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Capstan.Bench.Content;
 using Capstan.Bench.Figures;
 using Capstan.Bench.Fleet;
+using Capstan.Client.Content;
+using Capstan.Nal.Paths;
+using Capstan.Nal.Providers;
 
 // dotnet run -c Release --project bench/Capstan.Bench -- figures [agent]   the figures of docs/testing.md, whole processes and pipelines
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
@@ -23,6 +26,7 @@ using Capstan.Bench.Fleet;
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet-sim         fleets over licences, simulated
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet [seeds]     200 real clients at a Samba that takes 20, beside loops of smbclient (root, as the server tests)
 // dotnet run -c Release --project bench/Capstan.Bench -- soak [minutes]    what stays open after reads, ours beside rclone (root)
+// dotnet run -c Release --project bench/Capstan.Bench -- fetch [directory [delta|cold|many|samba]] what content costs a client, beside cp and smbclient (root)
 // dotnet run -c Release --project bench/Capstan.Bench -- micro [filter]    micro-benchmarks with their baselines
 switch (args)
 {
@@ -53,6 +57,15 @@ switch (args)
     case ["soak", .. var minutes]:
         var soak = new LeakSoak(TimeSpan.FromMinutes(minutes is [var length] ? double.Parse(length, CultureInfo.InvariantCulture) : 10));
         return await FigureTable.PrintAsync([() => soak.RunAsync(CancellationToken.None)]);
+    case ["fetch", .. var place]:
+        var content = new FetchFigures(place.FirstOrDefault() ?? Path.GetTempPath(), place.ElementAtOrDefault(1));
+        return await FigureTable.PrintAsync([() => content.RunAsync(CancellationToken.None)]);
+    case ["fetch-once", var client, var cap, var package, var version, var manifest, .. var account]:
+        // One fetch of those figures, in a process of its own.
+        var known = account is [var name, var password] ? new ConnectionAccount(name, new Secret(File.ReadAllText(password))) : null;
+        var key = new PackageKey(package, long.Parse(version, CultureInfo.InvariantCulture));
+        Console.WriteLine(await FetchOnce.RunAsync(client, NalPath.Parse(cap), known, key, manifest, CancellationToken.None));
+        return 0;
     case ["micro", .. var rest]:
         // In process: the projects' central settings need no copy, and the ratios are what we read.
         var config = ManualConfig.CreateEmpty()
@@ -64,6 +77,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | fetch [directory [delta|cold|many|samba]] | micro [filter]");
         return 2;
 }

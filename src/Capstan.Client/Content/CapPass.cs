@@ -158,20 +158,15 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
     {
         if (read.Count < 0)
             return;
-        var bytes = _buffers[read.Buffer].AsSpan(0, read.Count);
-        foreach (var chunk in read.Range.Chunks)
+        var ends = read.Range.Offset + read.Count;
+        fetch.Put(read.Range, _buffers[read.Buffer].AsSpan(0, read.Count), chunk =>
         {
-            var from = (int)(chunk.Offset - read.Range.Offset);
-            if (from + chunk.Chunk.StoredBytes > bytes.Length)
-            {
-                ChunkFault(chunk, string.Create(CultureInfo.InvariantCulture, $"it ends after {read.Range.Offset + bytes.Length} bytes"));
-                // What lies behind it is not there either, and need not be asked for one by one.
-                PackFault(chunk.Pack, "it is shorter than it was published");
-                return;
-            }
-            if (!fetch.Put(chunk, bytes.Slice(from, chunk.Chunk.StoredBytes)))
+            if (chunk.End <= ends)
                 ChunkFault(chunk, "the bytes there are not what was published");
-        }
+            else
+                // What lies behind its end is not there either, and need not be asked for one by one.
+                PackFault(chunk.Pack, string.Create(CultureInfo.InvariantCulture, $"it ends after {ends} bytes and should have more"));
+        });
     }
 
     private void PackFault(ContentHash pack, string cause)

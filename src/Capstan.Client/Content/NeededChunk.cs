@@ -16,12 +16,14 @@ internal sealed class NeededChunk(ContentHash pack, int packOrder, long offset, 
 
     public ChunkPlace First => place;
 
+    public bool HasMore => _more is not null;
+
     public IEnumerable<ChunkPlace> Places => _more is null ? [place] : _more.Prepend(place);
 
     public void AddPlace(ChunkPlace further) => (_more ??= []).Add(further);
 }
 
-/// <summary>A file that is being made.</summary>
+/// <summary>A file that is being made: one value for one file.</summary>
 /// <param name="Path">Relative to its folder.</param>
 internal sealed record TargetFile(string Path, long SizeBytes);
 

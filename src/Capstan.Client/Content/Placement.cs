@@ -47,17 +47,50 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         }
     }
 
-    /// <summary>A chunk that was read from a CAP goes to all its places.</summary>
-    /// <returns>False when these are not the bytes of that chunk: nothing is changed.</returns>
-    public bool Put(NeededChunk needed, ReadOnlySpan<byte> stored)
+    /// <summary>Chunks that were read from a CAP go to all their places; those that lie one after the other on both sides are written at once.</summary>
+    /// <param name="range">What was asked for.</param>
+    /// <param name="bytes">What came; it may be shorter.</param>
+    /// <param name="wrong">Takes each chunk that these bytes are not: nothing of it is written.</param>
+    public void Put(PackRange range, ReadOnlySpan<byte> bytes, Action<NeededChunk> wrong)
     {
-        var chunk = needed.Chunk;
-        if (!ChunkCodec.TryDecode(stored, chunk, _plain))
-            return false;
-        foreach (var place in needed.Places)
-            Write(place, chunk);
-        _pending.Remove(chunk.Hash);
-        return true;
+        var run = default(Run);
+        foreach (var needed in range.Chunks)
+        {
+            var (chunk, from) = (needed.Chunk, (int)(needed.Offset - range.Offset));
+            if (from + chunk.StoredBytes > bytes.Length)
+            {
+                wrong(needed);
+                continue;
+            }
+            var stored = bytes.Slice(from, chunk.StoredBytes);
+            if (!chunk.IsCompressed && !needed.HasMore)
+            {
+                if (ContentHash.Of(stored) != chunk.Hash)
+                {
+                    wrong(needed);
+                    continue;
+                }
+                if (!run.Continues(needed, from))
+                {
+                    Write(run, bytes);
+                    run = new Run(needed.First, from, 0);
+                }
+                run = run with { Length = run.Length + stored.Length };
+                Came(needed.First, chunk);
+            }
+            else if (ChunkCodec.TryDecode(stored, chunk, _plain))
+            {
+                foreach (var place in needed.Places)
+                    Write(place, chunk);
+            }
+            else
+            {
+                wrong(needed);
+                continue;
+            }
+            _pending.Remove(chunk.Hash);
+        }
+        Write(run, bytes);
     }
 
     public void Dispose() => Close();
@@ -88,13 +121,28 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     /// <summary>Writes what <see cref="_plain"/> holds.</summary>
     private void Write(ChunkPlace place, StoredChunk chunk)
     {
-        if (_written.File != place.File)
-        {
-            _written.Handle?.Dispose();
-            _written = (null, null);
-            _written = (place.File, folder.OpenWrite(place.File.Path));
-        }
-        ChunkFile.Write(_written.Handle!, place.Offset, _plain.AsSpan(0, chunk.LengthBytes));
+        ChunkFile.Write(Open(place.File), place.Offset, _plain.AsSpan(0, chunk.LengthBytes));
+        Came(place, chunk);
+    }
+
+    private void Write(Run run, ReadOnlySpan<byte> bytes)
+    {
+        if (run.Length > 0)
+            ChunkFile.Write(Open(run.Place.File), run.Place.Offset, bytes.Slice(run.From, run.Length));
+    }
+
+    private SafeFileHandle Open(TargetFile file)
+    {
+        if (ReferenceEquals(_written.File, file))
+            return _written.Handle!;
+        _written.Handle?.Dispose();
+        _written = (null, null);
+        _written = (file, folder.OpenWrite(file.Path));
+        return _written.Handle!;
+    }
+
+    private void Came(ChunkPlace place, StoredChunk chunk)
+    {
         HereBytes += chunk.LengthBytes;
         local.Placed(folder, place.File.Path, place.Offset, chunk);
     }
@@ -106,5 +154,13 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         _present = null;
         _written.Handle?.Dispose();
         _written = (null, null);
+    }
+
+    /// <summary>Bytes of a read that go to one place.</summary>
+    /// <param name="From">In the read.</param>
+    private readonly record struct Run(ChunkPlace Place, int From, int Length)
+    {
+        public bool Continues(NeededChunk next, int from) =>
+            Length > 0 && ReferenceEquals(next.First.File, Place.File) && next.First.Offset == Place.Offset + Length && from == From + Length;
     }
 }

@@ -79,10 +79,13 @@ internal sealed class VersionCheck(VersionFolder folder, string tree)
 
     private bool Finish(TreeEntry file)
     {
-        var there = folder.Look(file.Path);
-        if (there is not { Kind: TreeKind.File } || there.Value.SizeBytes != file.SizeBytes)
+        if (folder.Look(file.Path) is { Kind: TreeKind.File } there && there.SizeBytes == file.SizeBytes)
         {
-            using var handle = folder.OpenWrite(file.Path);
+            folder.SetMode(file.Path, there, file.Mode);
+            return true;
+        }
+        using (var handle = folder.OpenWrite(file.Path))
+        {
             if (RandomAccess.GetLength(handle) < file.SizeBytes)
                 return false;
             RandomAccess.SetLength(handle, file.SizeBytes);

@@ -8,8 +8,8 @@ namespace Capstan.Client.Content;
 /// <summary>One version on its way here: first its tree, then its files. Says what is lacking, takes what is brought. In memory only; another one finds the same by looking at the disk. Not thread-safe.</summary>
 internal sealed class VersionFetch(ContentCache cache, PackageKey package, PackageManifest manifest, TimeProvider time) : IDisposable
 {
-    /// <summary>Chunks that are lacking at one time: 65,536, about 1 GB of content. What comes after them in the tree is looked at when they are here.</summary>
-    public const int MostPending = 65_536;
+    /// <summary>Chunks that are lacking at one time: 16,384, about 256 MB of content. What comes after them in the tree is looked at when they are here.</summary>
+    public const int MostPending = 16_384;
 
     private readonly List<VersionFolder> _folders = [];
     private LocalChunks? _local;
@@ -64,7 +64,7 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
     }
 
     /// <summary>As of <see cref="Placement.Put"/>.</summary>
-    public bool Put(NeededChunk needed, ReadOnlySpan<byte> stored) => (_placement ?? _treePlacement)!.Put(needed, stored);
+    public void Put(PackRange range, ReadOnlySpan<byte> bytes, Action<NeededChunk> wrong) => (_placement ?? _treePlacement)!.Put(range, bytes, wrong);
 
     /// <summary>Makes of the placed files the version: lengths, modes, links, empty files, and nothing else. Then it has its name.</summary>
     /// <returns>False when something changed meanwhile: it is to be planned anew.</returns>

@@ -45,7 +45,7 @@ internal abstract class VersionFolder : IDisposable
         var info = new FileInfo(access);
         if (info.Attributes == (FileAttributes)(-1))
             return null;
-        if (info.LinkTarget is { } target)
+        if (info.Attributes.HasFlag(FileAttributes.ReparsePoint) && info.LinkTarget is { } target)
             return new FolderEntry(TreeKind.Link, 0, 0, target);
         var mode = OperatingSystem.IsWindows() ? 0 : (int)info.UnixFileMode;
         return info.Attributes.HasFlag(FileAttributes.Directory) ? new FolderEntry(TreeKind.Directory, 0, mode, null) : new FolderEntry(TreeKind.File, info.Length, mode, null);
@@ -68,7 +68,7 @@ internal abstract class VersionFolder : IDisposable
         {
             // Published modes may forbid their owner to write; they are set again in the end.
             if (there.Kind == TreeKind.File && (there.Mode & OwnerWrites) == 0)
-                SetMode(path, there.Mode | OwnerWrites);
+                SetMode(path, there, there.Mode | OwnerWrites);
             if (there.Kind == TreeKind.File && Open(path, isWrite: true) is { } handle)
             {
                 if (IsFile(handle))
@@ -108,7 +108,14 @@ internal abstract class VersionFolder : IDisposable
     /// <summary>Sets the permission bits of a file or directory; no effect on Windows.</summary>
     public void SetMode(string path, int mode)
     {
-        if (!OperatingSystem.IsWindows() && Look(path) is { } there && there.Kind != TreeKind.Link && there.Mode != mode)
+        if (Look(path) is { } there)
+            SetMode(path, there, mode);
+    }
+
+    /// <summary>As the other, of an entry that was just looked at.</summary>
+    public void SetMode(string path, FolderEntry there, int mode)
+    {
+        if (!OperatingSystem.IsWindows() && there.Kind != TreeKind.Link && there.Mode != mode)
             File.SetUnixFileMode(AccessOf(path)!, (UnixFileMode)mode);
     }
 
@@ -140,7 +147,7 @@ internal abstract class VersionFolder : IDisposable
             .Select(entry => (path.Length == 0 ? entry.Name : $"{path}/{entry.Name}", entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.Directory)))];
     }
 
-    /// <summary>Lets its owner write in every directory, whatever was published: <see cref="SetMode"/> sets that again.</summary>
+    /// <summary>Lets its owner write in every directory, whatever was published: the modes are set again in the end.</summary>
     public void MakeWritable() => MakeRemovable(Path.GetDirectoryName(AccessOf("x"))!);
 
     /// <summary>Lets go of what was opened on the way to an entry.</summary>

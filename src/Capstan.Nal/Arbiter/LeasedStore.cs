@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
@@ -27,10 +28,11 @@ internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls aba
 
     public async ValueTask<int> ReadAsync(StorePath path, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        // An abandoned read would write to the caller's buffer after the caller has it back.
-        var own = new byte[buffer.Length];
-        var count = await Bounded(Store.ReadAsync(path, offset, own, cancellationToken), cancellationToken);
+        // An abandoned read would write to the caller's buffer after the caller has it back. It keeps this one, too: only what has ended goes back to the pool.
+        var own = ArrayPool<byte>.Shared.Rent(buffer.Length);
+        var count = await Bounded(Store.ReadAsync(path, offset, own.AsMemory(0, buffer.Length), cancellationToken), cancellationToken);
         own.AsSpan(0, count).CopyTo(buffer.Span);
+        ArrayPool<byte>.Shared.Return(own);
         return count;
     }
 
