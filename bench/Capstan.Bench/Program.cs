@@ -22,6 +22,7 @@ using Capstan.Nal.Providers;
 // dotnet run -c Release --project bench/Capstan.Bench -- delta [capstan]   what version 2 of a package costs, beside casync, restic, ostree, rsync, rclone, zsync (bench/debian-packages.txt)
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
+// dotnet run -c Release --project bench/Capstan.Bench -- ncp               the NCP client beside a test server in this process
 // dotnet run -c Release --project bench/Capstan.Bench -- core [directory]  the arbiter's core, its slots and its journal, on the disk of a directory
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet-sim         fleets over licences, simulated
 // dotnet run -c Release --project bench/Capstan.Bench -- fleet [seeds]     200 real clients at a Samba that takes 20, beside loops of smbclient (root, as the server tests)
@@ -47,6 +48,8 @@ switch (args)
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
     case ["idle"]:
         return await FigureTable.PrintAsync([() => IdleConnections.RunAsync(CancellationToken.None)]);
+    case ["ncp"]:
+        return await FigureTable.PrintAsync([() => NcpFigures.RunAsync(CancellationToken.None)]);
     case ["core", .. var disk]:
         return await FigureTable.PrintAsync([CoreFigures.RunAsync, new MachineFigures(disk.FirstOrDefault() ?? Path.GetTempPath()).RunAsync]);
     case ["fleet-sim"]:
@@ -77,6 +80,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | fetch [directory [delta|cold|many|samba]] | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | ncp | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | fetch [directory [delta|cold|many|samba]] | micro [filter]");
         return 2;
 }

@@ -49,14 +49,22 @@ internal static class CapSessionsVerb
                 var account = new ConnectionAccount(name, new Secret(password));
                 var known = await OurAccountsAsync(parse, host, site, server, parse.GetValue(ours) ?? [], mustKnow: parse.GetValue(reap), cancellationToken);
                 var mayEnd = parse.GetValue(reap) ? Question(host, parse.GetValue(yes)) : null;
-                var sessions = await host.WithProgressAsync("asking the server", () => ServerSessions.ListAsync(server, account, host.Time, cancellationToken));
+                var (sessions, capacity) = await host.WithProgressAsync("asking the server", () => ServerSessions.ReadAsync(server, account, host.Time, cancellationToken));
                 var marked = sessions.Zip(SessionMarks.Of(sessions, known, name, parse.GetValue(staleAfter))).ToList();
+                if (capacity is not null)
+                    await host.Error.WriteLineAsync(VisibleText.Of(Show(server, capacity, marked.Count(session => IsOurs(session.Second)))));
                 if (parse.GetValue(reap))
                     return await new SessionReaper(host, server, account, parse.GetValue(staleAfter), mayEnd).RunAsync(marked, parse.GetValue(output), cancellationToken);
                 await Rows.WriteAsync(host, parse.GetValue(output), [.. marked.Select(session => CapSession.Of(session.First, session.Second))]);
                 return ExitCode.Done;
             });
     }
+
+    private static bool IsOurs(string mark) => mark is SessionMarks.Capstan or SessionMarks.Idle or SessionMarks.Old or SessionMarks.Asking;
+
+    /// <summary>Beside the rows, so that their JSON stays what it is.</summary>
+    private static string Show(NalPath server, ServerCapacity capacity, int ours) =>
+        $"capstan: server {server.Server} has {Display.Count(capacity.InUse)} of {Display.Count(capacity.Max)} connections in use (at most {Display.Count(capacity.Peak)} at one time); {Display.Count(ours)} of them are Capstan's, this command's included.";
 
     /// <summary>The accounts that site and clients use at this server; null when nobody tells.</summary>
     private static async Task<IReadOnlyCollection<string>?> OurAccountsAsync(ParseResult parse, CliHost host, SiteLocation site, NalPath server, string[] named, bool mustKnow, CancellationToken cancellationToken)

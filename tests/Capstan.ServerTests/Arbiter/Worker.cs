@@ -39,11 +39,11 @@ internal sealed class Worker : IAsyncDisposable
     /// <param name="rounds">0 for as many as there is time for; <see cref="Holding"/> for one that never ends.</param>
     /// <param name="machine">The directory of its slots and journal.</param>
     /// <param name="within">The command that starts it elsewhere: in another host, or with another view of the disk. Null for here.</param>
-    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap", string server = "127.0.0.1", IReadOnlyList<string>? within = null)
+    public static Worker Start(int port, string account, string password, int rounds, string machine, string share = "cap", string server = "127.0.0.1", IReadOnlyList<string>? within = null, string scheme = "smb")
     {
         string[] command = [.. within ?? [], Environment.ProcessPath!];
         var start = new ProcessStartInfo(within is null ? command[0] : Tools.Find(command[0])!) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        foreach (var argument in (string[])[.. command[1..], Verb, $"smb://{server}:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
+        foreach (var argument in (string[])[.. command[1..], Verb, $"{scheme}://{server}:{port}/{share}/", account, rounds.ToString(CultureInfo.InvariantCulture)])
             start.ArgumentList.Add(argument);
         start.Environment[NalMachine.DirectoryVariable] = machine;
         start.Environment["CAPSTAN_TEST_PASSWORD"] = password;

@@ -12,16 +12,21 @@ internal sealed class FrameCapture : IAsyncDisposable
 
     private const ushort SmbPort = 445;
 
+    /// <summary>Where NetWare servers listen; by it Wireshark knows what it sees.</summary>
+    public const ushort NcpPort = 524;
+
     private readonly TemporaryDirectory _directory = new();
     private readonly int _port;
+    private readonly ushort _shownPort;
     private readonly UdpClient _marker = new(new IPEndPoint(IPAddress.Loopback, 0));
     private readonly ServerProcesses _dumpcap;
 
-    private FrameCapture(int port)
+    private FrameCapture(int port, ushort shownPort)
     {
         _port = port;
+        _shownPort = shownPort;
         // The buffer (MiB) holds what a slow disk delays.
-        _dumpcap = ServerProcesses.Start(["dumpcap", "-q", "-P", "-i", "lo", "-B", "64", "-f", $"tcp port {port} or udp port {MarkerPort}", "-w", File], []);
+        _dumpcap = ServerProcesses.Start(["dumpcap", "-q", "-P", "-i", "lo", "-B", "64", "-f", $"port {port} or udp port {MarkerPort}", "-w", File], []);
     }
 
     private int MarkerPort => ((IPEndPoint)_marker.Client.LocalEndPoint!).Port;
@@ -29,11 +34,12 @@ internal sealed class FrameCapture : IAsyncDisposable
     private string File => _directory.Combine("capture.pcap");
 
     /// <summary>Begins one; every later frame is in it.</summary>
-    public static async Task<FrameCapture> StartAsync(int port)
+    /// <param name="shownPort">The port that Wireshark sees in place of it.</param>
+    public static async Task<FrameCapture> StartAsync(int port, ushort shownPort = SmbPort)
     {
         Tools.Require("dumpcap", "tshark");
         Tools.RequireRoot("it reads the traffic of an interface");
-        var capture = new FrameCapture(port);
+        var capture = new FrameCapture(port, shownPort);
         using var deadline = new CancellationTokenSource(Patience);
         // dumpcap names its file when it has opened the interface.
         await capture._dumpcap.PrintedAsync("File: ", deadline.Token);
@@ -63,7 +69,7 @@ internal sealed class FrameCapture : IAsyncDisposable
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
-    /// <summary>The capture with the server's port as 445: on any other, Wireshark believes that lengths have 17 bits, as over NetBIOS, and loses its place at the first long frame.</summary>
+    /// <summary>The capture with the server's well-known port: on any other than 445, Wireshark believes that lengths have 17 bits, as over NetBIOS, and loses its place at the first long frame.</summary>
     private byte[] Relabelled(byte[] pcap)
     {
         const int fileHeader = 24, recordHeader = 16, ethernet = 14;
@@ -75,7 +81,7 @@ internal sealed class FrameCapture : IAsyncDisposable
             foreach (var offset in (int[])[0, 2])
             {
                 if (BinaryPrimitives.ReadUInt16BigEndian(ports[offset..]) == _port)
-                    BinaryPrimitives.WriteUInt16BigEndian(ports[offset..], SmbPort);
+                    BinaryPrimitives.WriteUInt16BigEndian(ports[offset..], _shownPort);
             }
             at += recordHeader + length;
         }

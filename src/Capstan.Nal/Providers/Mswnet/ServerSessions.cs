@@ -1,4 +1,5 @@
 using Capstan.Nal.Paths;
+using Capstan.Nal.Providers.Nwbind;
 using Capstan.Smb;
 using Capstan.Smb.Connection;
 using Capstan.Smb.Pipes;
@@ -12,6 +13,14 @@ namespace Capstan.Nal.Providers.Mswnet;
 /// <param name="IdleFor">Whole seconds; Samba always says zero.</param>
 public sealed record ServerSession(string Client, string? User, int? OpenFiles, TimeSpan? ActiveFor, TimeSpan? IdleFor, bool? IsGuest);
 
+/// <summary>How many connections a server counts.</summary>
+/// <param name="Peak">The most that were in use at one time.</param>
+public sealed record ServerCapacity(int InUse, int Max, int Peak);
+
+/// <summary>What a server says of its connections.</summary>
+/// <param name="Capacity">Null where it does not tell (servers of shares).</param>
+public sealed record SessionList(IReadOnlyList<ServerSession> Sessions, ServerCapacity? Capacity);
+
 /// <summary>Who is connected to a server, and since when: what its licences count.</summary>
 public static class ServerSessions
 {
@@ -20,6 +29,16 @@ public static class ServerSessions
     /// that cannot be an account.</exception>
     public static Task<IReadOnlyList<ServerSession>> ListAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken) =>
         AskAsync(path, account, service => ListAsync(service, cancellationToken), time, cancellationToken);
+
+    /// <summary>As <see cref="ListAsync(NalPath, ConnectionAccount, TimeProvider, CancellationToken)"/>, with what the server says of its limit.</summary>
+    public static async Task<SessionList> ReadAsync(NalPath path, ConnectionAccount account, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        ArgumentNullException.ThrowIfNull(account);
+        return path.Provider == "NWBIND"
+            ? await NwbindSessions.ReadAsync(path, account, time, cancellationToken)
+            : new SessionList(await ListAsync(path, account, time, cancellationToken), Capacity: null);
+    }
 
     /// <summary>Ends <em>all</em> connections of one user from one client, whoever made them, after looking once more.</summary>
     /// <param name="client">As <see cref="ServerSession.Client"/>; never empty, since that would mean every client.</param>
@@ -33,6 +52,10 @@ public static class ServerSessions
         ArgumentException.ThrowIfNullOrEmpty(client);
         ArgumentException.ThrowIfNullOrEmpty(user);
         ArgumentNullException.ThrowIfNull(objection);
+        ArgumentNullException.ThrowIfNull(path);
+        ArgumentNullException.ThrowIfNull(account);
+        if (path.Provider == "NWBIND")
+            return NwbindSessions.EndAsync(path, account, client, user, objection, time, cancellationToken);
         return AskAsync(path, account, async service =>
         {
             if (objection(await ListAsync(service, cancellationToken)) is { } objected)
@@ -53,7 +76,7 @@ public static class ServerSessions
         ArgumentNullException.ThrowIfNull(path);
         ArgumentNullException.ThrowIfNull(account);
         if (path.Provider != "MSWNET" || path.Server is not { } server)
-            throw new NalException(NalError.Resolve, $"{path} names no server that tells its sessions: only MSWNET paths do", path.ToString(), Completion.NotSent);
+            throw new NalException(NalError.Resolve, $"{path} names no server that tells its sessions: only MSWNET and NWBIND paths do", path.ToString(), Completion.NotSent);
         try
         {
             var connection = await SmbConnection.ConnectAsync(new SmbEndpoint(path.Root, path.Port ?? 445), SmbOptions.Default with { Time = time }, cancellationToken);

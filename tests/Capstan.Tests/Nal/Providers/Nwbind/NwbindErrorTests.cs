@@ -119,23 +119,4 @@ public sealed class NwbindErrorTests
         Assert.Equal(NalError.Resolve, refused.Error);
         Assert.Contains("directory-services login is not implemented", refused.Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public async Task Sixty_machines_on_ten_licences_all_finish()
-    {
-        await using var world = new NwbindWorld(rules => rules.Licences = 10);
-        var done = await Task.WhenAll(Enumerable.Range(0, 60).Select(async number =>
-        {
-            await using var client = world.Process(world.NewMachine(), number);
-            client.SetServer(world.Path.Server!, new ServerTerms { MeanHold = TimeSpan.FromMilliseconds(50) });
-            var result = await client.AcquireAsync(world.Path, new LeasePurpose("CCIM", Wait: TimeSpan.FromMinutes(1)) { AsksFullServerAgain = true }, None);
-            await using var lease = result.Lease ?? throw new InvalidOperationException(result.Refusal!.Reason);
-            return await lease.Store.CreateAsync(StorePath.Parse(string.Create(CultureInfo.InvariantCulture, $"inbox/{number:D2}")), new MemoryStream(new byte[2_000]), None);
-        }));
-        Assert.All(done, Assert.True);
-        Assert.Equal(60, System.IO.Directory.GetFiles(System.IO.Path.Combine(world.Volume.Directory, "CAP_ABC", "inbox")).Length);
-        Assert.InRange(world.Server.PeakLogins, 2, 10);
-        Assert.Empty(world.Server.Held);
-        Assert.Empty(world.Server.Complaints);
-    }
 }
