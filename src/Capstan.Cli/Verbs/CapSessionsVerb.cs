@@ -64,7 +64,7 @@ internal static class CapSessionsVerb
 
     /// <summary>Beside the rows, so that their JSON stays what it is.</summary>
     private static string Show(NalPath server, ServerCapacity capacity, int ours) =>
-        $"capstan: server {server.Server} has {Display.Count(capacity.InUse)} of {Display.Count(capacity.Max)} connections in use (at most {Display.Count(capacity.Peak)} at one time); {Display.Count(ours)} of them are Capstan's, this command's included.";
+        $"capstan: server {server.Server} has {Display.Count(capacity.InUse)} of {Display.Count(capacity.Max)} connections in use (at most {Display.Count(capacity.Peak)} at one time); Capstan's among them, with this command's: {Display.Count(ours)}.";
 
     /// <summary>The accounts that site and clients use at this server; null when nobody tells.</summary>
     private static async Task<IReadOnlyCollection<string>?> OurAccountsAsync(ParseResult parse, CliHost host, SiteLocation site, NalPath server, string[] named, bool mustKnow, CancellationToken cancellationToken)

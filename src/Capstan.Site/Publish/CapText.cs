@@ -29,6 +29,8 @@ internal static class CapText
         var own = accounts?[0] ?? "SITE";
         var shared = clientAccounts is null || clientAccounts.Contains(own, StringComparer.OrdinalIgnoreCase);
         var clients = shared ? "CLIENTS" : clientAccounts![0];
+        if (path.Provider == "NWBIND")
+            return OnNetWare(path, own, clients, shared);
         var below = string.Join('/', path.Segments.Skip(1));
         var folder = below.Length == 0 ? "FOLDER is the share's path" : $"FOLDER is the folder {below} in the share's path, not the share itself";
         return
@@ -53,6 +55,21 @@ internal static class CapText
             $"chmod -R u=rwX,go=rX {quoted}",
             $"find {quoted}/inbox -type d -exec chmod 1733 {{}} +",
             "When clients reach the folder as a share, give its share path to `capstan cap add` as well: it prints the recipe for that.",
+        ];
+    }
+
+    /// <remarks>Trustee rights of a folder replace those that come from above; whoever may only create can write what he makes, and neither see nor delete it afterwards.</remarks>
+    private static IReadOnlyList<string> OnNetWare(NalPath path, string site, string clients, bool shared)
+    {
+        var folder = $"{path.Segments.FirstOrDefault() ?? "VOLUME"}:{string.Join('\\', path.Segments.Skip(1))}";
+        return
+        [
+            .. shared ? [$"The clients use the site's account {site}: each of them can delete and change what lies there (not unseen: everything is signed). Give them one with fewer rights: capstan cap add '{path}' --client-account {clients} --client-password-file F"] : (string[])[],
+            "NetWare, as a supervisor (as its manuals have it; never tried on a server of Novell):",
+            $"  RIGHTS {folder} R W C E M F /NAME={site}",
+            $"  RIGHTS {folder} R F /NAME={clients}",
+            $"  RIGHTS {folder}\\inbox C /NAME={clients}",
+            "  where inbox is not there yet: capstan cap publish makes it; then the last line again. The volume needs the LONG name space.",
         ];
     }
 

@@ -27,10 +27,23 @@ public sealed class WiresharkTests
     [InlineData(NcpTransport.Udp, NcpServerSigning.WhereOffered)]
     public async Task Every_frame_is_well_formed_and_is_the_function_that_was_meant(NcpTransport transport, NcpServerSigning signing)
     {
+        var tries = 1;
+        while (!await IsAsExpectedAsync(transport, signing))
+            Assert.True(++tries <= MostTries, $"Wireshark took a frame for something else in each of {MostTries} conversations");
+    }
+
+    /// <summary>Wireshark finds out from the first two bytes whether a record is signed, and takes one of some 8,000 signatures for a type of packet: then it is asked about another conversation.</summary>
+    private const int MostTries = 4;
+
+    /// <returns>False when Wireshark took a signature for a type.</returns>
+    private static async Task<bool> IsAsExpectedAsync(NcpTransport transport, NcpServerSigning signing)
+    {
         await using var netware = new NetWareVolume(rules => (rules.Signing, rules.BufferBytes) = (signing, 1024));
         await using var capture = await FrameCapture.StartAsync(netware.Server.Port, FrameCapture.NcpPort);
         await TalkAsync(netware, transport);
-
+        if (transport == NcpTransport.Tcp && signing != NcpServerSigning.Never
+            && (await capture.FramesAsync("ncp && !(ncp.type in {0x1111, 0x2222, 0x3333, 0x5555})", "ncp.type")).Count > 0)
+            return false;
         Assert.Empty(await capture.FramesAsync("_ws.malformed", "_ws.expert.message"));
         var answers = await capture.FramesAsync("ncp.type == 0x3333 && ncp.func", "ncp.func", "ncp.subfunc", "ncp.completion_code");
         Assert.Equal(Expected, answers.Select(Show));
@@ -40,6 +53,7 @@ public sealed class WiresharkTests
         Assert.Equal(Enumerable.Range(1, Expected.Length - 2), numbers);
         Assert.Equal(["CAPA"], (await capture.FramesAsync("ncp.type == 0x2222 && ncp.func == 0x17 && ncp.subfunc == 24", "ncp.object_name")).Select(line => line.Split('\t')[0]));
         Assert.Empty(netware.Server.Complaints);
+        return true;
     }
 
     [Fact]

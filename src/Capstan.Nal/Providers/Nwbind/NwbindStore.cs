@@ -211,12 +211,25 @@ internal sealed class NwbindStore(NwbindConnection connection, NcpVolume volume,
             }
             catch (NcpException refused) when (refused.Failure == NcpFailure.Completion)
             {
-                if (await volume.StatAsync(At(path), cancellationToken) is not null)
+                if (await IsThereAsync(path, refused, cancellationToken))
                     return null;
                 if (!mayMake || !NcpVolume.IsMissing(refused.Code))
                     throw;
             }
             await MakeAsync(path.Parent, withRoot: false, cancellationToken);
+        }
+    }
+
+    /// <summary>Whether something has the name of a file that could not be created. Who may only create is not told: then a refusal that is none of rights or of the path means that.</summary>
+    private async Task<bool> IsThereAsync(StorePath path, NcpException refused, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await volume.StatAsync(At(path), cancellationToken) is not null;
+        }
+        catch (NcpException untold) when (NcpErrors.IsDenied(untold.Code))
+        {
+            return refused.Code == NcpCode.Failure || refused.Code == NcpCode.AllNamesTaken || refused.Code == NcpCode.SomeNamesTaken || refused.Code == NcpCode.FileInUse;
         }
     }
 

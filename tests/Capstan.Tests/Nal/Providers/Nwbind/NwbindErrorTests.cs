@@ -85,6 +85,23 @@ public sealed class NwbindErrorTests
         Assert.True(await connection.CloseAsync(None));
     }
 
+    /// <summary>What the recipe of <c>cap add</c> gives to clients in the inbox.</summary>
+    [Fact]
+    public async Task Who_may_only_create_uploads_and_hears_when_a_name_is_taken()
+    {
+        await using var world = new NwbindWorld();
+        Directory.CreateDirectory(Path.Combine(world.Volume.Directory, "CAP_ABC", "inbox"));
+        world.Volume.Allows = (_, path, right) => right == (path.StartsWith("CAP_ABC/inbox", StringComparison.Ordinal) ? Testing.Ncp.NcpRight.Create : Testing.Ncp.NcpRight.Scan);
+        var connection = await NwbindWorld.ConnectAsync(world.Path);
+        var store = await connection.OpenAsync(world.Path, None);
+        var upload = StorePath.Parse("inbox/upload");
+        Assert.True(await store.CreateAsync(upload, new MemoryStream(new byte[100]), None));
+        Assert.False(await store.CreateAsync(upload, new MemoryStream(new byte[100]), None));
+        Assert.Equal(NalError.AccessDenied, (await Assert.ThrowsAsync<NalException>(async () => await store.DeleteAsync(upload, None))).Error);
+        Assert.Equal(NalError.AccessDenied, (await Assert.ThrowsAsync<NalException>(async () => await store.ReadAllAsync(upload, 100, None))).Error);
+        Assert.True(await connection.CloseAsync(None));
+    }
+
     [Fact]
     public async Task Times_are_utc_whatever_zone_the_server_does_not_tell()
     {
