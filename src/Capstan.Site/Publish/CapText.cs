@@ -61,7 +61,7 @@ internal static class CapText
     /// <remarks>Trustee rights of a folder replace those that come from above; whoever may only create can write what he makes, and neither see nor delete it afterwards.</remarks>
     private static IReadOnlyList<string> OnNetWare(NalPath path, string site, string clients, bool shared)
     {
-        var folder = $"{path.Segments.FirstOrDefault() ?? "VOLUME"}:{string.Join('\\', path.Segments.Skip(1))}";
+        var folder = $"{(path.Segments.Count > 0 ? path.Segments[0] : "VOLUME")}:{string.Join('\\', path.Segments.Skip(1))}";
         return
         [
             .. shared ? [$"The clients use the site's account {site}: each of them can delete and change what lies there (not unseen: everything is signed). Give them one with fewer rights: capstan cap add '{path}' --client-account {clients} --client-password-file F"] : (string[])[],
