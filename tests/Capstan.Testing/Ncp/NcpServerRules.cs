@@ -99,7 +99,7 @@ public sealed class NcpServerRules
     public Func<NcpFate>? Outgoing { get; set; }
 
     /// <summary>Functions that wait until this is over; the client hears "busy". Null for none.</summary>
-    public Func<int, Task?>? Hold { get; set; }
+    public Func<int, TaskCompletionSource?>? Hold { get; set; }
 
     /// <summary>Off: what is held is held in silence.</summary>
     public bool SaysBusy { get; set; } = true;

@@ -332,7 +332,7 @@ public sealed class NcpTestServer : IAsyncDisposable
             if (Rules.SaysBusy)
                 await busy(Frame(0x9999, sequence, mine, 0, []));
             IsHolding = true;
-            await hold.WaitAsync(_stopping.Token);
+            await hold.Task.WaitAsync(_stopping.Token);
             IsHolding = false;
         }
         lock (Gate)

@@ -134,7 +134,7 @@ public sealed class ConnectionTests
     {
         var time = new ManualTime();
         var hold = new TaskCompletionSource();
-        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x14 ? hold.Task : null);
+        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x14 ? hold : null);
         var (connection, bindery) = await world.LogInAsync(transport, NcpOptions.Default with { Time = time });
         var asking = bindery.ClockAsync(None);
         await Patience.UntilAsync(() => world.Server.IsHolding);
@@ -149,7 +149,7 @@ public sealed class ConnectionTests
     {
         var time = new ManualTime();
         var hold = new TaskCompletionSource();
-        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x14 ? hold.Task : null);
+        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x14 ? hold : null);
         world.Server.Rules.SaysBusy = false;
         var (connection, bindery) = await world.LogInAsync(options: NcpOptions.Default with { Time = time });
         var armed = time.ArmedAsync(NcpOptions.Default.RequestTimeout);

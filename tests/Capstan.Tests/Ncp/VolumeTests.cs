@@ -78,7 +78,7 @@ public sealed class VolumeTests
     public async Task A_creation_whose_caller_is_gone_is_undone()
     {
         var hold = new TaskCompletionSource();
-        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x57 && rules.IsArmed ? hold.Task : null);
+        await using var world = new NcpWorld(rules => rules.Hold = function => function == 0x57 && rules.IsArmed ? hold : null);
         var (connection, bindery) = await world.LogInAsync();
         var volume = await NcpWorld.OpenAsync(connection);
         using var gone = new CancellationTokenSource();
