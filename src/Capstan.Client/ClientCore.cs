@@ -46,10 +46,10 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     public ProgramLedger Programs { get; } = new(database);
 
     /// <summary>A contact has brought other orders, or made some out of force.</summary>
-    public event Action? OrdersChanged;
+    public event EventHandler? OrdersChanged;
 
     /// <summary>After the orders of a contact are in the database.</summary>
-    public void TellOrders() => OrdersChanged?.Invoke();
+    public void TellOrders() => OrdersChanged?.Invoke(this, EventArgs.Empty);
 
     public string SiteCode => State.Get(StateKey.SiteCode)!;
 

@@ -64,6 +64,8 @@ internal static class AdvertisementPlanner
 
         private ProgramRules Rules => _document.Offer.Program;
 
+        private LedgerRun? Last => _runs.Count > 0 ? _runs[^1] : null;
+
         private bool IsPastDeadline => _document.Deadline is { } deadline && facts.Now >= At(deadline);
 
         public Verdict Offered()
@@ -86,9 +88,9 @@ internal static class AdvertisementPlanner
         }
 
         /// <summary>Not listed any more: what it did goes, if there is a program for that and nobody else offers it.</summary>
-        public Verdict Withdrawn(IReadOnlySet<ProgramKey> offered)
+        public Verdict Withdrawn(HashSet<ProgramKey> offered)
         {
-            var last = _runs.LastOrDefault();
+            var last = Last;
             if (last is { Outcome: null })
                 return Says(ProgramState.Running, ProgramCause.Removal, "it is offered no more, and still runs", null);
             var removed = _runs.Select((run, index) => (run, index)).LastOrDefault(pair => pair.run is { IsRemoval: true, IsSuccess: true });
@@ -259,7 +261,7 @@ internal static class AdvertisementPlanner
             // An end is an event, too.
             if (state is ProgramState.Waiting or ProgramState.Shown or ProgramState.Downloading or ProgramState.Ready && _document.ExpiresAt is { } end && At(end) > facts.Now && !(next <= At(end)))
                 next = At(end);
-            return new Verdict(known, new ProgramDecision(_document.AdvertisementId, state, cause, reason, next) { LastRun = _runs.LastOrDefault() }, _begins);
+            return new Verdict(known, new ProgramDecision(_document.AdvertisementId, state, cause, reason, next) { LastRun = Last }, _begins);
         }
 
         private string? Before(LedgerRun last) => last.AdvertisementId == _document.AdvertisementId ? null : $"it succeeded at {Time(last.EndedAt ?? last.StartedAt)}, offered by {last.AdvertisementId}; its rule for runs again is {Rules.Rerun}";

@@ -42,7 +42,7 @@ internal sealed class ProgramLoop : IDisposable
         _ledger = core.Programs;
         _runner = new ProgramRunner(_folder, _ledger, machine, core.Log, time, passing);
         _reporter = new ProgramReporter(core, _ledger);
-        core.OrdersChanged += Wake;
+        core.OrdersChanged += Woken;
     }
 
     /// <summary>A program runs, or has been begun and is not settled: the agent does not end itself meanwhile (ADR 11).</summary>
@@ -61,6 +61,8 @@ internal sealed class ProgramLoop : IDisposable
             return;
         }
     }
+
+    private void Woken(object? sender, EventArgs e) => Wake();
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -101,7 +103,7 @@ internal sealed class ProgramLoop : IDisposable
 
     public void Dispose()
     {
-        _core.OrdersChanged -= Wake;
+        _core.OrdersChanged -= Woken;
         _wake.Dispose();
     }
 
@@ -343,6 +345,8 @@ internal sealed class ProgramLoop : IDisposable
     {
         try
         {
+            // Each by itself: only the last one is made private.
+            Identity.DurableFile.CreatePrivateDirectory(_folder);
             Identity.DurableFile.CreatePrivateDirectory(ProgramRequests.DirectoryIn(_folder));
             var watcher = new FileSystemWatcher(ProgramRequests.DirectoryIn(_folder)) { NotifyFilter = NotifyFilters.FileName };
             watcher.Renamed += (_, _) => Wake();

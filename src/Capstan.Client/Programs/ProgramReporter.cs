@@ -54,30 +54,34 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
     }
 
     /// <summary>Pure.</summary>
-    public static ProgramsReport Make(IReadOnlyList<ProgramDecision> decisions, IReadOnlyList<KnownAdvertisement> known, IReadOnlyDictionary<string, ToldDecision> told, long now) => new()
+    public static ProgramsReport Make(IReadOnlyList<ProgramDecision> decisions, IReadOnlyList<KnownAdvertisement> known, IReadOnlyDictionary<string, ToldDecision> told, long now)
     {
-        MadeAt = now,
-        Advertisements =
-        [
-            .. from decision in decisions.Take(ProgramsReport.MaxAdvertisements)
-               join advertisement in known on decision.AdvertisementId equals advertisement.Document.AdvertisementId
-               let row = told.GetValueOrDefault(decision.AdvertisementId)
-               select new AdvertisementState
-               {
-                   AdvertisementId = decision.AdvertisementId,
-                   Revision = advertisement.Document.Revision,
-                   State = decision.State,
-                   Reason = decision.Reason is { } reason ? Line(reason, 500) : null,
-                   Cause = decision.Cause,
-                   Since = row?.Since.ToUnixTimeMilliseconds() ?? now,
-                   NextTry = decision.Next?.ToUnixTimeSeconds(),
-                   HereBytes = row?.HereBytes,
-                   TotalBytes = row?.TotalBytes,
-                   Source = row?.Source is { } source ? Line(source, 1_000) : null,
-                   LastRun = decision.LastRun is { } run ? Of(run) : null,
-               },
-        ],
-    };
+        var byId = known.ToDictionary(advertisement => advertisement.Document.AdvertisementId, StringComparer.Ordinal);
+        return new ProgramsReport
+        {
+            MadeAt = now,
+            Advertisements =
+            [
+                .. from decision in decisions.Take(ProgramsReport.MaxAdvertisements)
+                   let advertisement = byId[decision.AdvertisementId]
+                   let row = told.GetValueOrDefault(decision.AdvertisementId)
+                   select new AdvertisementState
+                   {
+                       AdvertisementId = decision.AdvertisementId,
+                       Revision = advertisement.Document.Revision,
+                       State = decision.State,
+                       Reason = decision.Reason is { } reason ? Line(reason, 500) : null,
+                       Cause = decision.Cause,
+                       Since = row?.Since.ToUnixTimeMilliseconds() ?? now,
+                       NextTry = decision.Next?.ToUnixTimeSeconds(),
+                       HereBytes = row?.HereBytes,
+                       TotalBytes = row?.TotalBytes,
+                       Source = row?.Source is { } source ? Line(source, 1_000) : null,
+                       LastRun = decision.LastRun is { } run ? Of(run) : null,
+                   },
+            ],
+        };
+    }
 
     private static ProgramRun Of(LedgerRun run) => new()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Capstan.Client.Identity;
 using Capstan.Client.Programs.Gate;
 using Capstan.Protocol.V1;
 using Microsoft.Extensions.Logging;
@@ -42,6 +43,8 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         if (step.User is not null && content is not null)
             LetUsersIn(content);
         passing?.Invoke("order");
+        DurableFile.CreatePrivateDirectory(programs);
+        DurableFile.CreatePrivateDirectory(Path.Combine(programs, RunsFolder));
         await FolderOf(run).PrepareAsync(order, cancellationToken);
         passing?.Invoke("ledger");
         ledger.Begin(run, step.Offer.Program);
