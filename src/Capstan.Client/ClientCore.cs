@@ -48,6 +48,11 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>A contact has brought other orders, or made some out of force.</summary>
     public event EventHandler? OrdersChanged;
 
+    /// <summary>Something is in the spool that a contact should be made for, as far as one may be made now.</summary>
+    public event EventHandler? ReportsWait;
+
+    public void TellReports() => ReportsWait?.Invoke(this, EventArgs.Empty);
+
     /// <summary>After the orders of a contact are in the database.</summary>
     public void TellOrders() => OrdersChanged?.Invoke(this, EventArgs.Empty);
 

@@ -30,6 +30,7 @@ internal sealed class Ccim : IDisposable
     private readonly SemaphoreSlim _one = new(1, 1);
 
     private readonly LoopWatch _watch = new();
+    private readonly Signal _wake;
     private bool _contactWasWhole, _isMachineSeen;
     private NalTrace? _lastTrace;
 
@@ -44,6 +45,8 @@ internal sealed class Ccim : IDisposable
         var deadlines = new Deadlines(time);
         _components = new Components(core, parts, deadlines, time);
         _builds = build is null ? null : new BuildKeeper(core, new BuildFolder(core.Directory, build.PackageFolder), build, parts.ProgramRuns, deadlines);
+        _wake = new Signal(time);
+        core.ReportsWait += Woken;
         _machine = new MachineCheck(core);
         _self = new SelfReport(core, parts);
         _memory = new CycleMemory(core);
@@ -68,7 +71,7 @@ internal sealed class Ccim : IDisposable
                 if (pause >= ClientOptions.IdleFrom)
                     _core.Idle();
                 _watch.WaitBegins(_core.Clock.Now, pause);
-                await Task.Delay(pause, _time, cancellationToken);
+                await _wake.WaitAsync(pause, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && _builds is not null)
@@ -172,7 +175,14 @@ internal sealed class Ccim : IDisposable
         }
     }
 
-    public void Dispose() => _one.Dispose();
+    public void Dispose()
+    {
+        _core.ReportsWait -= Woken;
+        _wake.Dispose();
+        _one.Dispose();
+    }
+
+    private void Woken(object? sender, EventArgs e) => _wake.Set();
 
     private async Task<(CycleReport Report, ClientLifecycle LifecycleBefore)> ForcedAsync(CancellationToken cancellationToken)
     {

@@ -28,7 +28,7 @@ internal sealed class ProgramLoop : IDisposable
     private readonly ProgramRunner _runner;
     private readonly ProgramReporter _reporter;
     private readonly string _folder;
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Signal _wake;
     private (Task Task, string Run)? _watched;
     private string? _restartedFor;
 
@@ -38,6 +38,7 @@ internal sealed class ProgramLoop : IDisposable
         _machine = machine;
         _content = content;
         _time = time;
+        _wake = new Signal(time);
         _folder = Path.Combine(core.Directory, FolderName);
         _ledger = core.Programs;
         _runner = new ProgramRunner(_folder, _ledger, machine, core.Log, time, passing);
@@ -49,18 +50,7 @@ internal sealed class ProgramLoop : IDisposable
     public bool ProgramRuns => _runner.Open() is not null;
 
     /// <summary>Another look, soon.</summary>
-    public void Wake()
-    {
-        try
-        {
-            _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It is awake already.
-            return;
-        }
-    }
+    public void Wake() => _wake.Set();
 
     private void Woken(object? sender, EventArgs e) => Wake();
 
@@ -70,7 +60,7 @@ internal sealed class ProgramLoop : IDisposable
         while (true)
         {
             var pause = await TurnAsync(cancellationToken);
-            await WaitAsync(pause, cancellationToken);
+            await _wake.WaitAsync(pause, cancellationToken);
         }
     }
 
@@ -127,7 +117,12 @@ internal sealed class ProgramLoop : IDisposable
             Pin(facts.Advertisements);
             _reporter.Tell(plan.Decisions, facts.Advertisements);
             if (plan.Step is not { } step || !await ActAsync(step, plan, cancellationToken))
+            {
+                // How it ended is worth a contact of its own; that it runs is told with the next one.
+                if (!ProgramRuns && _reporter.TakeNews())
+                    _core.TellReports();
                 return Pause(plan);
+            }
         }
         throw new InvalidOperationException($"the plan of the programs did not end after {MaxSteps} steps");
     }
@@ -170,7 +165,7 @@ internal sealed class ProgramLoop : IDisposable
         var need = new ContentNeed(step.IsDue, step.For.Document.OverSlowLinks ? null : LinkSpeed.Slow);
         var fetching = _content.EnsureAsync(package, manifest, need, new Progress(progress => _ledger.TellProgress(id, progress)), cut.Token);
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var waiting = WaitAsync(Pause(plan), done.Token);
+        var waiting = _wake.WaitAsync(Pause(plan), done.Token);
         var first = await Task.WhenAny(fetching, waiting);
         if (first == waiting)
             await cut.CancelAsync();
@@ -324,21 +319,6 @@ internal sealed class ProgramLoop : IDisposable
             return s_longest;
         var pause = wake - _core.Clock.Wall;
         return pause < TimeSpan.Zero ? TimeSpan.Zero : Backoff.Min(pause, s_longest);
-    }
-
-    private async Task WaitAsync(TimeSpan pause, CancellationToken cancellationToken)
-    {
-        using var over = new CancellationTokenSource(pause, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancellationToken);
-        try
-        {
-            await _wake.WaitAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The pause is over.
-            return;
-        }
     }
 
     private FileSystemWatcher? Requests()

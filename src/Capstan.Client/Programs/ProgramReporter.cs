@@ -12,6 +12,8 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
 
     private const string Fingerprint = ItemKind.Programs;
 
+    private bool _hasNews;
+
     /// <summary>Writes down what was decided, and spools the report when it is another than the last.</summary>
     public void Tell(IReadOnlyList<ProgramDecision> decisions, IReadOnlyList<KnownAdvertisement> known)
     {
@@ -29,7 +31,18 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
             Advertisements = [.. report.Advertisements.Select(state => state with { HereBytes = null, Source = null, NextTry = null, Since = 0, Reason = null })],
         })));
         if (core.State.Get(State.StateKey.Fingerprint(Fingerprint)) != print)
+        {
             core.Spool.Put(ItemKind.Programs, Documents.ProgramsReport.Encode(report), print);
+            _hasNews = true;
+        }
+    }
+
+    /// <summary>Whether a report was spooled that no contact was asked for yet; with the next call it is not.</summary>
+    public bool TakeNews()
+    {
+        var had = _hasNews;
+        _hasNews = false;
+        return had;
     }
 
     /// <summary>Tells of the end of a run.</summary>

@@ -248,6 +248,25 @@ public sealed class ProgramLoopTests
     }
 
     [Fact]
+    public async Task End_of_a_program_reaches_the_site_without_waiting_for_the_next_poll()
+    {
+        await using var fixture = await ProgramFixture.StartAsync();
+        fixture.Script("setup.sh", "exit 0");
+        await fixture.OfferAsync(PlannedMachine.Offer());
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        ends.CancelAfter(TimeSpan.FromSeconds(60));
+        // The clock stands still: nothing but a signal ends a wait.
+        var running = fixture.Fixture.Client!.RunAsync(ends.Token);
+        while (!fixture.Fixture.Site.Items(Documents.ProgramsReport).Any(report => report.Advertisements is [{ State: ProgramState.Succeeded }]))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, ends.Token);
+            await fixture.Fixture.Site.DrainAsync(ends.Token);
+        }
+        await ends.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
     public async Task Loop_is_woken_by_orders_and_runs_beside_the_other()
     {
         await using var fixture = await ProgramFixture.StartAsync();
