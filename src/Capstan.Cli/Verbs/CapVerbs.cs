@@ -22,7 +22,7 @@ internal static class CapVerbs
             new("PUBLISHED", cap => Display.Relative(cap.LastPublished, host.Time.GetUtcNow()), NoWrap: true),
             new("DRAINED", cap => Display.Relative(cap.LastDrained, host.Time.GetUtcNow()), NoWrap: true),
             new("INBOX", cap => Display.Count(cap.InboxCount), IsNumber: true),
-            new("PACKS", Packs),
+            new("PACKS", CapContentText.Of),
             new("USE", CapLoadText.Of),
             new("LEVEL", cap => cap.Load?.Level, NoWrap: true),
             new("ERROR", cap => cap.LastError ?? cap.Content?.LastError),
@@ -39,14 +39,6 @@ internal static class CapVerbs
             new("devices90Days", cap => cap.Load?.Devices90Days), new("meanHoldSeconds", cap => cap.Load?.MeanHoldSeconds), new("pollIntervalSeconds", cap => cap.Load?.PollIntervalSeconds),
         ],
         ApiJson.Default, $"No client access point. Add one: {host.Command} cap add PATH");
-
-    /// <summary>How many packs are there, and what is on its way.</summary>
-    private static string? Packs(CapRow cap) => cap.Content switch
-    {
-        null => null,
-        { MissingPacks: 0, LastError: null } content => Display.Count((int)content.Packs),
-        var content => $"{content.Packs - content.MissingPacks} of {content.Packs}, {Display.Bytes(content.MissingBytes)} to go",
-    };
 
     /// <summary>The site's, and the clients' where they have their own.</summary>
     private static string? Accounts(CapRow cap)

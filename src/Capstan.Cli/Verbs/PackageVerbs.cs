@@ -74,7 +74,7 @@ internal static class PackageVerbs
                     return ExitCode.Done;
                 }
                 await host.Out.WriteLineAsync(VisibleText.Of(made.IsNew
-                    ? $"Published {made.Name} ({made.PackageId}) version {made.Version}: {Display.Count(made.FileCount)} files, {Display.Bytes(made.SizeBytes)}, of which {Display.Bytes(made.NewBytes)} are new."
+                    ? $"Published {made.Name} ({made.PackageId}) version {made.Version}: {Display.Plural(made.FileCount, "file")}, {Display.Bytes(made.SizeBytes)}, of which {Display.Bytes(made.NewBytes)} are new."
                     : $"{made.Name} ({made.PackageId}) has this content already, as version {made.Version}: nothing was published."));
                 if (made.Native is { } native)
                     await host.Out.WriteLineAsync(VisibleText.Of($"It holds {Native(native)}."));

@@ -58,7 +58,7 @@ public sealed record CapRow(string Path, string? Licensing, int Headroom, string
     /// <summary>Other names of its server, which clients count as one; null for none.</summary>
     public IReadOnlyList<string>? Aliases { get; init; }
 
-    /// <summary>How its packs are; null while no package is published. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>
+    /// <summary>How its packs are; null while no package is published. Only in GET /api/v1/caps.</summary>
     public CapContent? Content { get; init; }
 
     /// <summary>How much of its server clients use. Only in GET /api/v1/caps and GET /api/v1/overview.</summary>

@@ -41,7 +41,7 @@ public sealed class PackageVerbTests : ServedSiteTests
     {
         Write("setup.sh", "exit 0");
         Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Path.Combine(Source, "setup.sh"), "--name", "Setup"));
-        Assert.Contains("version 1: 1 files", _cli.Out, StringComparison.Ordinal);
+        Assert.Contains("version 1: 1 file,", _cli.Out, StringComparison.Ordinal);
     }
 
     [Fact]

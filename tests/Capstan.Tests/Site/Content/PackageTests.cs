@@ -1,9 +1,11 @@
+using System.Diagnostics;
 using System.Formats.Tar;
 using System.Text;
 using Capstan.Protocol.Content;
 using Capstan.Site;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
+using Capstan.Testing;
 using FsCheck;
 using FsCheck.Fluent;
 
@@ -212,6 +214,51 @@ public sealed class PackageTests : IAsyncLifetime
         Assert.Null((await CreateAsync("Test", ("notes.deb", "just text"u8.ToArray()))).Native);
 
     [Fact]
+    public async Task A_Debian_package_says_what_it_is()
+    {
+        const string Tool = "/usr/bin/dpkg-deb";
+        Assert.SkipUnless(File.Exists(Tool), "this machine has no dpkg-deb");
+        var tree = Directory.CreateDirectory(Path.Combine(_world.Site.Directory, "deb")).FullName;
+        Directory.CreateDirectory(Path.Combine(tree, "DEBIAN"));
+        await File.WriteAllTextAsync(Path.Combine(tree, "DEBIAN", "control"), "Package: hello\nVersion: 1:2.10-3\nArchitecture: amd64\nMaintainer: a <a@example.org>\nDescription: says hello\n", Stop);
+        using (var build = Process.Start(new ProcessStartInfo(Tool, ["-b", tree, tree + "/../hello.deb"]) { UseShellExecute = false, RedirectStandardOutput = true })!)
+            await build.WaitForExitAsync(Stop);
+        var deb = await File.ReadAllBytesAsync(tree + "/../hello.deb", Stop);
+        Assert.Equal(new NativeFile("deb", "hello", "1:2.10-3", "amd64", "hello.deb"), (await CreateAsync("One", ("hello.deb", deb), ("notes.txt", []))).Native);
+        Assert.Null((await CreateAsync("Two", ("hello.deb", deb), ("other.deb", deb))).Native);
+        Assert.Null((await CreateAsync("Below", ("sub/", []), ("sub/hello.deb", deb))).Native);
+        var broken = (await CreateAsync("Broken", ("hello.deb", deb[..200]))).Native!;
+        Assert.Null(broken.Name);
+        Assert.Contains("dpkg-deb could not read it", broken.Problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(3_000)]
+    [InlineData(200_000)]
+    public async Task Many_files_are_a_package(int count)
+    {
+        if (count > 10_000)
+            LongRun.SkipUnlessAsked();
+        var made = await _world.Packages.CreateAsync("Many", ContentWorld.Archive(Enumerable.Range(0, count).Select(n => ($"file-{n}", Encoding.ASCII.GetBytes($"content {n}")))), Stop);
+        Assert.Equal((count, 1), (made.FileCount, made.Version));
+        await _world.SpreadAsync();
+        Assert.Equal(count, (await _world.ReadAsync(made)).Count);
+    }
+
+    [Theory]
+    [InlineData(64L << 20)]
+    [InlineData(4_500_000_000L)]
+    public async Task A_file_of_zeros_costs_nearly_nothing(long bytes)
+    {
+        if (bytes > 1_000_000_000)
+            LongRun.SkipUnlessAsked();
+        var made = await _world.Packages.CreateAsync("Zeros", new ZeroArchive(bytes), Stop);
+        Assert.Equal(bytes, made.SizeBytes);
+        // One chunk, and the list, which says the same over and over.
+        Assert.InRange(made.NewBytes, 1, 20_000 + bytes / 10_000);
+    }
+
+    [Fact]
     public async Task A_full_disk_is_told_and_the_next_try_goes_on()
     {
         await using var disk = await SmallDisk.MountAsync(megabytes: 12);
@@ -229,6 +276,51 @@ public sealed class PackageTests : IAsyncLifetime
     private Task<PackageVersionRow> CreateAsync(string name, params (string, byte[])[] entries) => _world.Packages.CreateAsync(name, ContentWorld.Archive(entries), Stop);
 
     private Task<PackageVersionRow> AddAsync(PackageVersionRow package, params (string, byte[])[] entries) => _world.Packages.AddVersionAsync(package.PackageId, ContentWorld.Archive(entries), Stop);
+
+    /// <summary>One file of zeros, as a sparse file arrives.</summary>
+    private sealed class ZeroArchive(long bytes) : Stream
+    {
+        private readonly byte[] _header = Header(bytes);
+        private long _position;
+
+        private long End => 512 * (1 + (bytes + 511) / 512 + 2);
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var count = (int)Math.Min(buffer.Length, (_position < 512 ? 512 : End) - _position);
+            buffer.Span[..count].Clear();
+            if (_position < 512)
+                _header.AsSpan((int)_position, count).CopyTo(buffer.Span);
+            _position += count;
+            return ValueTask.FromResult(count);
+        }
+
+        private static byte[] Header(long bytes)
+        {
+            var header = new byte[512];
+            "zeros"u8.CopyTo(header);
+            "0000644\0"u8.CopyTo(header.AsSpan(100));
+            Encoding.ASCII.GetBytes(Convert.ToString(bytes, 8).PadLeft(11, '0')).CopyTo(header.AsSpan(124));
+            header[156] = (byte)'0';
+            "ustar\0"u8.CopyTo(header.AsSpan(257));
+            "00"u8.CopyTo(header.AsSpan(263));
+            // The sum of the header with blanks in place of the sum.
+            header.AsSpan(148, 8).Fill((byte)' ');
+            Encoding.ASCII.GetBytes(Convert.ToString(header.Sum(value => value), 8).PadLeft(6, '0') + "\0 ").CopyTo(header.AsSpan(148));
+            return header;
+        }
+
+        public override bool CanRead => true;
+        public override bool CanSeek => false;
+        public override bool CanWrite => false;
+        public override long Length => throw new NotSupportedException();
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+        public override void Flush() { }
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+        public override void SetLength(long value) => throw new NotSupportedException();
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
 
     /// <summary>A connection that breaks.</summary>
     private sealed class CutStream(byte[] whole, int at) : MemoryStream(whole, 0, at)
