@@ -83,6 +83,9 @@ internal static class GhostRules
     /// <summary>What will end it, for people.</summary>
     public static string NextStep(ConnectionRecord record, GhostQuestion question) =>
         record.State == ConnectionStates.Abandoned ? "forgotten at the next connection to this server"
+        // NetWare ends nothing for an id: the logon looks whose the number is, and clears it where it may.
+        : HasId(record, question) && record.Path.Contains("NWBIND:", StringComparison.Ordinal) ? string.Create(CultureInfo.InvariantCulture,
+            $"looked at by the next logon of {record.Account} at this server, which clears it if it may; else the server's watchdog ends it, by {record.LastUsed + question.IdleTime:yyyy-MM-dd HH:mm} UTC")
         : HasId(record, question) ? $"ended by the next logon of {record.Account} at this server"
         : record.Session is null or 0 && record.Boot == question.Boot ? "ends with the next working logon at this server"
         : string.Create(CultureInfo.InvariantCulture, $"assumed gone when it has been lost for {question.IdleTime.TotalMinutes:F0} min");

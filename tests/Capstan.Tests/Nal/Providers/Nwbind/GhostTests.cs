@@ -1,4 +1,5 @@
 using Capstan.Nal;
+using Capstan.Nal.Arbiter.Journal;
 using Capstan.Nal.Providers;
 using Capstan.Nal.Providers.Nwbind;
 using Capstan.Ncp.Bindery;
@@ -71,6 +72,30 @@ public sealed class GhostTests
         await Assert.ThrowsAsync<NalException>(() => NwbindWorld.ConnectAsync(world.Path, NwbindWorld.Admin, PreviousOf(other)));
         Assert.Single(world.Server.Held);
         Assert.True(await other.CloseAsync(CancellationToken.None));
+    }
+
+    [Fact]
+    public void The_journal_shows_when_the_servers_watchdog_ends_a_ghost()
+    {
+        var now = new DateTimeOffset(2026, 11, 22, 18, 0, 0, TimeSpan.Zero);
+        var record = new ConnectionRecord
+        {
+            Path = @"NWBIND:[""SMS_SITE=ABC""]\\server\vol\cap_abc\",
+            Server = "server:524",
+            Account = "capa",
+            Session = Ghost.Id,
+            Slot = 0,
+            Owner = "gone",
+            Process = 1,
+            ProcessStart = now,
+            Boot = "boot",
+            Opened = now,
+            LastUsed = now,
+            State = ConnectionStates.Ghost,
+            NextStep = "",
+        };
+        var next = GhostRules.NextStep(record, new GhostQuestion("capa", new HashSet<string>(StringComparer.Ordinal), 0, "boot", TimeSpan.FromHours(1), now, TimeSpan.FromMinutes(15)));
+        Assert.Contains("clears it if it may; else the server's watchdog ends it, by 2026-11-22 18:15 UTC", next, StringComparison.Ordinal);
     }
 
     private static PreviousSession PreviousOf(NwbindConnection ghost) => new(ghost.SessionId!.Value, ghost.Identity!.Id, ghost.Identity.LocalAddress);
