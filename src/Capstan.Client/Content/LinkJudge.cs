@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Capstan.Nal.Paths;
 
 namespace Capstan.Client.Content;
@@ -52,5 +53,6 @@ internal sealed class LinkJudge(TimeProvider time)
         }
     }
 
+    [StructLayout(LayoutKind.Auto)]
     private readonly record struct Evidence(long Bytes, TimeSpan Took, long Seen);
 }

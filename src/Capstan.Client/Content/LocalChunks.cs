@@ -6,13 +6,14 @@ namespace Capstan.Client.Content;
 
 /// <summary>Where on this disk chunks lie that a version wants: in other versions, and in its own files that came before. Nothing is believed before its hash was computed. Not thread-safe.</summary>
 /// <remarks>About 40 bytes for each chunk that is wanted, and the paths of files that have one. Beyond <see cref="Most"/> chunks it knows no more: they are read from a CAP.</remarks>
-internal sealed class LocalChunks : IDisposable
+/// <param name="expected">Chunks that will be wanted, about: room for them is made once.</param>
+internal sealed class LocalChunks(long expected) : IDisposable
 {
     /// <summary>Chunks that are known at most: 500,000, about 8 GB of content.</summary>
     public const int Most = 500_000;
 
-    private readonly Dictionary<ulong, Place> _places = [];
-    private readonly List<(VersionFolder Folder, string Path)> _files = [];
+    private readonly Dictionary<ulong, Place> _places = new((int)Math.Min(expected, Most));
+    private readonly List<(VersionFolder Folder, string Directory, string Name)> _files = [];
     private (int File, SafeFileHandle? Handle) _open = (-1, null);
 
     /// <summary>A chunk that the version has; one that it has twice is worth remembering once it is there.</summary>
@@ -33,8 +34,7 @@ internal sealed class LocalChunks : IDisposable
     {
         if (!_places.TryGetValue(Key(chunk.Hash), out var known) || !known.IsRepeated || known.File >= 0)
             return;
-        if (_files.Count == 0 || _files[^1].Path != path || _files[^1].Folder != folder)
-            _files.Add((folder, path));
+        Add(folder, path);
         _places[Key(chunk.Hash)] = new Place(_files.Count - 1, offset, true);
     }
 
@@ -47,8 +47,8 @@ internal sealed class LocalChunks : IDisposable
         if (_open.File != place.File)
         {
             _open.Handle?.Dispose();
-            var (folder, path) = _files[place.File];
-            _open = (place.File, folder.OpenRead(path));
+            var (folder, directory, name) = _files[place.File];
+            _open = (place.File, folder.OpenRead(directory + name));
         }
         return _open.Handle is { } handle && ChunkFile.Has(handle, place.Offset, chunk, plain);
     }
@@ -57,6 +57,20 @@ internal sealed class LocalChunks : IDisposable
     {
         _open.Handle?.Dispose();
         _open = (-1, null);
+    }
+
+    /// <summary>Files of one directory share its text.</summary>
+    private void Add(VersionFolder folder, string path)
+    {
+        var cut = path.LastIndexOf('/') + 1;
+        var directory = path.AsSpan(0, cut);
+        if (_files.Count > 0 && _files[^1] is var last && directory.SequenceEqual(last.Directory))
+        {
+            if (last.Folder != folder || !path.AsSpan(cut).SequenceEqual(last.Name))
+                _files.Add((folder, last.Directory, path[cut..]));
+        }
+        else
+            _files.Add((folder, directory.ToString(), path[cut..]));
     }
 
     private static ulong Key(ContentHash hash)
@@ -82,8 +96,8 @@ internal sealed class LocalChunks : IDisposable
                 {
                     if (_file < 0)
                     {
-                        _file = owner._files.Count;
-                        owner._files.Add((folder, path));
+                        owner.Add(folder, path);
+                        _file = owner._files.Count - 1;
                     }
                     owner._places[Key(chunk.Hash)] = new Place(_file, _offset, known.IsRepeated);
                 }

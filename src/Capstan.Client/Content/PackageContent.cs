@@ -203,7 +203,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     }
 
     /// <summary>No CAP that may be read now has what is lacking.</summary>
-    private ContentOutcome Stuck(VersionFetch fetch, ContentNeed need, IReadOnlyList<NalPath> order, SourceFaults faults, bool isMoved, DateTimeOffset? full)
+    private ContentOutcome.Waits Stuck(VersionFetch fetch, ContentNeed need, IReadOnlyList<NalPath> order, SourceFaults faults, bool isMoved, DateTimeOffset? full)
     {
         Settle(faults);
         if (isMoved)
@@ -214,7 +214,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             cause = "no client access point is known";
         else if (faults.Text() is not null && slow.Count == 0)
             cause += "; no other CAP has it: see that they can be reached, and run capstan content verify at the site";
-        var waits = (ContentOutcome.Waits)Waits(fetch.Package, cause, order.All(CapExport.IsLocal));
+        var waits = Waits(fetch.Package, cause, order.All(CapExport.IsLocal));
         return full - time.GetUtcNow() is { } until && until > waits.Pause ? waits with { Pause = until } : waits;
     }
 
@@ -267,7 +267,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
                     return "the list of what it holds is not what was published";
             }
             using var folder = VersionFolder.Open(cache.DirectoryOf(package));
-            var fault = await new VersionCheck(folder, cache.TreeOf(package)).FirstFaultAsync(cancellationToken);
+            var fault = await new VersionCheck(folder, cache.TreeOf(package), manifest.FileCount).FirstFaultAsync(cancellationToken);
             if (fault is null)
                 cache.Used(package);
             return fault;
@@ -321,7 +321,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     }
 
     /// <summary>Longer each time, for the same package, while nothing moves.</summary>
-    private ContentOutcome Waits(PackageKey package, string cause, bool isLocal)
+    private ContentOutcome.Waits Waits(PackageKey package, string cause, bool isLocal)
     {
         var pause = Backoff.Retry(_waited.Package == package ? _waited.Pause : TimeSpan.Zero, isLocal, random.NextDouble());
         _waited = (package, pause);

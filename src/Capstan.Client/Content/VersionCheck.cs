@@ -7,12 +7,13 @@ namespace Capstan.Client.Content;
 
 /// <summary>A version on this disk beside its tree: whether it is exactly what was published, and what makes it so once its chunks are in place.</summary>
 /// <param name="tree">Path of a tree that was verified.</param>
-internal sealed class VersionCheck(VersionFolder folder, string tree)
+/// <param name="files">That it lists, so that room for them is made once.</param>
+internal sealed class VersionCheck(VersionFolder folder, string tree, int files)
 {
     private readonly byte[] _plain = new byte[ContentFormat.MaxChunkBytes];
 
     /// <summary>8 bytes for each path: a tree may have a million.</summary>
-    private readonly HashSet<ulong> _paths = [];
+    private readonly HashSet<ulong> _paths = new(files);
 
     /// <summary>Reads everything.</summary>
     /// <returns>Null when it is what was published; else one line with the first thing that is not.</returns>

@@ -73,7 +73,7 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
         Dispose();
         using (var folder = VersionFolder.Open(cache.PartOf(package)))
         {
-            if (!await new VersionCheck(folder, cache.TreeOf(package)).FinishAsync(cancellationToken))
+            if (!await new VersionCheck(folder, cache.TreeOf(package), manifest.FileCount).FinishAsync(cancellationToken))
                 return false;
         }
         cache.Complete(package);
@@ -95,7 +95,7 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
     private void BeginTree(CancellationToken cancellationToken)
     {
         var root = Open(cache.Root);
-        _local = new LocalChunks();
+        _local = new LocalChunks(manifest.Tree.LengthBytes / ContentFormat.NormalChunkBytes);
         var extents = manifest.Tree.ToExtents().ToList();
         foreach (var chunk in extents.SelectMany(extent => extent.Chunks))
             _local.Want(chunk);
@@ -117,7 +117,8 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
         _treePlacement!.Dispose();
         _local!.Dispose();
         await SealTreeAsync(cancellationToken);
-        _local = new LocalChunks();
+        // The last chunk of each file is a short one.
+        _local = new LocalChunks(manifest.FileCount + manifest.SizeBytes / ContentFormat.NormalChunkBytes);
         await ReadTreeAsync(package, (_, extent) =>
         {
             foreach (var chunk in extent.Chunks)

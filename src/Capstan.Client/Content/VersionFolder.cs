@@ -143,7 +143,7 @@ internal abstract class VersionFolder : IDisposable
         if (path.Length > 0 && Look(path) is not { Kind: TreeKind.Directory })
             return [];
         var access = path.Length == 0 ? Path.GetDirectoryName(AccessOf("x"))! : AccessOf(path)!;
-        return [.. new DirectoryInfo(access).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
+        return [.. new DirectoryInfo(access).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false })
             .Select(entry => (path.Length == 0 ? entry.Name : $"{path}/{entry.Name}", entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.Directory)))];
     }
 
