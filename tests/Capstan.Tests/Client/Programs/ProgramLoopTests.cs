@@ -234,6 +234,49 @@ public sealed class ProgramLoopTests
     }
 
     [Fact]
+    public async Task Package_of_the_system_is_installed_renewed_and_removed_by_its_own_tool()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/dpkg-deb") && Environment.IsPrivilegedProcess, "dpkg installs as root");
+        await using var fixture = await ProgramFixture.StartAsync();
+        var tree = Path.Combine(fixture.Root, "tree");
+        foreach (var folder in new[] { "info", "updates", "triggers" })
+            Directory.CreateDirectory(Path.Combine(tree, "var/lib/dpkg", folder));
+        await File.WriteAllTextAsync(Path.Combine(tree, "var/lib/dpkg/status"), "", Stop);
+        for (var version = 1; version <= 2; version++)
+            await BuildAsync(fixture, version);
+        Advertisement Native(int version) => PlannedMachine.Offer(version: version, rules: rules => rules with
+        {
+            Command = null,
+            Native = new NativePackage { Format = NativePackage.Deb, Action = NativePackage.Install, File = "sample.deb", Package = "capstan-sample", Options = [$"--root={tree}"] },
+            Removal = new ProgramRemoval { Native = new NativePackage { Format = NativePackage.Deb, Action = NativePackage.Remove, Package = "capstan-sample", Options = [$"--root={tree}"] } },
+            Rerun = ProgramRules.OnNewVersion,
+        });
+
+        await fixture.OfferAsync(Native(1));
+        await fixture.SettleAsync();
+        Assert.Equal(("succeeded", "version 1"), (fixture.State(), fixture.Read("tree/opt/sample")));
+        await fixture.OfferAsync(Native(2) with { Revision = 2 });
+        await fixture.SettleAsync();
+        Assert.Equal(("succeeded", "version 2"), (fixture.State(), fixture.Read("tree/opt/sample")));
+        await fixture.ListAsync();
+        await fixture.SettleAsync();
+        Assert.Equal("", fixture.Read("tree/opt/sample"));
+        Assert.Empty((await fixture.ReportAsync()).Advertisements);
+    }
+
+    private static async Task BuildAsync(ProgramFixture fixture, int version)
+    {
+        var source = Path.Combine(fixture.Root, $"source-{version}");
+        Directory.CreateDirectory(Path.Combine(source, "DEBIAN"));
+        Directory.CreateDirectory(Path.Combine(source, "opt"));
+        await File.WriteAllTextAsync(Path.Combine(source, "DEBIAN/control"), $"Package: capstan-sample\nVersion: {version}.0\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: A sample\n", Stop);
+        await File.WriteAllTextAsync(Path.Combine(source, "opt/sample"), $"version {version}", Stop);
+        using var build = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/dpkg-deb", ["--build", source, Path.Combine(fixture.Content.FolderOf(ProgramFixture.One with { Version = version }), "sample.deb")]) { RedirectStandardOutput = true })!;
+        await build.WaitForExitAsync(Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        Assert.Equal(0, build.ExitCode);
+    }
+
+    [Fact]
     public async Task Retired_client_begins_nothing()
     {
         await using var fixture = await ProgramFixture.StartAsync();
