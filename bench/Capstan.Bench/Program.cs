@@ -20,6 +20,7 @@ using Capstan.Nal.Providers;
 // dotnet run -c Release --project bench/Capstan.Bench -- shuffled [directory] records of many devices that come out of order and twice
 // dotnet run -c Release --project bench/Capstan.Bench -- publish [capstan] what publishing a package costs, whole processes
 // dotnet run -c Release --project bench/Capstan.Bench -- delta [capstan]   what version 2 of a package costs, beside casync, restic, ostree, rsync, rclone, zsync (bench/debian-packages.txt)
+// dotnet run -c Release --project bench/Capstan.Bench -- offers            collections, policies and advertisements of a site with 10,000 clients
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
 // dotnet run -c Release --project bench/Capstan.Bench -- ncp               the NCP client beside a test server in this process
@@ -43,6 +44,8 @@ switch (args)
         return await FigureTable.PrintAsync([() => PublishFigures.RunAsync(capstan.FirstOrDefault(), CancellationToken.None)]);
     case ["delta", .. var capstan]:
         return await FigureTable.PrintAsync([() => DeltaFigures.RunAsync(capstan.FirstOrDefault(), CancellationToken.None)]);
+    case ["offers"]:
+        return await FigureTable.PrintAsync([() => OfferFigures.RunAsync(CancellationToken.None)]);
     case ["smb", var host, var port, var share, var account, var passwordFile]:
         var smb = new SmbFigures(host, int.Parse(port, CultureInfo.InvariantCulture), share, account, passwordFile);
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);
@@ -80,6 +83,6 @@ switch (args)
         BenchmarkSwitcher.FromAssembly(typeof(FigureTable).Assembly).Run(rest.Length == 0 ? ["--filter", "*"] : ["--filter", .. rest], config);
         return 0;
     default:
-        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | ncp | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | fetch [directory [delta|cold|many|samba]] | micro [filter]");
+        Console.Error.WriteLine("usage: figures [published capstan-client] | ingest [directory for the CAP] | poll | shuffled [directory for the CAP] | publish [capstan] | delta [capstan] | offers | smb HOST PORT SHARE ACCOUNT PASSWORD-FILE | idle | ncp | core [directory] | fleet-sim | fleet [seeds] | soak [minutes] | fetch [directory [delta|cold|many|samba]] | micro [filter]");
         return 2;
 }

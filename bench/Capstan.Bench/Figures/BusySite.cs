@@ -53,6 +53,9 @@ internal sealed class BusySite : IAsyncDisposable
         return site;
     }
 
+    /// <summary>A part of the site.</summary>
+    public T Get<T>() where T : notnull => _app.Services.GetRequiredService<T>();
+
     /// <summary>Drops one upload of each device named, and measures the pass that brings all into the store and off the CAP.</summary>
     public async Task<Cost> TakeInAsync(IEnumerable<int> devices, Func<BusyDevice, IReadOnlyList<UploadItem>> items, CancellationToken cancellationToken)
     {

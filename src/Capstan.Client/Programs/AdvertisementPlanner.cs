@@ -238,7 +238,8 @@ internal static class AdvertisementPlanner
 
         private Verdict Runs(ProgramOffer offer, long occasion, bool isRemoval) =>
             Says(ProgramState.Ready, isRemoval ? ProgramCause.Removal : null, isRemoval ? "it is offered no more, and is removed" : null, null)
-                with { Step = new ProgramStep.Run(known, offer, occasion, isRemoval, offer.Program.RunAs == ProgramRules.AsUser ? facts.Users[0] : null) };
+                with
+            { Step = new ProgramStep.Run(known, offer, occasion, isRemoval, offer.Program.RunAs == ProgramRules.AsUser ? facts.Users[0] : null) };
 
         private Verdict Reboots(LedgerRun last)
         {

@@ -49,4 +49,4 @@ public sealed record QueryAttributeRow(string Name, string Type, string Descript
 
 /// <summary>A collection of a client.</summary>
 /// <param name="By"><c>name</c>, <c>query</c> or <c>both</c>.</param>
-public sealed record ClientCollection(string Name, string By);
+public sealed record CollectionOfClient(string Name, string By);

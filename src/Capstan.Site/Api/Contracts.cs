@@ -35,7 +35,7 @@ public sealed record ClientDetail(ClientSummary Summary, string? TokenLabel, IRe
     public IReadOnlyList<ClientSettingRow> Settings { get; init; } = [];
 
     /// <summary>Its collections, the strongest first.</summary>
-    public IReadOnlyList<ClientCollection> Collections { get; init; } = [];
+    public IReadOnlyList<CollectionOfClient> Collections { get; init; } = [];
 }
 
 /// <summary>GET /api/v1/status[?client=&amp;severity=&amp;cursor=&amp;limit=]; from clients and from the site itself (client null).</summary>

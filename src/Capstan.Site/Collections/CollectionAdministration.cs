@@ -41,8 +41,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     }
 
     /// <summary>Collections of a device, the strongest first.</summary>
-    public async Task<IReadOnlyList<ClientCollection>> OfAsync(string deviceId, CancellationToken cancellationToken) =>
-        [.. (await store.OfDeviceAsync(deviceId, cancellationToken)).Select(row => new ClientCollection(row.Name, By(row.Why)!))];
+    public async Task<IReadOnlyList<CollectionOfClient>> OfAsync(string deviceId, CancellationToken cancellationToken) =>
+        [.. (await store.OfDeviceAsync(deviceId, cancellationToken)).Select(row => new CollectionOfClient(row.Name, By(row.Why)!))];
 
     /// <param name="request">With whole device ids.</param>
     /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_exists</c>.</exception>

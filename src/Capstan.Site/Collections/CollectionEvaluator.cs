@@ -95,7 +95,7 @@ internal sealed class CollectionEvaluator(SiteContext site, CollectionStore stor
             if (error != row.Error)
                 SiteLog.CollectionFailed(logger, row.Name, error);
         }
-        var after = named.Concat(selected).Distinct().ToDictionary(number => number, number => (named.Contains(number) ? MemberWhy.Name : 0) | (selected.Contains(number) ? MemberWhy.Query : 0));
+        var after = named.Concat(selected).Distinct().ToDictionary(number => number, number => (named.Contains(number) ? MemberWhy.Name : MemberWhy.None) | (selected.Contains(number) ? MemberWhy.Query : MemberWhy.None));
         var changed = new List<long>();
         foreach (var number in before.Keys.Concat(after.Keys).Distinct().Order())
         {

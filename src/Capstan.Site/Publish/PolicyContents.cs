@@ -35,6 +35,16 @@ internal static class PolicyContents
         return changed;
     }
 
+    /// <summary>Puts the policies of devices on the list to publish that say something else for certain: nothing is compared. One that says the same in the end is not signed again.</summary>
+    /// <returns>How many of them are approved.</returns>
+    public static async Task<int> ChangedAsync(DbTransaction transaction, IEnumerable<long> devices)
+    {
+        var changed = 0;
+        foreach (var chunk in devices.Order().Chunk(Few))
+            changed += await transaction.Connection!.ExecuteAsync("update device set policy_pending = 1 where state = 'approved' and number in @chunk", new { chunk }, transaction);
+        return changed;
+    }
+
     /// <summary>What the policies that wait to be signed say, by device number; notes it with each device.</summary>
     public static async Task<IReadOnlyDictionary<long, PolicyContent>> ForPendingAsync(DbTransaction transaction, IReadOnlyList<DeviceRow> pending, DateTimeOffset now)
     {

@@ -74,7 +74,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
             var row = await RequireAsync(transaction, id);
             await OfferStore.EndAsync(transaction, id, site.Time.GetUtcNow());
             var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
-            var policies = await PolicyContents.SettleAsync(transaction, [.. members.Keys]);
+            var policies = await PolicyContents.ChangedAsync(transaction, members.Keys);
             var document = row.Read();
             return new AdvertisementSaved(id, row.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", 0, 0, members.Count, policies);
         }, cancellationToken);
@@ -144,7 +144,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
             if (!isDry)
             {
                 await OfferStore.SaveAsync(transaction, change.Document, change.PackageId, change.PackageVersion, change.Collection.CollectionId, change.HaltAt, change.CountsFrom, site.Time.GetUtcNow());
-                policies = coming.Count + leaving.Count == 0 ? 0 : await PolicyContents.SettleAsync(transaction, [.. coming, .. leaving]);
+                policies = await PolicyContents.ChangedAsync(transaction, coming.Concat(leaving));
             }
             return (new AdvertisementSaved(isDry && change.Before is null ? null : change.Document.AdvertisementId, change.Document.Revision, change.Document.Name, Path(change.Document), change.Collection.Name, now.Count, coming.Count, leaving.Count, policies), coming, leaving);
         }, cancellationToken);

@@ -17,7 +17,7 @@ internal sealed class OfferStates(SiteDatabase database)
     /// <summary>A device of an advertisement's collection whose signed policy lists it, and which has said that it has that policy.</summary>
     private const string Has = "(d.policy_version >= d.policy_signed_version and d.advertisements like '%\"' || a.advertisement_id || '\"%')";
 
-    private static readonly IReadOnlySet<string> s_ended = new HashSet<string>(StringComparer.Ordinal) { ProgramState.Succeeded, ProgramState.PendingReboot, ProgramState.Failed, ProgramState.Unknown };
+    private static readonly HashSet<string> s_ended = new(StringComparer.Ordinal) { ProgramState.Succeeded, ProgramState.PendingReboot, ProgramState.Failed, ProgramState.Unknown };
 
     /// <summary>Takes in the whole state of one device. What it tells no more of an advertisement that is still offered is forgotten; of one that was removed it is kept.</summary>
     public static async Task SaveAsync(DbTransaction transaction, long number, ProgramsReport report, DateTimeOffset now)
@@ -105,7 +105,7 @@ internal sealed class OfferStates(SiteDatabase database)
             where {which}) client {rest}
             """, parameters)).Select(row => row.ToClient())], cancellationToken);
 
-    private static Task SaveAsync(DbTransaction transaction, long number, AdvertisementState state, OfferTimes times, long received) => transaction.RunAsync(
+    private static Task<int> SaveAsync(DbTransaction transaction, long number, AdvertisementState state, OfferTimes times, long received) => transaction.RunAsync(
         """
         insert into advertisement_state (advertisement_id, device_number, revision, state, cause, reason, since, next_try, here_bytes, total_bytes, source, run_number, run_version, started_at, ended_at, outcome, exit_code, output,
                                          reported_at, at_received, at_content, at_run, at_end, heard_end)

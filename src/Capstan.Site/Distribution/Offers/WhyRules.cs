@@ -26,7 +26,7 @@ internal static class WhyRules
         return new WhyDocument(facts.AdvertisementId, facts.Name, facts.DeviceId, facts.HostName, answer, next, at, steps);
     }
 
-    private static (string Answer, string? Next, DateTimeOffset? At) Answer(WhyFacts facts, IReadOnlyList<WhyStep> steps, DateTimeOffset now)
+    private static (string Answer, string? Next, DateTimeOffset? At) Answer(WhyFacts facts, List<WhyStep> steps, DateTimeOffset now)
     {
         var told = facts.Told;
         // Where the client has reported, its word is the truth; the site's own view explains why it has not.

@@ -234,7 +234,7 @@ public sealed class CollectionTests : IAsyncLifetime
 
     private static async Task<string> CodeAsync(Func<Task> action) => (await Assert.ThrowsAsync<SiteException>(action)).Code;
 
-    private Task SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
+    private Task<int> SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
 
     private async Task PublishAsync()
     {

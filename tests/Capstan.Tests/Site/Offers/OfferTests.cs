@@ -297,7 +297,7 @@ public sealed class OfferTests : IAsyncLifetime
         await transaction.Connection!.ExecuteAsync("insert into content_version values (@id, @version, 1, 1, 1, '', @manifest, @native, 0)", new { id, version, native, manifest = Array.Empty<byte>() }, transaction);
     }, Stop);
 
-    private Task SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
+    private Task<int> SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
 
     private Task<int> CountAsync(string sql) => _site.Context.Database.ReadAsync(connection => connection.ExecuteScalarAsync<int>(sql), Stop);
 
