@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -16,6 +17,8 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
 {
     public const string Name = "builds";
     public const string Sums = "SHA256SUMS";
+
+    private static readonly SearchValues<char> s_digits = SearchValues.Create("0123456789abcdef");
 
     private const string StateFile = "state", StartsFile = "starts", LaunchesFile = "launches", EndedFile = "ended", SkipFile = "skip", FailureFile = "failure";
     private const string Parts = "parts";
@@ -114,8 +117,12 @@ internal sealed class BuildFolder(string clientDirectory, string packageFolder)
 
     /// <summary>Builds that have a folder, complete or not.</summary>
     public IReadOnlyList<string> Folders() => Directory.Exists(Root)
-        ? [.. Directory.EnumerateDirectories(Root).Select(folder => Path.GetFileName(folder)!).Where(name => name != Parts && BuildState.IsId(name))]
+        ? [.. Directory.EnumerateDirectories(Root).Select(folder => Path.GetFileName(folder)!).Where(IsOfBuild)]
         : [];
+
+    /// <summary>A version and twelve digits of its digest, as <see cref="ClientBuild.Id"/> makes it: what somebody else put here is nobody's to tidy away.</summary>
+    private static bool IsOfBuild(string name) =>
+        BuildState.IsId(name) && name.LastIndexOf('-') is > 0 and var dash && name.Length - dash - 1 == 12 && name.AsSpan(dash + 1).IndexOfAnyExcept(s_digits) < 0;
 
     /// <summary>The launcher finds the list of hashes that this build has; a damaged one is none.</summary>
     public bool IsSealed(ClientBuild build) => TextOf(Path.Combine(build.Id(), Sums)) == SumsOf(build);

@@ -299,6 +299,20 @@ public sealed class BuildUpgradeTests : BuildHarness
         Assert.Equal("failed", Assert.Single((await Fixture.StatusAsync()).Components, component => component.Name == "client-builds").State);
     }
 
+    [Theory]
+    [InlineData("starts.tmp")]
+    [InlineData("my-notes")]
+    [InlineData("1.0.0-0123456789abcdef")]
+    public async Task A_folder_that_is_no_build_is_not_tidied_away(string name)
+    {
+        await UpgradedAsync("1.0.0", 100);
+        var foreign = Directory.CreateDirectory(Path.Combine(Folder.Root, name)).FullName;
+        await UpgradedAsync("2.0.0", 200);
+        await UpgradedAsync("3.0.0", 300);
+        Assert.True(Directory.Exists(foreign));
+        Assert.Equal(2, Folder.Folders().Count);
+    }
+
     [Fact]
     public async Task Uninstalling_takes_the_builds_along()
     {
