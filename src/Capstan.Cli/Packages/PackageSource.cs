@@ -57,7 +57,7 @@ internal sealed class PackageSource
         {
             try
             {
-                foreach (var full in Directory.EnumerateFileSystemEntries(Path.Combine(root, relative), "*", new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false, ReturnSpecialDirectories = false }))
+                foreach (var full in Directory.EnumerateFileSystemEntries(Path.Combine(root, relative), "*", new EnumerationOptions { AttributesToSkip = default, IgnoreInaccessible = false, ReturnSpecialDirectories = false }))
                 {
                     var path = relative.Length == 0 ? Path.GetFileName(full) : $"{relative}/{Path.GetFileName(full)}";
                     if (Add(path, full)?.Facts.Kind == SourceKind.Directory)

@@ -92,18 +92,18 @@ internal static class PackageVerbs
         }
         catch (HttpRequestException cause) when (Own(cause) is { } own)
         {
-            throw own;
+            throw new CliException(own.Message, own.ExitCode, cause);
         }
     }
 
-    private static Exception? Own(Exception cause)
+    private static (string Message, int ExitCode)? Own(Exception cause)
     {
         for (var inner = cause.InnerException; inner is not null; inner = inner.InnerException)
         {
-            if (inner is CliException)
-                return inner;
+            if (inner is CliException known)
+                return (known.Message, known.ExitCode);
             if (inner is UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException)
-                return new CliException($"{inner.Message} Nothing was published.", inner is UnauthorizedAccessException ? ExitCode.AccessDenied : ExitCode.NotFound, inner);
+                return ($"{inner.Message} Nothing was published.", inner is UnauthorizedAccessException ? ExitCode.AccessDenied : ExitCode.NotFound);
         }
         return null;
     }
