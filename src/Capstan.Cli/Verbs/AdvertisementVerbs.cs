@@ -26,7 +26,7 @@ internal static class AdvertisementVerbs
             .Does(host, (parse, cancellationToken) => options.UseAsync(parse, rules => site.UseAsync(parse, host, async api =>
             {
                 var saved = await api.AdvertiseAsync(new AdvertisementCreate(parse.GetRequiredValue(program), parse.GetRequiredValue(to), options.NameOf(parse), options.VersionOf(parse), rules, options.IsConfirmed(parse), options.IsDry(parse)), cancellationToken);
-                return await TellAsync(host, parse.GetValue(output), saved, options.IsDry(parse),
+                return await TellAsync(host, parse.GetValue(output), saved, options.IsDry(parse), options.IsDry(parse) ? Would(saved) :
                     $"{saved.AdvertisementId} offers {saved.Program} to {saved.Collection}: {Display.Plural(saved.Reaches, "client")}. See how far it is: {host.Command} advertisement show {saved.AdvertisementId}");
             })));
     }
@@ -117,7 +117,7 @@ internal static class AdvertisementVerbs
             .Does(host, (parse, cancellationToken) => options.UseAsync(parse, rules => site.UseAsync(parse, host, async api =>
             {
                 var saved = await api.EditAdvertisementAsync(parse.GetRequiredValue(id), new AdvertisementEdit(options.NameOf(parse), parse.GetValue(to), options.VersionOf(parse), rules, options.IsConfirmed(parse), options.IsDry(parse)), cancellationToken);
-                return await TellAsync(host, parse.GetValue(output), saved, options.IsDry(parse), $"{saved.AdvertisementId} is at revision {saved.Revision} and reaches {Display.Plural(saved.Reaches, "client")} of {saved.Collection}: {saved.Added} came, {saved.Removed} left.");
+                return await TellAsync(host, parse.GetValue(output), saved, options.IsDry(parse), options.IsDry(parse) ? Would(saved) : $"{saved.AdvertisementId} is at revision {saved.Revision} and reaches {Display.Plural(saved.Reaches, "client")} of {saved.Collection}: {saved.Added} came, {saved.Removed} left.{Begins(host, saved)}");
             })));
     }
 
@@ -129,10 +129,27 @@ internal static class AdvertisementVerbs
     }
 
     private static Verb Resume(CliHost host) => Change(host, "resume", "Lets it go on; machines that ended before count no more for its limit of failures", "capstan advertisement resume k3fq7zbm", null,
-        (api, id, _, cancellationToken) => api.ResumeAdvertisementAsync(id, cancellationToken), saved => $"{saved.AdvertisementId} goes on.");
+        (api, id, _, cancellationToken) => api.ResumeAdvertisementAsync(id, cancellationToken), saved => $"{saved.AdvertisementId} goes on.{Begins(host, saved)}");
 
-    private static Verb Remove(CliHost host) => Change(host, "remove", "Offers it to nobody any more; where its program has a removal, that runs", "capstan advertisement remove k3fq7zbm", null,
-        (api, id, _, cancellationToken) => api.RemoveAdvertisementAsync(id, cancellationToken), saved => $"Removed {saved.AdvertisementId}: {Display.Plural(saved.Removed, "client")} had it.");
+    private static Verb Remove(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var id = Id();
+        var keep = new Option<bool>("--keep") { Description = "End it, and remove nothing anywhere: it stays listed as ended" };
+        var dry = new Option<bool>("--dry-run") { Description = "Change nothing; list exactly the machines that would remove what was installed" };
+        var yes = new Option<bool>("--yes") { Description = "Clients may remove what was installed" };
+        return new Verb("remove", "Offers it to nobody any more; where its program has a removal, that runs", "capstan advertisement remove k3fq7zbm --dry-run", "capstan advertisement remove k3fq7zbm --keep")
+            .With(id, keep, dry, yes, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var (isKept, isDry) = (parse.GetValue(keep), parse.GetValue(dry));
+                var saved = await api.RemoveAdvertisementAsync(parse.GetRequiredValue(id), new AdvertisementRemoval(isKept, parse.GetValue(yes), isDry), cancellationToken);
+                var removals = $"{Display.Plural(saved.Removals, "client")} {(isDry ? "would remove" : saved.Removals == 1 ? "removes" : "remove")} what was installed";
+                return await TellAsync(host, parse.GetValue(output), saved, isDry, isDry ? $"Nothing was changed. {removals}."
+                    : isKept ? $"Ended {saved.AdvertisementId}: nothing more of it begins, and nothing is removed." : $"Removed {saved.AdvertisementId}: {Display.Plural(saved.Removed, "client")} had it, {removals}.");
+            }));
+    }
 
     private static Verb Change(CliHost host, string name, string description, string example, Option<string?>? option, Func<ApiClient, string, ParseResult, CancellationToken, Task<AdvertisementSaved>> change, Func<AdvertisementSaved, string> text)
     {
@@ -154,9 +171,17 @@ internal static class AdvertisementVerbs
         if (format != OutputFormat.Table || isDry)
             await Machines.WriteAsync(host, format, rows, saved);
         if (format == OutputFormat.Table)
-            await host.Out.WriteLineAsync(isDry ? $"Nothing was changed. {saved.Program} would reach {Display.Plural(saved.Reaches, "client")} of {saved.Collection}: {Display.Count(saved.Added)} new to it, {Display.Count(saved.Removed)} no more." : text);
+            await host.Out.WriteLineAsync(text);
         return ExitCode.Done;
     }
+
+    private static string Would(AdvertisementSaved saved) =>
+        $"Nothing was changed. {saved.Program} would reach {Display.Plural(saved.Reaches, "client")} of {saved.Collection}: {Display.Count(saved.Added)} new to it, {Display.Count(saved.Removed)} no more{(saved.Removals == 0 ? "" : $", of which {Display.Count(saved.Removals)} would remove what was installed")}.";
+
+    /// <summary>Which part begins when, after rings were moved; empty without rings.</summary>
+    private static string Begins(CliHost host, AdvertisementSaved saved) => saved.Rings is null ? "" : $" Rings: {Rings(host, saved.Rings)}.";
+
+    private static string Rings(CliHost host, IReadOnlyList<RolloutRing> rings) => string.Join(", ", rings.Select(ring => $"{ring.Percent} % {Display.Relative(Display.FromUnixSeconds(ring.At), host.Time.GetUtcNow())}"));
 
     private static Argument<string> Id() => new("ID") { Description = "Of the advertisement" };
 
@@ -171,7 +196,7 @@ internal static class AdvertisementVerbs
         yield return ("Starts", document.StartAt is null ? null : Display.Utc(Display.FromUnixSeconds(document.StartAt)));
         yield return ("Deadline", document.Deadline is null ? null : Display.Utc(Display.FromUnixSeconds(document.Deadline)));
         yield return ("Expires", row.ExpiresAt is null ? null : Display.Utc(row.ExpiresAt));
-        yield return ("Rings", document.Rings is null ? null : string.Join(", ", document.Rings.Select(ring => $"{ring.Percent} % {Display.Relative(Display.FromUnixSeconds(ring.At), host.Time.GetUtcNow())}")));
+        yield return ("Rings", document.Rings is null ? null : Rings(host, document.Rings));
         yield return ("Halts at", row.HaltAt is null ? null : $"{row.HaltAt} % failed");
         yield return ("Targeted", Display.Count(funnel.Targeted));
         yield return ("Has policy", Share(funnel.HasPolicy, funnel.Targeted));
@@ -239,7 +264,7 @@ internal static class AdvertisementVerbs
         private readonly Option<string?> _slow = new("--slow-links") { Description = "Whether content is read over links measured to be slow (default no)", HelpName = "yes|no" };
         private readonly Option<string?> _unknown = new("--unknown-links") { Description = "Whether content is read over links of which nothing was measured yet (default yes)", HelpName = "yes|no" };
         private readonly Option<bool> _dry = new("--dry-run") { Description = "Change nothing; list exactly the machines" };
-        private readonly Option<bool> _yes = new("--yes") { Description = $"It may newly reach more than {AdvertisementCreate.Unasked} clients" };
+        private readonly Option<bool> _yes = new("--yes") { Description = $"It may newly reach more than {AdvertisementCreate.Unasked} clients{(isNew ? "" : ", and who leaves may remove what was installed")}" };
 
         public IReadOnlyList<Symbol> All => [_name, _version, _purpose, _from, _at, _deadline, _expires, _every, _rings, _halt, _priority, _slow, _unknown, _dry, _yes];
 

@@ -64,11 +64,12 @@ internal static class CollectionVerbs
         var name = Name();
         var query = Query();
         var priority = Priority();
+        var yes = Yes();
         return new Verb("edit", "Gives a collection another query or priority; what is not given stays", "capstan collection edit Lab --query 'host like \"LAB-?-*\"'", "capstan collection edit Lab --query \"\"")
-            .With(name, query, priority, output).With([.. site.Options])
+            .With(name, query, priority, yes, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
-                var saved = await api.EditCollectionAsync(parse.GetRequiredValue(name), new CollectionEdit(parse.GetValue(query), parse.GetValue(priority)), cancellationToken);
+                var saved = await api.EditCollectionAsync(parse.GetRequiredValue(name), new CollectionEdit(parse.GetValue(query), parse.GetValue(priority), parse.GetValue(yes)), cancellationToken);
                 return await TellAsync(host, parse.GetValue(output), saved, Moved(saved));
             }));
     }
@@ -79,12 +80,13 @@ internal static class CollectionVerbs
         var output = Arguments.Output();
         var name = Name();
         var ids = new Argument<string[]>("ID") { Description = "Clients by id or fingerprint", Arity = ArgumentArity.OneOrMore };
+        var yes = Yes();
         return new Verb(verb, isAdd ? "Makes clients members by name; all of them, or none where one is not known" : "Clients are no members by name any more; members by query stay", $"capstan collection {verb} Pilots k3fq-7zbm")
-            .With(name, ids, output).With([.. site.Options])
+            .With(name, ids, yes, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
                 var given = parse.GetValue(ids);
-                var saved = await api.ChangeCollectionMembersAsync(parse.GetRequiredValue(name), isAdd ? new CollectionMembersChange(Add: given) : new CollectionMembersChange(Drop: given), cancellationToken);
+                var saved = await api.ChangeCollectionMembersAsync(parse.GetRequiredValue(name), isAdd ? new CollectionMembersChange(Add: given, Confirmed: parse.GetValue(yes)) : new CollectionMembersChange(Drop: given, Confirmed: parse.GetValue(yes)), cancellationToken);
                 return await TellAsync(host, parse.GetValue(output), saved, Moved(saved));
             }));
     }
@@ -170,6 +172,8 @@ internal static class CollectionVerbs
     private static string Moved(CollectionSaved saved) => $"{saved.Name} has {Display.Plural(saved.Members, "client")}: {Display.Count(saved.Added)} came, {Display.Count(saved.Removed)} left.";
 
     private static Argument<string> Name() => new("NAME") { Description = "Of the collection, in any case of letters" };
+
+    private static Option<bool> Yes() => new("--yes") { Description = $"What is offered to it may newly reach more than {AdvertisementCreate.Unasked} clients, and who leaves may remove what was installed" };
 
     private static Option<string?> Query() => new("--query") { Description = "Who is in it beside the members by name (see: capstan query --help)", HelpName = "QUERY" };
 

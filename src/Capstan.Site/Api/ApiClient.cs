@@ -140,8 +140,8 @@ public sealed class ApiClient(HttpClient http)
     public Task<AdvertisementSaved> ResumeAdvertisementAsync(string id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"{Advertisement(id)}/resume", null, ApiJson.Default.AdvertisementSaved, cancellationToken);
 
-    public Task<AdvertisementSaved> RemoveAdvertisementAsync(string id, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Delete, Advertisement(id), null, ApiJson.Default.AdvertisementSaved, cancellationToken);
+    public Task<AdvertisementSaved> RemoveAdvertisementAsync(string id, AdvertisementRemoval removal, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, Query(Advertisement(id), ("keep", removal.Keep ? "true" : null), ("confirmed", removal.Confirmed ? "true" : null), ("dryRun", removal.DryRun ? "true" : null)), null, ApiJson.Default.AdvertisementSaved, cancellationToken);
 
     /// <param name="state">One of those of <see cref="AdvertisementClient.State"/>; null for all.</param>
     public Task<Page<AdvertisementClient>> AdvertisementClientsAsync(string id, string? state, string? cursor, int? limit, CancellationToken cancellationToken) =>

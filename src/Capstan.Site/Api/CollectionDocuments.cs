@@ -16,10 +16,12 @@ public sealed record CollectionCreate(string Name, string? Query = null, int? Pr
 
 /// <summary>PUT /api/v1/collections/{name}: what is null stays as it is.</summary>
 /// <param name="Query">Empty to take it away.</param>
-public sealed record CollectionEdit(string? Query = null, int? Priority = null);
+/// <param name="Confirmed">Needed where something is offered to the collection that would newly reach more than <see cref="AdvertisementCreate.Unasked"/> clients, or that clients which leave would remove.</param>
+public sealed record CollectionEdit(string? Query = null, int? Priority = null, bool Confirmed = false);
 
 /// <summary>POST /api/v1/collections/{name}/members: all of it, or nothing.</summary>
-public sealed record CollectionMembersChange(IReadOnlyList<string>? Add = null, IReadOnlyList<string>? Drop = null);
+/// <param name="Confirmed">See <see cref="CollectionEdit"/>.</param>
+public sealed record CollectionMembersChange(IReadOnlyList<string>? Add = null, IReadOnlyList<string>? Drop = null, bool Confirmed = false);
 
 /// <param name="Added">Clients that came with the change, and <paramref name="Removed"/>, that left.</param>
 /// <param name="Clients">Approved clients whose policy is another now.</param>

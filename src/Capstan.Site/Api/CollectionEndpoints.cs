@@ -58,7 +58,7 @@ internal static class CollectionEndpoints
         if (refusal is not null)
             return refusal;
         (var drop, refusal) = await IdsAsync(devices, change.Drop, cancellationToken);
-        return refusal ?? Results.Json(await collections.MembersAsync(name, new CollectionMembersChange(add, drop), cancellationToken), ApiJson.Default.CollectionSaved);
+        return refusal ?? Results.Json(await collections.MembersAsync(name, new CollectionMembersChange(add, drop, change.Confirmed), cancellationToken), ApiJson.Default.CollectionSaved);
     }
 
     private static async Task<IResult> MembersAsync(CollectionAdministration collections, string name, string? cursor, int? limit, CancellationToken cancellationToken)

@@ -22,7 +22,7 @@ public sealed record ProgramCreate(string Package, string? Name = null, ProgramR
 /// <summary>POST /api/v1/advertisements</summary>
 /// <param name="Program">PACKAGE/PROGRAM, by id or name; the package alone where it has one program.</param>
 /// <param name="Collection">Whom it is offered to.</param>
-/// <param name="Confirmed">Needed where it newly reaches more than <see cref="Unasked"/> clients.</param>
+/// <param name="Confirmed">Needed where it newly reaches more than <see cref="Unasked"/> clients, or its collection's query cannot be evaluated.</param>
 /// <param name="DryRun">Nothing is made: the answer says whom it would reach.</param>
 public sealed record AdvertisementCreate(string Program, string Collection, string? Name = null, long? PackageVersion = null, AdvertisementRules? Rules = null, bool Confirmed = false, bool DryRun = false)
 {
@@ -41,8 +41,15 @@ public sealed record AdvertisementRules(string? Purpose = null, long? AvailableF
 
 /// <summary>PUT /api/v1/advertisements/{id}: what is null stays as it is.</summary>
 /// <param name="Collection">Another one: who leaves is offered it no more.</param>
-/// <param name="PackageVersion">0 for the newest there is.</param>
+/// <param name="PackageVersion">0 for the newest there is. Where it is given, what runs before is the newest, too; another version begins the rings anew.</param>
+/// <param name="Confirmed">Needed as to make one, and where clients that leave would remove what was installed.</param>
 public sealed record AdvertisementEdit(string? Name = null, string? Collection = null, long? PackageVersion = null, AdvertisementRules? Rules = null, bool Confirmed = false, bool DryRun = false);
+
+/// <summary>DELETE /api/v1/advertisements/{id}[?keep=true&amp;confirmed=true&amp;dryRun=true]</summary>
+/// <param name="Keep">Ends it, and nothing is removed anywhere: it stays listed as <c>ended</c>.</param>
+/// <param name="Confirmed">Needed where clients would remove what was installed.</param>
+/// <param name="DryRun">Nothing is changed: the answer names the clients that would.</param>
+public sealed record AdvertisementRemoval(bool Keep = false, bool Confirmed = false, bool DryRun = false);
 
 /// <summary>POST /api/v1/advertisements/{id}/halt</summary>
 public sealed record AdvertisementHalt(string? Because = null);
@@ -52,12 +59,14 @@ public sealed record AdvertisementHalt(string? Because = null);
 /// <param name="Reaches">Clients in its collection.</param>
 /// <param name="Added">Of them new to it, and <paramref name="Removed"/>, those that it reaches no more.</param>
 /// <param name="Policies">Clients whose policy is another now; 0 for a dry run.</param>
-/// <param name="Coming">For a dry run: exactly the clients that would be new to it. <paramref name="Leaving"/>: those that it would reach no more.</param>
+/// <param name="Coming">For a dry run: exactly the clients that would be new to it. <paramref name="Leaving"/>: those that it would reach no more; of a removal those that would remove what was installed.</param>
+/// <param name="Removals">Clients that remove what was installed, by what they reported.</param>
+/// <param name="Rings">Which part begins when, as it is now; null where all begin at once.</param>
 public sealed record AdvertisementSaved(string? AdvertisementId, long Revision, string Name, string Program, string Collection, int Reaches, int Added, int Removed, int Policies,
-    IReadOnlyList<CollectionMember>? Coming = null, IReadOnlyList<CollectionMember>? Leaving = null);
+    IReadOnlyList<CollectionMember>? Coming = null, IReadOnlyList<CollectionMember>? Leaving = null, int Removals = 0, IReadOnlyList<RolloutRing>? Rings = null);
 
 /// <summary>GET /api/v1/advertisements</summary>
-/// <param name="State"><c>active</c>, <c>halted</c>, <c>expired</c> or <c>removed</c>.</param>
+/// <param name="State"><c>active</c>, <c>halted</c>, <c>expired</c>, <c>ended</c> (and kept) or <c>removed</c>.</param>
 /// <param name="HaltAt">Percent; null for never.</param>
 public sealed record AdvertisementSummary(string AdvertisementId, string Name, string Program, string PackageName, long PackageVersion, string Collection, string Purpose, string State, string? HaltedBecause, long Revision,
     int? HaltAt, DateTimeOffset CreatedAt, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt, AdvertisementFunnel Funnel);

@@ -31,10 +31,8 @@ internal static class OfferEndpoints
         api.MapPost("/advertisements", CreateAsync).Produces<AdvertisementSaved>(201).Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapGet("/advertisements/{id}", async (OfferReader offers, string id, CancellationToken cancellationToken) =>
             Results.Json(await offers.ShowAsync(id, cancellationToken), ApiJson.Default.AdvertisementDetail)).Produces<AdvertisementDetail>().Produces<Problem>(404);
-        api.MapPut("/advertisements/{id}", async (AdvertisementAdministration advertisements, string id, AdvertisementEdit edit, CancellationToken cancellationToken) =>
-            Results.Json(await advertisements.EditAsync(id, edit, cancellationToken), ApiJson.Default.AdvertisementSaved)).Produces<AdvertisementSaved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
-        api.MapDelete("/advertisements/{id}", async (AdvertisementAdministration advertisements, string id, CancellationToken cancellationToken) =>
-            Results.Json(await advertisements.RemoveAsync(id, cancellationToken), ApiJson.Default.AdvertisementSaved)).Produces<AdvertisementSaved>().Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
+        api.MapPut("/advertisements/{id}", EditAsync).Produces<AdvertisementSaved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
+        api.MapDelete("/advertisements/{id}", RemoveAsync).Produces<AdvertisementSaved>().Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         // To stop something is an operator's right: it takes nothing away, and an administrator may be asleep.
         api.MapPost("/advertisements/{id}/halt", async (AdvertisementAdministration advertisements, string id, AdvertisementHalt halt, CancellationToken cancellationToken) =>
             Results.Json(await advertisements.HaltAsync(id, halt.Because, cancellationToken), ApiJson.Default.AdvertisementSaved)).Produces<AdvertisementSaved>().Produces<Problem>(404).Produces<Problem>(409);
@@ -57,6 +55,20 @@ internal static class OfferEndpoints
     {
         AccessGuard.About(http, $"{advertisement.Program} to {advertisement.Collection}{(advertisement.DryRun ? " (dry run)" : "")}");
         return Results.Json(await advertisements.CreateAsync(advertisement, cancellationToken), ApiJson.Default.AdvertisementSaved, statusCode: advertisement.DryRun ? StatusCodes.Status200OK : StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> EditAsync(HttpContext http, AdvertisementAdministration advertisements, string id, AdvertisementEdit edit, CancellationToken cancellationToken)
+    {
+        var to = edit.Collection is null ? "" : $" to {edit.Collection}";
+        var version = edit.PackageVersion is { } given ? string.Create(CultureInfo.InvariantCulture, $" package version {(given == 0 ? "newest" : given)}") : "";
+        AccessGuard.About(http, $"{id}{to}{version}{(edit.Rules is null ? "" : " rules")}{(edit.DryRun ? " (dry run)" : "")}");
+        return Results.Json(await advertisements.EditAsync(id, edit, cancellationToken), ApiJson.Default.AdvertisementSaved);
+    }
+
+    private static async Task<IResult> RemoveAsync(HttpContext http, AdvertisementAdministration advertisements, string id, bool? keep, bool? confirmed, bool? dryRun, CancellationToken cancellationToken)
+    {
+        AccessGuard.About(http, $"{id}{(keep == true ? " (kept)" : "")}{(dryRun == true ? " (dry run)" : "")}");
+        return Results.Json(await advertisements.RemoveAsync(id, new AdvertisementRemoval(keep == true, confirmed == true, dryRun == true), cancellationToken), ApiJson.Default.AdvertisementSaved);
     }
 
     private static async Task<IResult> ClientsAsync(OfferReader offers, string id, string? state, string? cursor, int? limit, CancellationToken cancellationToken)

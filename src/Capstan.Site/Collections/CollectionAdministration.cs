@@ -61,11 +61,11 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             foreach (var member in request.Members ?? [])
                 await CollectionStore.AddStaticAsync(transaction, id, member);
             return (id, name, 0);
-        }, isQuestionNew: query is not null, cancellationToken);
+        }, isQuestionNew: query is not null, isConfirmed: true, cancellationToken);
     }
 
     /// <summary>What is null stays as it is; an empty query takes it away.</summary>
-    /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_unknown</c>, <c>built_in</c>.</exception>
+    /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_unknown</c>, <c>built_in</c>, <c>needs_confirmation</c>.</exception>
     public Task<CollectionSaved> EditAsync(string name, CollectionEdit request, CancellationToken cancellationToken)
     {
         CheckPriority(request.Priority ?? 0);
@@ -75,12 +75,12 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             var row = await RequireOwnAsync(transaction, name);
             await CollectionStore.ChangeAsync(transaction, row.CollectionId, request.Query is null ? row.Query : query, request.Priority ?? row.Priority);
             return (row.CollectionId, row.Name, request.Priority is { } priority && priority != row.Priority ? await PolicyContents.SettleAsync(transaction) : 0);
-        }, isQuestionNew: query is not null, cancellationToken);
+        }, isQuestionNew: query is not null, request.Confirmed, cancellationToken);
     }
 
     /// <summary>Makes clients members by name, or no longer.</summary>
     /// <param name="change">With whole device ids.</param>
-    /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>not_a_member</c>: then nothing was changed.</exception>
+    /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>not_a_member</c>, <c>needs_confirmation</c>: then nothing was changed.</exception>
     public Task<CollectionSaved> MembersAsync(string name, CollectionMembersChange change, CancellationToken cancellationToken) => ChangeAsync(async transaction =>
     {
         var row = await RequireOwnAsync(transaction, name);
@@ -90,7 +90,7 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             if (!await CollectionStore.DropStaticAsync(transaction, row.CollectionId, member))
                 throw new SiteException($"{member} is not a member of {row.Name} by name; members by the collection's query leave with the query.", "not_a_member");
         return (row.CollectionId, row.Name, 0);
-    }, isQuestionNew: false, cancellationToken);
+    }, isQuestionNew: false, change.Confirmed, cancellationToken);
 
     /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>collection_in_use</c>.</exception>
     public async Task<CollectionSaved> RemoveAsync(string name, CancellationToken cancellationToken)
@@ -171,7 +171,7 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     }
 
     /// <param name="isQuestionNew">A query that cannot be evaluated is then refused, and nothing is changed.</param>
-    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name, int Policies)>> change, bool isQuestionNew, CancellationToken cancellationToken)
+    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name, int Policies)>> change, bool isQuestionNew, bool isConfirmed, CancellationToken cancellationToken)
     {
         await evaluator.RefreshAsync(cancellationToken);
         var (saved, policies) = await site.Database.WriteAsync(async transaction =>
@@ -183,7 +183,10 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             var row = (await CollectionStore.FindAsync(transaction, id))!;
             if (isQuestionNew && row.Error is { } error)
                 throw new SiteException(error, "bad_query");
-            return (new CollectionSaved(name, row.Query, after.Count, after.Except(before).Count(), before.Except(after).Count(), changed), changed);
+            var (coming, leaving) = (after.Except(before).ToList(), before.Except(after).ToList());
+            if (!isConfirmed)
+                await ReachGuard.AskAsync(transaction, row, coming, leaving, site.Time.GetUtcNow());
+            return (new CollectionSaved(name, row.Query, after.Count, coming.Count, leaving.Count, changed), changed);
         }, cancellationToken);
         if (policies > 0)
             publisher.Changed(PublishUrgency.Enrolment);

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using Capstan.Protocol.V1;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Dapper;
@@ -30,6 +31,7 @@ internal static class EpochStart
             if (order.Downgrade == 1)
                 await BuildStore.EndOrderAsync(transaction, order.Platform, now);
         }
+        await OfferRestore.ApplyAsync(transaction, now);
         // Who waited for an approval waits from now on; what waited in an inbox is looked at anew.
         await connection.ExecuteAsync("update device set requested_at = @now where state = 'pending'", new { now = Times.Of(now) }, transaction);
         await connection.ExecuteAsync("delete from waiting", null, transaction);

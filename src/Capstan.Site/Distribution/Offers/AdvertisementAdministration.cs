@@ -10,8 +10,8 @@ namespace Capstan.Site.Distribution.Offers;
 /// <summary>Makes, changes, halts and ends advertisements. A change of the offer signs one target; a change of whom it reaches signs only the policies of those who come or go.</summary>
 internal sealed class AdvertisementAdministration(SiteContext site, OfferStore store, CollectionStore collections, Publisher publisher)
 {
-    /// <summary>Most advertisements of a site: a device reports as many.</summary>
-    public const int Most = ProgramsReport.MaxAdvertisements;
+    /// <summary>Most advertisements of a site: a device reports twice as many, those that it removes included.</summary>
+    public const int Most = ProgramsReport.MaxAdvertisements / 2;
 
     /// <exception cref="SiteException"><c>package_unknown</c>, <c>program_unknown</c>, <c>collection_unknown</c>, <c>bad_advertisement</c>, <c>needs_confirmation</c>.</exception>
     public Task<AdvertisementSaved> CreateAsync(AdvertisementCreate request, CancellationToken cancellationToken) => ChangeAsync(request.DryRun, async transaction =>
@@ -25,7 +25,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         {
             SiteCode = site.Site.SiteCode,
             AdvertisementId = ObjectId.New(),
-            Revision = 1,
+            Revision = OfferRules.NextRevision(0, now),
             Name = request.Name ?? $"{package.Name}/{program.Name}",
             Offer = await OfferBuilder.BuildAsync(transaction, package.PackageId, program.Name, request.PackageVersion),
             Purpose = Advertisement.Required,
@@ -43,18 +43,25 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         var row = await RequireAsync(transaction, id);
         var before = await CollectionStore.FindAsync(transaction, row.CollectionId);
         var collection = request.Collection is null ? before ?? throw Unknown(id) : await RequireCollectionAsync(transaction, request.Collection);
+        if (row.State == AdvertisementRow.Ended)
+            throw Ended(row);
         var known = row.Read();
+        var now = site.Time.GetUtcNow();
         var version = request.PackageVersion switch
         {
             null => known.Offer.PackageVersion,
             0 => (long?)null,
             var given => given,
         };
-        var offer = await OfferBuilder.BuildAsync(transaction, row.PackageId, row.ProgramKey, version);
-        var document = Apply(known with { Name = request.Name ?? known.Name, Offer = offer, Revision = known.Revision + 1 }, request.Rules);
-        // Another version starts the count of failures anew: those of the old one say nothing of it.
-        var countsFrom = offer.PackageVersion == known.Offer.PackageVersion ? Times.At(row.CountsFrom) : site.Time.GetUtcNow();
-        return new Change(document, row.PackageId, request.PackageVersion is null ? row.PackageVersion : request.PackageVersion == 0 ? null : request.PackageVersion, before, collection, HaltAt(request.Rules, (int?)row.HaltAt), countsFrom, request.Confirmed);
+        var offer = await OfferBuilder.BuildAsync(transaction, row.PackageId, row.ProgramKey, version, request.PackageVersion is null ? known.Offer : null);
+        var isNew = !OfferRules.AreSameVersions(offer, known.Offer);
+        var document = Apply(known with { Name = request.Name ?? known.Name, Offer = offer, Revision = OfferRules.NextRevision(known.Revision, now) }, request.Rules);
+        var isHalted = row.State == Advertisement.Halted;
+        if (request.Rules?.Rings is null)
+            document = document with { Rings = Rings(document, known, isNew, isHalted ? Times.At(row.CountsFrom) : now, now) };
+        // Another version starts the count of failures anew: those of the old one say nothing of it. While it is halted, times count from when they were set.
+        var countsFrom = isNew || (isHalted && (request.Rules?.Rings is not null || request.Rules?.StartAt is not null)) ? now : Times.At(row.CountsFrom);
+        return new Change(document, row.PackageId, request.PackageVersion is null ? row.PackageVersion : request.PackageVersion == 0 ? null : request.PackageVersion, before, collection, HaltAt(request.Rules, (int?)row.HaltAt), countsFrom, request.Confirmed, row);
     }, cancellationToken);
 
     /// <summary>Nothing more of it begins anywhere; what runs goes on.</summary>
@@ -65,19 +72,46 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>not_halted</c>.</exception>
     public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, cancellationToken);
 
-    /// <summary>Ends it: nobody is offered it any more. What was reported of it is kept.</summary>
-    /// <exception cref="SiteException"><c>advertisement_unknown</c>.</exception>
-    public async Task<AdvertisementSaved> RemoveAsync(string id, CancellationToken cancellationToken)
+    /// <summary>Takes it back: nobody is offered it any more, and where its program has a removal, that runs. What was reported of it is kept. Or, to keep what it has done, ends it: it stays listed, has expired, and removes nothing.</summary>
+    /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>advertisement_ended</c>, <c>needs_confirmation</c>.</exception>
+    public async Task<AdvertisementSaved> RemoveAsync(string id, AdvertisementRemoval request, CancellationToken cancellationToken)
     {
-        var saved = await site.Database.WriteAsync(async transaction =>
+        var (saved, removing) = await site.Database.WriteAsync<(AdvertisementSaved, IReadOnlyList<long>)>(async transaction =>
         {
             var row = await RequireAsync(transaction, id);
-            await OfferStore.EndAsync(transaction, id, site.Time.GetUtcNow());
-            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
-            var policies = await PolicyContents.ChangedAsync(transaction, members.Keys);
+            var members = (await CollectionStore.MembershipAsync(transaction, row.CollectionId)).Keys.ToList();
+            var collection = (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "";
             var document = row.Read();
-            return new AdvertisementSaved(id, row.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", 0, 0, members.Count, policies);
+            var now = site.Time.GetUtcNow();
+            if (request.Keep)
+            {
+                if (row.State == AdvertisementRow.Ended)
+                    throw Ended(row);
+                document = document with
+                {
+                    State = Advertisement.Active,
+                    HaltedBecause = null,
+                    ExpiresAt = now.ToUnixTimeSeconds(),
+                    Offer = document.Offer with { Program = document.Offer.Program with { Removal = null } },
+                    Revision = OfferRules.NextRevision(row.Revision, now),
+                };
+                if (!request.DryRun)
+                    await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, Times.At(row.CountsFrom), now, isEnded: true);
+                return (new AdvertisementSaved(id, document.Revision, row.Name, Path(document), collection, members.Count, 0, 0, 0), []);
+            }
+            var removing = await ReachGuard.RemovalsAsync(transaction, row, members);
+            if (request is { DryRun: false, Confirmed: false })
+                ReachGuard.AskRemovals(removing.Count, "--dry-run");
+            var policies = 0;
+            if (!request.DryRun)
+            {
+                await OfferStore.EndAsync(transaction, id, now);
+                policies = await PolicyContents.ChangedAsync(transaction, members);
+            }
+            return (new AdvertisementSaved(id, row.Revision, row.Name, Path(document), collection, 0, 0, members.Count, policies, Removals: removing.Count), [.. removing]);
         }, cancellationToken);
+        if (request.DryRun)
+            return saved with { Leaving = await MachinesAsync(removing, cancellationToken) };
         publisher.Changed(PublishUrgency.Enrolment);
         return saved;
     }
@@ -114,16 +148,21 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         var saved = await site.Database.WriteAsync(async transaction =>
         {
             var row = await RequireAsync(transaction, id);
+            if (row.State == AdvertisementRow.Ended)
+                throw Ended(row);
             if (row.State == state)
                 throw state == Advertisement.Halted
                     ? new SiteException($"{row.Name} is halted already.", "already_halted")
                     : new SiteException($"{row.Name} is not halted.", "not_halted");
             var now = site.Time.GetUtcNow();
-            var document = row.Read() with { State = state, HaltedBecause = because, Revision = row.Revision + 1 };
+            var document = row.Read() with { State = state, HaltedBecause = because, Revision = OfferRules.NextRevision(row.Revision, now) };
+            // What had not begun when it was halted is as far ahead as it was then.
+            if (state == Advertisement.Active && document.Rings is { } rings)
+                document = document with { Rings = OfferRules.Shift(rings, now - Times.At(row.CountsFrom), Times.At(row.CountsFrom)) };
             OfferBuilder.Encodable(document, "bad_advertisement");
-            await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, state == Advertisement.Active ? now : Times.At(row.CountsFrom), now);
+            await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, now, now);
             var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
-            return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", members.Count, 0, 0, 0);
+            return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", members.Count, 0, 0, 0, Rings: document.Rings);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Enrolment);
         return saved;
@@ -138,15 +177,21 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
             var old = change.Before is null ? [] : (await CollectionStore.MembershipAsync(transaction, change.Before.CollectionId)).Keys.ToHashSet();
             var now = (await CollectionStore.MembershipAsync(transaction, change.Collection.CollectionId)).Keys.ToHashSet();
             var (coming, leaving) = (now.Except(old).ToList(), old.Except(now).ToList());
-            if (!isDry && !change.Confirmed && coming.Count > AdvertisementCreate.Unasked)
-                throw new SiteException($"It would newly reach {coming.Count} clients of {change.Collection.Name}, more than {AdvertisementCreate.Unasked}: look at them with --dry-run, then say --yes.", "needs_confirmation");
+            var removing = change.Known is null ? new HashSet<long>() : await ReachGuard.RemovalsAsync(transaction, change.Known, leaving);
+            if (!isDry && !change.Confirmed)
+            {
+                if (change.Collection.Error is { } error && change.Before?.CollectionId != change.Collection.CollectionId)
+                    throw new SiteException($"The query of {change.Collection.Name} cannot be evaluated ({error}): its {now.Count} members are those of earlier. Mend it, or say --yes.", "needs_confirmation");
+                ReachGuard.AskReach(coming.Count, change.Collection.Name, "--dry-run");
+                ReachGuard.AskRemovals(removing.Count, "--dry-run");
+            }
             var policies = 0;
             if (!isDry)
             {
                 await OfferStore.SaveAsync(transaction, change.Document, change.PackageId, change.PackageVersion, change.Collection.CollectionId, change.HaltAt, change.CountsFrom, site.Time.GetUtcNow());
                 policies = await PolicyContents.ChangedAsync(transaction, coming.Concat(leaving));
             }
-            return (new AdvertisementSaved(isDry && change.Before is null ? null : change.Document.AdvertisementId, change.Document.Revision, change.Document.Name, Path(change.Document), change.Collection.Name, now.Count, coming.Count, leaving.Count, policies), coming, leaving);
+            return (new AdvertisementSaved(isDry && change.Before is null ? null : change.Document.AdvertisementId, change.Document.Revision, change.Document.Name, Path(change.Document), change.Collection.Name, now.Count, coming.Count, leaving.Count, policies, Removals: removing.Count, Rings: change.Document.Rings), coming, leaving);
         }, cancellationToken);
         if (isDry)
             return saved with { Coming = await MachinesAsync(coming, cancellationToken), Leaving = await MachinesAsync(leaving, cancellationToken) };
@@ -171,6 +216,17 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         OverUnknownLinks = rules.OverUnknownLinks ?? document.OverUnknownLinks,
     };
 
+    /// <summary>The rings of an edit that says nothing of them: another version begins them anew, another start takes those along that had not begun.</summary>
+    private static IReadOnlyList<RolloutRing>? Rings(Advertisement document, Advertisement known, bool isNew, DateTimeOffset begun, DateTimeOffset now)
+    {
+        if (document.Rings is not { } rings)
+            return null;
+        var start = document.StartAt is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : (DateTimeOffset?)null;
+        if (isNew)
+            return OfferRules.Anew(rings, start > now ? start.Value : now);
+        return start is null || document.StartAt == known.StartAt ? rings : OfferRules.Shift(rings, start.Value - DateTimeOffset.FromUnixTimeSeconds(known.StartAt ?? rings[0].At), begun);
+    }
+
     private static long? Time(long? given, long? known) => given switch
     {
         null => known,
@@ -191,8 +247,10 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
     private static async Task<CollectionRow> RequireCollectionAsync(DbTransaction transaction, string name) =>
         await CollectionStore.FindAsync(transaction, name) ?? throw new SiteException($"There is no collection {name}; `capstan collection list` shows all.", "collection_unknown");
 
+    private static SiteException Ended(AdvertisementRow row) => new($"{row.Name} was ended: advertise its program anew.", "advertisement_ended");
+
     private static SiteException Unknown(string id) => new($"There is no advertisement {id}; `capstan advertisement list` shows all.", "advertisement_unknown");
 
     /// <summary>What is to be written: the document, and whom it reaches.</summary>
-    private sealed record Change(Advertisement Document, string PackageId, long? PackageVersion, CollectionRow? Before, CollectionRow Collection, int? HaltAt, DateTimeOffset CountsFrom, bool Confirmed);
+    private sealed record Change(Advertisement Document, string PackageId, long? PackageVersion, CollectionRow? Before, CollectionRow Collection, int? HaltAt, DateTimeOffset CountsFrom, bool Confirmed, AdvertisementRow? Known = null);
 }

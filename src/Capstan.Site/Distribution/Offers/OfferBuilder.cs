@@ -31,8 +31,9 @@ internal static class OfferBuilder
     }
 
     /// <param name="version">Null for the newest.</param>
+    /// <param name="known">What was offered: what runs before keeps its version. Null for the newest of that, too.</param>
     /// <exception cref="SiteException"><c>package_unknown</c>, <c>program_unknown</c>, <c>bad_program</c>: it goes deeper than allowed, or in a circle.</exception>
-    public static async Task<ProgramOffer> BuildAsync(DbTransaction transaction, string packageId, string program, long? version, int depth = 1)
+    public static async Task<ProgramOffer> BuildAsync(DbTransaction transaction, string packageId, string program, long? version, ProgramOffer? known = null, int depth = 1)
     {
         if (depth > ProgramOffer.MaxSteps)
             throw new SiteException($"What has to run before {program} goes deeper than {ProgramOffer.MaxSteps} programs, or in a circle.", "bad_program");
@@ -44,7 +45,7 @@ internal static class OfferBuilder
             PackageVersion = package.Version,
             PackageName = package.Name,
             Program = row.Read(),
-            First = row is { FirstPackage: { } firstPackage, FirstName: { } firstName } ? await BuildAsync(transaction, firstPackage, firstName, null, depth + 1) : null,
+            First = row is { FirstPackage: { } firstPackage, FirstName: { } firstName } ? await BuildAsync(transaction, firstPackage, firstName, known?.First is { } first && first.PackageId == firstPackage ? first.PackageVersion : null, known?.First, depth + 1) : null,
         };
     }
 
@@ -95,9 +96,9 @@ internal static class OfferBuilder
             foreach (var row in await OfferStore.OfProgramAsync(transaction, next.Package, next.Key))
             {
                 var document = row.Read();
-                // Its own version stays; what comes before it is the newest there is.
-                var offer = await BuildAsync(transaction, row.PackageId, row.ProgramKey, document.Offer.PackageVersion);
-                await OfferStore.SaveAsync(transaction, document with { Offer = offer, Revision = document.Revision + 1 }, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, Times.At(row.CountsFrom), now);
+                // Versions stay, also of what comes before it: a new one is offered when somebody says so.
+                var offer = await BuildAsync(transaction, row.PackageId, row.ProgramKey, document.Offer.PackageVersion, document.Offer);
+                await OfferStore.SaveAsync(transaction, document with { Offer = offer, Revision = OfferRules.NextRevision(document.Revision, now) }, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, Times.At(row.CountsFrom), now);
                 changed++;
             }
             foreach (var follower in await OfferStore.FollowersAsync(transaction, next.Package, next.Key))

@@ -43,6 +43,6 @@ internal sealed class OfferReader(SiteContext site, OfferStore store, OfferState
         document.Offer.PackageName, document.Offer.PackageVersion, collection, document.Purpose, StateOf(row, site.Time.GetUtcNow()), document.HaltedBecause, row.Revision, (int?)row.HaltAt, Times.At(row.CreatedAt), Times.At(row.ChangedAt),
         row.ExpiresAt is { } expires ? DateTimeOffset.FromUnixTimeSeconds(expires) : null, funnel);
 
-    /// <summary>As people are told: removed, expired, halted or active.</summary>
-    internal static string StateOf(AdvertisementRow row, DateTimeOffset now) => row.EndedAt is not null ? "removed" : row.ExpiresAt is { } expires && expires <= now.ToUnixTimeSeconds() ? "expired" : row.State;
+    /// <summary>As people are told: removed, ended, expired, halted or active.</summary>
+    internal static string StateOf(AdvertisementRow row, DateTimeOffset now) => row.EndedAt is not null ? "removed" : row.State == AdvertisementRow.Ended ? row.State : row.ExpiresAt is { } expires && expires <= now.ToUnixTimeSeconds() ? "expired" : row.State;
 }

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Dapper;
 
@@ -23,12 +24,15 @@ internal sealed class OfferStates(SiteDatabase database)
     public static async Task SaveAsync(DbTransaction transaction, long number, ProgramsReport report, DateTimeOffset now)
     {
         var received = Times.Of(now);
+        var listed = PolicyContents.ReadAdvertisements(await transaction.Connection!.ExecuteScalarAsync<string>("select advertisements from device where number = @number", new { number }, transaction) ?? "[]").ToHashSet(StringComparer.Ordinal);
         var known = (await transaction.Connection!.QueryAsync<KnownState>(
             "select advertisement_id, state, run_number, at_received, at_content, at_run, at_end, heard_end from advertisement_state where device_number = @number", new { number }, transaction))
             .ToDictionary(row => row.AdvertisementId, StringComparer.Ordinal);
         foreach (var state in report.Advertisements)
         {
-            known.Remove(state.AdvertisementId, out var before);
+            // Ids can be read by every client: what its signed policy never listed is none of a device's business.
+            if (!known.Remove(state.AdvertisementId, out var before) && !listed.Contains(state.AdvertisementId))
+                continue;
             await SaveAsync(transaction, number, state, OfferTimes.Of(state, before, received), received);
         }
         foreach (var gone in known.Keys)
@@ -36,11 +40,17 @@ internal sealed class OfferStates(SiteDatabase database)
                 "delete from advertisement_state where advertisement_id = @id and device_number = @number and exists (select 1 from advertisement a where a.advertisement_id = @id and a.ended_at is null)", ("@id", gone), ("@number", number));
     }
 
-    /// <summary>Machines that have ended since a time, and those of them that did not end well.</summary>
+    /// <summary>Approved members of its collection that have ended since a time, and those of them that did not end well.</summary>
     public static async Task<(int Finished, int Failed)> EndedAsync(DbConnection connection, string id, long since)
     {
         var (finished, failed) = await connection.QuerySingleAsync<(long, long)>(
-            "select count(*), coalesce(sum(case when state in ('failed', 'unknown') then 1 else 0 end), 0) from advertisement_state where advertisement_id = @id and heard_end >= @since", new { id, since });
+            """
+            select count(*), coalesce(sum(case when s.state in ('failed', 'unknown') then 1 else 0 end), 0)
+            from advertisement a
+            join advertisement_state s on s.advertisement_id = a.advertisement_id
+            join collection_member m on m.collection_id = a.collection_id and m.device_number = s.device_number
+            where a.advertisement_id = @id and s.heard_end >= @since
+            """, new { id, since });
         return ((int)finished, (int)failed);
     }
 

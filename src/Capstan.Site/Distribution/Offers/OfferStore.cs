@@ -15,9 +15,15 @@ internal sealed record ProgramRow(string PackageId, string Name, string Rules, s
 }
 
 /// <summary>An advertisement as the store has it.</summary>
+/// <param name="State">That of its document, or <see cref="Ended"/>.</param>
+/// <param name="CountsFrom">Machines that ended before count no more for its limit of failures. While it is halted nothing counts, and it is when it was halted, or when its times were set since.</param>
+/// <param name="EndedAt">When it was removed.</param>
 internal sealed record AdvertisementRow(string AdvertisementId, string Name, string PackageId, string ProgramKey, long? PackageVersion, long CollectionId, string Document, long Revision, string State,
     long? ExpiresAt, long? HaltAt, long CountsFrom, long CreatedAt, long ChangedAt, long? EndedAt)
 {
+    /// <summary>It was ended, and what it has done stays: it is still listed, has expired, and its program has no removal any more.</summary>
+    public const string Ended = "ended";
+
     public Advertisement Read() => Documents.Advertisement.Decode(Encoding.UTF8.GetBytes(Document));
 }
 
@@ -65,17 +71,20 @@ internal sealed class OfferStore(SiteDatabase database)
     public static Task<AdvertisementRow?> FindAsync(DbTransaction transaction, string id) => transaction.Connection!.QuerySingleOrDefaultAsync<AdvertisementRow>(
         Advertisements + " where advertisement_id = @id and ended_at is null", new { id }, transaction);
 
-    /// <summary>Those of a program, and of programs that have it as their first.</summary>
+    /// <summary>Those of a program that go on.</summary>
     public static async Task<IReadOnlyList<AdvertisementRow>> OfProgramAsync(DbTransaction transaction, string packageId, string name) => [.. await transaction.Connection!.QueryAsync<AdvertisementRow>(
-        Advertisements + " where ended_at is null and package_id = @packageId and program_key = @key", new { packageId, key = Folding.Value(name) }, transaction)];
+        Advertisements + " where ended_at is null and state <> 'ended' and package_id = @packageId and program_key = @key", new { packageId, key = Folding.Value(name) }, transaction)];
 
     public static async Task<IReadOnlyList<string>> OfCollectionAsync(DbTransaction transaction, long collectionId) => [.. await transaction.Connection!.QueryAsync<string>(
         "select advertisement_id from advertisement where ended_at is null and collection_id = @collectionId order by advertisement_id", new { collectionId }, transaction)];
 
+    public static async Task<IReadOnlyList<AdvertisementRow>> RowsOfCollectionAsync(DbTransaction transaction, long collectionId) =>
+        [.. await transaction.Connection!.QueryAsync<AdvertisementRow>(Advertisements + " where ended_at is null and collection_id = @collectionId", new { collectionId }, transaction)];
+
     public static Task<int> CountAsync(DbTransaction transaction) => transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from advertisement where ended_at is null", null, transaction);
 
     /// <summary>Writes an advertisement down with the document that is to be signed.</summary>
-    public static Task SaveAsync(DbTransaction transaction, Advertisement document, string packageId, long? packageVersion, long collectionId, int? haltAt, DateTimeOffset countsFrom, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
+    public static Task SaveAsync(DbTransaction transaction, Advertisement document, string packageId, long? packageVersion, long collectionId, int? haltAt, DateTimeOffset countsFrom, DateTimeOffset now, bool isEnded = false) => transaction.Connection!.ExecuteAsync(
         """
         insert into advertisement (advertisement_id, name, package_id, program_key, package_version, collection_id, document, revision, state, expires_at, halt_at, counts_from, pending, created_at, changed_at)
         values (@AdvertisementId, @Name, @packageId, @programKey, @packageVersion, @collectionId, @text, @Revision, @State, @ExpiresAt, @haltAt, @countsFrom, 1, @now, @now)
@@ -92,7 +101,7 @@ internal sealed class OfferStore(SiteDatabase database)
             collectionId,
             text = Encoding.UTF8.GetString(Documents.Advertisement.Encode(document)),
             document.Revision,
-            document.State,
+            State = isEnded ? AdvertisementRow.Ended : document.State,
             document.ExpiresAt,
             haltAt,
             countsFrom = Times.Of(countsFrom),

@@ -33,7 +33,7 @@ internal sealed record OfferedPackage(string PackageId, string Name, long Versio
     /// <exception cref="SiteException"><c>package_in_use</c>: an advertisement offers it, or runs it before what it offers.</exception>
     public static async Task ReleaseAsync(DbTransaction transaction, string packageId, long? version)
     {
-        var offers = (await OfferStore.ActiveAsync(transaction)).Where(offer => offer.Read().Offer.Chain().Any(step => step.PackageId == packageId && (version is null || step.PackageVersion == version))).Take(5).ToList();
+        var offers = (await OfferStore.ActiveAsync(transaction)).Where(offer => offer.State != AdvertisementRow.Ended && offer.Read().Offer.Chain().Any(step => step.PackageId == packageId && (version is null || step.PackageVersion == version))).Take(5).ToList();
         if (offers.Count > 0)
             throw new SiteException($"It is advertised ({string.Join(", ", offers.Select(offer => offer.AdvertisementId))}): clients would look for content that is gone. End that with `capstan advertisement remove`, or offer another version.", "package_in_use");
         if (version is null)

@@ -33,6 +33,9 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
             var known = await OfferStore.ProgramAsync(transaction, package.PackageId, rules.Name);
             if (known is not null && !request.Replace)
                 throw new SiteException($"{package.Name} has a program {known.Name}; with --replace it is changed, and every advertisement of it.", "program_exists");
+            // Clients know what they have run by its name, letter by letter.
+            if (known is not null)
+                rules = rules with { Name = known.Name };
             var (firstPackage, firstName) = request.First is null ? (null, null) : await FirstAsync(transaction, request.First);
             var now = site.Time.GetUtcNow();
             await OfferStore.SaveProgramAsync(transaction, package.PackageId, rules, firstPackage, firstName, now);

@@ -7,7 +7,7 @@ using Capstan.Site.Console;
 namespace Capstan.Site.Distribution.Offers;
 
 /// <summary>All that the site knows of one client and one advertisement.</summary>
-/// <param name="State">One of those of an advertisement: active, halted, expired, removed.</param>
+/// <param name="State">One of those of an advertisement: active, halted, expired, ended, removed.</param>
 /// <param name="Member">Null when the client is not in the collection.</param>
 /// <param name="IsSigned">The client's signed policy lists it.</param>
 /// <param name="SignedVersion">Of that policy, and <paramref name="HeldVersion"/>, the one that the client has said to have.</param>
@@ -69,6 +69,7 @@ internal static class WhyRules
         Advertisement.Active => new("offer", true, $"{facts.Name} is active, revision {Number(facts.Document.Revision)}: {facts.Document.Offer.PackageName} version {Number(facts.Document.Offer.PackageVersion)}, {facts.Document.Purpose}, priority {facts.Document.Priority}."),
         Advertisement.Halted => new("offer", false, $"{facts.Name} is halted: {facts.Document.HaltedBecause}"),
         "expired" => new("offer", false, $"{facts.Name} expired {Display.Utc(At(facts.Document.ExpiresAt))}: nothing more of it begins."),
+        AdvertisementRow.Ended => new("offer", false, $"{facts.Name} was ended {Display.Utc(At(facts.Document.ExpiresAt))}: nothing more of it begins, and what it has installed stays."),
         _ => new("offer", false, $"{facts.Name} was removed: it is offered to nobody."),
     };
 

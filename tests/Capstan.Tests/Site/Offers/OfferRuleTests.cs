@@ -52,4 +52,29 @@ public sealed class OfferRuleTests
             Assert.Equal(rows.Count(entry => entry.State is ProgramState.Failed or ProgramState.Unknown), curve[^1].Failed);
         }).QuickCheckThrowOnFailure();
     }
+
+    /// <summary>Of any rings: what had begun stays, what had not moves as a whole or waits for the one in front of it, and no client would refuse the result.</summary>
+    [Fact]
+    public void For_any_rings_those_that_had_not_begun_move_and_all_still_rise()
+    {
+        var steps = Gen.Choose(0, 1_000).ListOf().Where(list => list.Count is > 0 and <= 16);
+        Prop.ForAll(steps.SelectMany(list => Gen.Choose(0, 5_000).Four().Select(numbers => (Steps: list.ToList(), Begun: numbers.Item1, By: numbers.Item2 - 2_500))).ToArbitrary(), given =>
+        {
+            var at = 0L;
+            var rings = given.Steps.Select((step, index) => new RolloutRing(index == given.Steps.Count - 1 ? 100 : index + 1, at += step)).ToList();
+            var moved = OfferRules.Shift(rings, TimeSpan.FromSeconds(given.By), DateTimeOffset.FromUnixTimeSeconds(given.Begun));
+            Assert.Equal(rings.Select(ring => ring.Percent), moved.Select(ring => ring.Percent));
+            Assert.True(moved.Zip(moved.Skip(1)).All(pair => pair.First.At <= pair.Second.At));
+            foreach (var (before, after) in rings.Zip(moved))
+                Assert.True(before.At < given.Begun ? after.At == before.At : after.At >= before.At + given.By && (given.By < 0 || after.At == before.At + given.By));
+            Assert.Equal(rings.Select(ring => ring.At - rings[0].At + 7), OfferRules.Anew(rings, DateTimeOffset.FromUnixTimeSeconds(7)).Select(ring => ring.At));
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Theory]
+    [InlineData(0, 1_000, 1_000)]
+    [InlineData(7, 1_000, 1_000)]
+    [InlineData(1_000, 1_000, 1_001)]
+    [InlineData(5_000, 1_000, 5_001)]
+    public void A_revision_rises_and_is_at_least_the_time(long last, long now, long next) => Assert.Equal(next, OfferRules.NextRevision(last, DateTimeOffset.FromUnixTimeSeconds(now)));
 }

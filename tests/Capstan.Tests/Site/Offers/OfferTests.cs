@@ -12,38 +12,13 @@ using Dapper;
 namespace Capstan.Tests.Site.Offers;
 
 /// <summary>From a program and a collection to signed documents, and from reports to figures.</summary>
-public sealed class OfferTests : IAsyncLifetime
+public sealed class OfferTests : OfferWorld
 {
-    private const string Package = "pkgaaaaa", Runtime = "pkgbbbbb", Deb = "pkgccccc";
-
-    private readonly ManualTime _time = new();
-    private SiteHarness _site = null!;
-
-    private static CancellationToken Stop => TestContext.Current.CancellationToken;
-
-    private ProgramAdministration Programs => _site.Get<ProgramAdministration>();
-
-    private AdvertisementAdministration Offers => _site.Get<AdvertisementAdministration>();
-
-    private CollectionAdministration Collections => _site.Get<CollectionAdministration>();
-
-    public async ValueTask InitializeAsync()
-    {
-        _site = await SiteHarness.CreateAsync(_time);
-        await _site.AddCapAsync();
-        await PackageAsync(Package, "Firefox", 1);
-        await PackageAsync(Runtime, "Runtime", 3);
-        await PackageAsync(Deb, "hello", 1, """{"format":"deb","name":"hello-capstan","version":"1.0","architecture":"all","file":"hello.deb"}""");
-        await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install")), Stop);
-    }
-
-    public ValueTask DisposeAsync() => _site.DisposeAsync();
-
     [Fact]
     public async Task Only_members_are_offered_it_and_what_they_read_is_one_signed_target_with_its_program()
     {
-        var lab = await _site.EnrolAsync("LAB-01");
-        var desk = await _site.EnrolAsync("desk");
+        var lab = await Site.EnrolAsync("LAB-01");
+        var desk = await Site.EnrolAsync("desk");
         await Collections.CreateAsync(new CollectionCreate("Lab", "host startsWith \"LAB-\""), Stop);
         var saved = await Offers.CreateAsync(new AdvertisementCreate("firefox", "lab", Rules: new AdvertisementRules(Priority: 7, Deadline: 2_000_000_000)), Stop);
         Assert.Equal((1, 1, 1), (saved.Reaches, saved.Added, saved.Policies));
@@ -58,67 +33,68 @@ public sealed class OfferTests : IAsyncLifetime
     [Fact]
     public async Task An_edit_signs_one_target_and_no_policy()
     {
-        var device = await _site.EnrolAsync("pc1");
+        var device = await Site.EnrolAsync("pc1");
         var id = await OfferAsync();
         await PublishAsync();
         var signed = await SignedVersionAsync(device);
         Assert.Equal(0, (await Offers.EditAsync(id, new AdvertisementEdit(Rules: new AdvertisementRules(Priority: 9)), Stop)).Policies);
         await PublishAsync();
         Assert.Equal(signed, await SignedVersionAsync(device));
-        Assert.Equal((9, 2L), ((await TargetAsync(id))!.Priority, (await TargetAsync(id))!.Revision));
+        var revision = (await TargetAsync(id))!.Revision;
+        Assert.Equal((9, Clock.GetUtcNow().AddMinutes(-2).ToUnixTimeSeconds()), ((await TargetAsync(id))!.Priority, revision));
         // A change of the program is one of its advertisements, too.
         var replaced = await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install") with { TimeLimitSeconds = 60 }, Replace: true), Stop);
         Assert.Equal(1, replaced.Advertisements);
         await PublishAsync();
-        Assert.Equal((60, 3L), ((await TargetAsync(id))!.Offer.Program.TimeLimitSeconds, (await TargetAsync(id))!.Revision));
+        Assert.Equal((60, true), ((await TargetAsync(id))!.Offer.Program.TimeLimitSeconds, (await TargetAsync(id))!.Revision > revision));
         Assert.Equal(signed, await SignedVersionAsync(device));
     }
 
     [Fact]
     public async Task It_is_taken_back_by_deletion_by_leaving_the_collection_and_by_expiry()
     {
-        var device = await _site.EnrolAsync("pc1");
+        var device = await Site.EnrolAsync("pc1");
         await Collections.CreateAsync(new CollectionCreate("Desks", "host = \"pc1\""), Stop);
         var left = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "Desks"), Stop)).AdvertisementId!;
         var deleted = await OfferAsync();
-        var expired = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(ExpiresAt: _time.GetUtcNow().AddHours(1).ToUnixTimeSeconds())), Stop)).AdvertisementId!;
+        var expired = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(ExpiresAt: Clock.GetUtcNow().AddHours(1).ToUnixTimeSeconds())), Stop)).AdvertisementId!;
         await PublishAsync();
         Assert.Equal(new[] { left, deleted, expired }.Order(StringComparer.Ordinal), (await PolicyAsync(device)).Advertisements);
         await Collections.EditAsync("Desks", new CollectionEdit("host = \"pc2\""), Stop);
-        await Offers.RemoveAsync(deleted, Stop);
-        _time.Advance(TimeSpan.FromHours(2));
+        await Offers.RemoveAsync(deleted, new AdvertisementRemoval(), Stop);
+        Clock.Advance(TimeSpan.FromHours(2));
         await PublishAsync();
         // What has expired stays offered, so that clients know how it ended; they begin nothing more of it.
         Assert.Equal([expired], (await PolicyAsync(device)).Advertisements);
         Assert.Null(await TargetAsync(deleted));
         Assert.NotNull(await TargetAsync(left));
-        Assert.Equal([(expired, "expired"), (left, "active")], (await _site.Get<OfferReader>().ListAsync(Stop)).Select(row => (row.AdvertisementId, row.State)).OrderByDescending(row => row.Item2));
-        Assert.Equal("removed", (await _site.Get<OfferReader>().ShowAsync(deleted, Stop)).Summary.State);
+        Assert.Equal([(expired, "expired"), (left, "active")], (await Site.Get<OfferReader>().ListAsync(Stop)).Select(row => (row.AdvertisementId, row.State)).OrderByDescending(row => row.Item2));
+        Assert.Equal("removed", (await Site.Get<OfferReader>().ShowAsync(deleted, Stop)).Summary.State);
         Assert.Equal("collection_in_use", await CodeAsync(() => Collections.RemoveAsync("Desks", Stop)));
     }
 
     [Fact]
     public async Task A_dry_run_names_exactly_the_machines_and_changes_nothing()
     {
-        await _site.EnrolAsync("pc1");
-        await _site.EnrolAsync("pc2");
+        await Site.EnrolAsync("pc1");
+        await Site.EnrolAsync("pc2");
         await Collections.CreateAsync(new CollectionCreate("One", "host = \"pc1\""), Stop);
         await Collections.CreateAsync(new CollectionCreate("Two", "host = \"pc2\""), Stop);
         var dry = await Offers.CreateAsync(new AdvertisementCreate("Firefox", "One", DryRun: true), Stop);
         Assert.Null(dry.AdvertisementId);
         Assert.Equal(["pc1"], dry.Coming!.Select(client => client.HostName));
-        Assert.Empty(await _site.Get<OfferReader>().ListAsync(Stop));
+        Assert.Empty(await Site.Get<OfferReader>().ListAsync(Stop));
         var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "One"), Stop)).AdvertisementId!;
         var moved = await Offers.EditAsync(id, new AdvertisementEdit(Collection: "Two", DryRun: true), Stop);
         Assert.Equal(["pc2"], moved.Coming!.Select(client => client.HostName));
         Assert.Equal(["pc1"], moved.Leaving!.Select(client => client.HostName));
-        Assert.Equal("One", (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Collection);
+        Assert.Equal("One", (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Collection);
         // Nobody is a figure, too.
         await Collections.EditAsync("One", new CollectionEdit(""), Stop);
-        var nobody = await _site.Get<OfferReader>().ShowAsync(id, Stop);
+        var nobody = await Site.Get<OfferReader>().ShowAsync(id, Stop);
         Assert.Equal(0, nobody.Summary.Funnel.Targeted);
         Assert.Empty(nobody.Causes);
-        Assert.Empty(await _site.Get<OfferReader>().ClientsAsync(id, null, 0, 10, Stop));
+        Assert.Empty(await Site.Get<OfferReader>().ClientsAsync(id, null, 0, 10, Stop));
     }
 
     [Fact]
@@ -130,7 +106,7 @@ public sealed class OfferTests : IAsyncLifetime
             insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text, requested_at, record_hash)
             select 1000 + i, 'devaaaaa' || i, 'key' || i, '', '', '00', 'approved', '', 'pc' || i, '', 0, '' from n
             """);
-        await _site.EvaluateAsync();
+        await Site.EvaluateAsync();
         Assert.Equal("needs_confirmation", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)));
         Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", DryRun: true), Stop)).Coming!.Count);
         Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Confirmed: true), Stop)).Policies);
@@ -139,15 +115,15 @@ public sealed class OfferTests : IAsyncLifetime
     [Fact]
     public async Task The_figures_follow_what_devices_report_and_converge_to_it()
     {
-        var first = await _site.EnrolAsync("pc1");
-        var second = await _site.EnrolAsync("pc2");
-        await _site.EnrolAsync("pc3");
+        var first = await Site.EnrolAsync("pc1");
+        var second = await Site.EnrolAsync("pc2");
+        await Site.EnrolAsync("pc3");
         var id = await OfferAsync();
         await PublishAsync();
         await ReportAsync(first, State(id, ProgramState.Downloading) with { HereBytes = 10, TotalBytes = 100 });
         await ReportAsync(second, State(id, ProgramState.Failed, "exit-code") with { Reason = "exit code 5", LastRun = Run(1, 5) });
         Assert.Equal(new AdvertisementFunnel(3, 2, 1, 1, 0, 1, 0, 1), await FunnelAsync(id));
-        var detail = await _site.Get<OfferReader>().ShowAsync(id, Stop);
+        var detail = await Site.Get<OfferReader>().ShowAsync(id, Stop);
         Assert.Contains(new AdvertisementCause("failed", "exit-code", 1, "exit code 5"), detail.Causes);
         Assert.Contains(detail.Causes, cause => cause is { State: "no-policy", Clients: 1 });
         Assert.Equal((3, 1, 1, 0, 1), detail.Curve[^1] is var point ? (point.Targeted, point.Content, point.Ran, point.Succeeded, point.Failed) : default);
@@ -165,25 +141,25 @@ public sealed class OfferTests : IAsyncLifetime
     {
         var devices = new List<FakeDevice>();
         for (var n = 0; n < 5; n++)
-            devices.Add(await _site.EnrolAsync($"pc{n}"));
+            devices.Add(await Site.EnrolAsync($"pc{n}"));
         var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(HaltAt: 40)), Stop)).AdvertisementId!;
         await PublishAsync();
         await ReportAsync(devices[0], State(id, ProgramState.Succeeded) with { LastRun = Run(1, 0) });
         await ReportAsync(devices[1], State(id, ProgramState.Failed, "exit-code") with { LastRun = Run(1, 5) });
-        await _site.Get<OfferKeeper>().PassAsync(Stop);
-        Assert.Equal("active", (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.State);
+        await Site.Get<OfferKeeper>().PassAsync(Stop);
+        Assert.Equal("active", (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.State);
         await ReportAsync(devices[2], State(id, ProgramState.Unknown, "no-end-seen") with { LastRun = Run(1, null) });
-        await _site.Get<OfferKeeper>().PassAsync(Stop);
+        await Site.Get<OfferKeeper>().PassAsync(Stop);
         await PublishAsync();
         var halted = await TargetAsync(id);
-        Assert.Equal((Advertisement.Halted, "2 of 3 machines that finished have failed (66.7 %; the limit is 40 %)", 2L), (halted!.State, halted.HaltedBecause, halted.Revision));
+        Assert.Equal((Advertisement.Halted, "2 of 3 machines that finished have failed (66.7 %; the limit is 40 %)"), (halted!.State, halted.HaltedBecause));
         Assert.Equal(1, await CountAsync("select count(*) from audit where actor = 'site' and action = 'advertisement halt'"));
         Assert.Equal("already_halted", await CodeAsync(() => Offers.HaltAsync(id, null, Stop)));
-        _time.Advance(TimeSpan.FromMinutes(1));
+        Clock.Advance(TimeSpan.FromMinutes(1));
         await Offers.ResumeAsync(id, Stop);
-        await _site.Get<OfferKeeper>().PassAsync(Stop);
-        Assert.Equal(Advertisement.Active, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Document.State);
-        Assert.Null((await _site.Get<OfferReader>().ShowAsync(id, Stop)).Document.HaltedBecause);
+        await Site.Get<OfferKeeper>().PassAsync(Stop);
+        Assert.Equal(Advertisement.Active, (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Document.State);
+        Assert.Null((await Site.Get<OfferReader>().ShowAsync(id, Stop)).Document.HaltedBecause);
     }
 
     [Fact]
@@ -214,19 +190,19 @@ public sealed class OfferTests : IAsyncLifetime
     [Fact]
     public async Task A_newer_version_is_offered_when_it_is_said()
     {
-        await _site.EnrolAsync("pc1");
+        await Site.EnrolAsync("pc1");
         var id = await OfferAsync();
         await SqlAsync($"insert into content_version values ('{Package}', 2, 1, 1, 1, '', x'00', null, 0)");
         await Offers.EditAsync(id, new AdvertisementEdit(Name: "Browser"), Stop);
-        Assert.Equal(1, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
+        Assert.Equal(1, (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
         await Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 0), Stop);
-        Assert.Equal(2, (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
+        Assert.Equal(2, (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.PackageVersion);
         Assert.Equal("package_unknown", await CodeAsync(() => Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 9), Stop)));
-        var packages = _site.Get<Capstan.Site.Distribution.Content.PackageAdministration>();
+        var packages = Site.Get<Capstan.Site.Distribution.Content.PackageAdministration>();
         Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync(Package, 2, Stop)));
         Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync("Firefox", null, Stop)));
         await packages.RemoveAsync(Package, 1, Stop);
-        await Offers.RemoveAsync(id, Stop);
+        await Offers.RemoveAsync(id, new AdvertisementRemoval(), Stop);
         await packages.RemoveAsync("Firefox", null, Stop);
         Assert.Empty(await Programs.ListAsync(Stop));
     }
@@ -252,10 +228,10 @@ public sealed class OfferTests : IAsyncLifetime
     [Fact]
     public async Task Why_says_where_in_the_chain_it_is()
     {
-        var device = await _site.EnrolAsync("pc1");
+        var device = await Site.EnrolAsync("pc1");
         await Collections.CreateAsync(new CollectionCreate("Desks", "host = \"pc2\""), Stop);
         var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "Desks"), Stop)).AdvertisementId!;
-        var why = _site.Get<WhyReader>();
+        var why = Site.Get<WhyReader>();
         Assert.Equal("pc1 is not in collection Desks: not by name, and its query does not select it (host = \"pc2\").", (await why.ReadAsync(device.Id.Value, id, Stop)).Answer);
         await Collections.MembersAsync("Desks", new CollectionMembersChange(Add: [device.Id.Value]), Stop);
         Assert.Equal("The client's signed policy does not list it yet.", (await why.ReadAsync(device.Id.Value, "firefox/INSTALL", Stop)).Answer);
@@ -267,63 +243,5 @@ public sealed class OfferTests : IAsyncLifetime
         Assert.Equal(1_800_000_000, waiting.NextAt!.Value.ToUnixTimeSeconds());
         Assert.Equal(["member", "offer", "policy", "time", "needs", "content", "run"], waiting.Steps.Select(step => step.Step));
         Assert.Equal("advertisement_unknown", await CodeAsync(() => why.ReadAsync(device.Id.Value, "nothing", Stop)));
-    }
-
-    private static ProgramRules Rules(string name) => ProgramAdministration.Defaults(name) with { Command = ["setup.sh", "--quiet"] };
-
-    private async Task<string> OfferAsync() => (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)).AdvertisementId!;
-
-    private AdvertisementState State(string id, string state, string? cause = null) =>
-        new() { AdvertisementId = id, Revision = 1, State = state, Cause = cause, Since = _time.GetUtcNow().ToUnixTimeMilliseconds() };
-
-    private ProgramRun Run(int number, int? code) => new()
-    {
-        Number = number,
-        PackageVersion = 1,
-        StartedAt = _time.GetUtcNow().ToUnixTimeMilliseconds(),
-        EndedAt = _time.GetUtcNow().ToUnixTimeMilliseconds(),
-        Outcome = code switch { 0 => ProgramRun.Success, null => ProgramRun.Unknown, _ => ProgramRun.Failure },
-        ExitCode = code,
-    };
-
-    private Task ReportAsync(FakeDevice device, params IReadOnlyList<AdvertisementState> states) =>
-        _site.TakeInAsync(device, Documents.ProgramsReport.ToItem(new ProgramsReport { MadeAt = _time.GetUtcNow().ToUnixTimeMilliseconds(), Advertisements = states }));
-
-    private async Task<AdvertisementFunnel> FunnelAsync(string id) => (await _site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Funnel;
-
-    private Task PackageAsync(string id, string name, int version, string? native = null) => _site.Context.Database.WriteAsync(async transaction =>
-    {
-        await transaction.Connection!.ExecuteAsync("insert into content_package values (@id, @name, @key, @version, 1, 0)", new { id, name, key = name.ToUpperInvariant(), version }, transaction);
-        await transaction.Connection!.ExecuteAsync("insert into content_version values (@id, @version, 1, 1, 1, '', @manifest, @native, 0)", new { id, version, native, manifest = Array.Empty<byte>() }, transaction);
-    }, Stop);
-
-    private Task<int> SqlAsync(string sql) => _site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
-
-    private Task<int> CountAsync(string sql) => _site.Context.Database.ReadAsync(connection => connection.ExecuteScalarAsync<int>(sql), Stop);
-
-    private Task<long> SignedVersionAsync(FakeDevice device) => _site.Context.Database.ReadAsync(
-        connection => connection.QuerySingleAsync<long>("select policy_signed_version from device where device_id = @id", new { id = device.Id.Value }), Stop);
-
-    private static async Task<string> CodeAsync(Func<Task> action) => (await Assert.ThrowsAsync<SiteException>(action)).Code;
-
-    private async Task PublishAsync()
-    {
-        await _site.EvaluateAsync();
-        _time.Advance(TimeSpan.FromMinutes(2));
-        await _site.PublishAsync();
-    }
-
-    private async Task<Policy> PolicyAsync(FakeDevice device)
-    {
-        var client = await _site.ClientOfCapAsync(new MemoryTrust());
-        await client.RefreshAsync(complete: true, Stop);
-        return Documents.Policy.Decode((await client.ReadTargetAsync(Layout.PolicyTarget(device.Id), Documents.Policy.MaxBytes, Stop))!.Content.Span);
-    }
-
-    private async Task<Advertisement?> TargetAsync(string id)
-    {
-        var client = await _site.ClientOfCapAsync(new MemoryTrust());
-        await client.RefreshAsync(complete: true, Stop);
-        return await client.ReadTargetAsync(Layout.AdvertisementTarget(id), Documents.Advertisement.MaxBytes, Stop) is { } target ? Documents.Advertisement.Decode(target.Content.Span) : null;
     }
 }
