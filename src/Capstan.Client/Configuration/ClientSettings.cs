@@ -27,6 +27,9 @@ internal sealed record ClientSettings
     /// <summary>When programs begin by themselves.</summary>
     public DailyHours Window { get; init; } = DailyHours.Any;
 
+    /// <summary>Between the end of an offer and the removal of what it did.</summary>
+    public TimeSpan RemovalPause { get; init; } = TimeSpan.FromHours(1);
+
     public static ClientSettings Default { get; } = new();
 
     /// <param name="ignored">Takes one line for each that was left alone, in the order of the policy.</param>
@@ -60,6 +63,7 @@ internal sealed record ClientSettings
         SettingDefinition.ContentSlowLink => this with { Content = Content with { SlowBelowBytesPerSecond = Number(value) } },
         SettingDefinition.ContentHours when DailyHours.TryParse(value, out var hours) => this with { Content = Content with { Hours = hours } },
         SettingDefinition.MaintenanceWindow when DailyHours.TryParse(value, out var hours) => this with { Window = hours },
+        SettingDefinition.RemovalPause => this with { RemovalPause = Seconds(value) ?? TimeSpan.Zero },
         _ => this,
     };
 

@@ -34,6 +34,8 @@ internal sealed class AdvertisementOrders(ClientCore core)
                 Refuse(id, e.Message);
             }
         }
+        if (core.Policy is { } policy)
+            core.Programs.List(policy.Advertisements.ToHashSet(StringComparer.Ordinal), core.Site?.Epoch ?? 0, core.Clock.Wall);
         if (_refused.Count == 0)
             core.Spool.Over(ProgramReporter.Component, StatusCode.AdvertisementInvalid);
         else

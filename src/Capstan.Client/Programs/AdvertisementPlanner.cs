@@ -97,6 +97,14 @@ internal static class AdvertisementPlanner
             var present = removed.run is null ? _runs : [.. _runs.Skip(removed.index + 1)];
             if (Rules.Removal is not { } removal || offered.Contains(ProgramKey.Of(_document.Offer)) || present.LastOrDefault(run => run is { IsRemoval: false, IsSuccess: true }) is not { } success)
                 return Says(ProgramState.Ended, ProgramCause.Done, "it is offered no more", null) with { Step = new ProgramStep.Forget(known) };
+            // The site was restored from a backup: what it does not know is not what it has taken back.
+            if (known.IsOfEarlierEpoch)
+                return Says(ProgramState.Ended, ProgramCause.Done, "the site was restored from a backup that does not know it; what it did stays", null) with { Step = new ProgramStep.Forget(known) };
+            // One that lies further ahead than it can was noted by a clock that was set back since.
+            if ((known.WithdrawnAt ?? facts.Now) + facts.RemovalPause is var due && due > facts.Now && due <= facts.Now + facts.RemovalPause)
+                return Says(ProgramState.Waiting, ProgramCause.Removal, $"it is offered no more; what it did is removed at {Time(due)}, unless it is offered again", due);
+            if (Troubled() is { } troubled)
+                return troubled;
             var tried = present.Where(run => run.IsRemoval).ToList();
             if (tried.Count >= Rules.MaxTries)
                 return Says(ProgramState.Failed, ProgramCause.Removal, $"it is offered no more; to remove it was tried {tried.Count} times: {ReasonOf(tried[^1])}", null);
@@ -128,11 +136,13 @@ internal static class AdvertisementPlanner
             }
             else if (ring > _begins)
                 _begins = ring.Value;
+            if (Troubled() is { } troubled)
+                return troubled;
             if (Next(schedule) is not { } offer)
                 return _chain!;
             if (known.Missing is { } missing)
                 return Says(ProgramState.Waiting, ProgramCause.Order, missing, null);
-            var isNear = ring is null || facts.Now >= ring;
+            var isNear = known.IsAsked || ring is null || facts.Now >= ring;
             if (Fits(offer) is { } unfit)
                 return unfit;
             // Content comes before its time, so that a fleet does not read it at one moment; a ring has its own.
@@ -140,7 +150,14 @@ internal static class AdvertisementPlanner
             if (facts.Now < _begins)
             {
                 var waits = Says(ProgramState.Waiting, isNear ? ProgramCause.NotYet : ProgramCause.Ring, isNear ? $"it begins at {Time(_begins)}" : $"its turn in the roll-out is at {Time(_begins)}", _begins);
-                return content is { Step: ProgramStep.Fetch fetch } ? content with { Step = fetch with { IsDue = false }, Decision = content.Decision with { Next = _begins } } : waits;
+                // What keeps its content is looked at again in time, not first at the start.
+                return content switch
+                {
+                    null => waits,
+                    { Step: ProgramStep.Fetch fetch } => content with { Step = fetch with { IsDue = false }, Decision = content.Decision with { Next = _begins } },
+                    { Decision.Next: { } again } when again < _begins => content,
+                    _ => content with { Decision = content.Decision with { Next = _begins } },
+                };
             }
             if (content is not null)
                 return content;
@@ -148,6 +165,8 @@ internal static class AdvertisementPlanner
                 return Says(ProgramState.Waiting, ProgramCause.Retry, $"it is tried again at {Time(notBefore.Value)}: {ReasonOf(_runs[^1])}", notBefore);
             return Held(offer) ?? Noticed(offer) ?? Runs(offer, schedule.Occasion, isRemoval: false);
         }
+
+        private Verdict? Troubled() => known.Trouble is { } trouble && !(trouble.Until <= facts.Now) ? Says(ProgramState.Waiting, ProgramCause.Trouble, trouble.Cause, trouble.Until) : null;
 
         private Verdict? _chain;
 
@@ -245,6 +264,9 @@ internal static class AdvertisementPlanner
         {
             if (Rules.AfterRun != ProgramRules.Reboot)
                 return Says(ProgramState.PendingReboot, ProgramCause.Reboot, "it has succeeded when this machine was started anew, by whoever uses it", null);
+            // A machine that cannot be started anew by this program goes on with everything else.
+            if (known.Trouble is { } trouble && !(trouble.Until <= facts.Now))
+                return Says(ProgramState.PendingReboot, ProgramCause.Trouble, trouble.Cause, trouble.Until);
             var notice = facts.Users.Count > 0 ? (last.EndedAt ?? last.StartedAt).AddSeconds(Rules.NoticeSeconds) : facts.Now;
             var local = TimeOnly.FromDateTime(TimeZoneInfo.ConvertTime(facts.Now, facts.TimeZone).DateTime);
             if (!IsPastDeadline && !facts.Window.Holds(local))

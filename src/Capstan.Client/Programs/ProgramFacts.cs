@@ -43,6 +43,12 @@ internal sealed record KnownAdvertisement
     public required DateTimeOffset ReceivedAt { get; init; }
     /// <summary>A verified policy lists it no more.</summary>
     public bool IsWithdrawn { get; init; }
+    /// <summary>Since when, by what this client has seen; null where that was not noted yet.</summary>
+    public DateTimeOffset? WithdrawnAt { get; init; }
+    /// <summary>It was listed last before the site was restored from a backup, which may not know it: that is no order.</summary>
+    public bool IsOfEarlierEpoch { get; init; }
+    /// <summary>What failed here the last time something was to be done for it, and until when it is left alone; null for nothing.</summary>
+    public ContentWait? Trouble { get; init; }
     /// <summary>A person asked for it and it has not been run for that yet.</summary>
     public bool IsAsked { get; init; }
     public DateTimeOffset? PostponedUntil { get; init; }
@@ -78,6 +84,8 @@ internal sealed record ProgramFacts
     public required DailyHours Window { get; init; }
     /// <summary>The machine's own.</summary>
     public required TimeZoneInfo TimeZone { get; init; }
+    /// <summary>Between the end of an offer and the removal of what it did: a machine that goes from one collection to another is for a moment in neither.</summary>
+    public TimeSpan RemovalPause { get; init; } = TimeSpan.FromHours(1);
 }
 
 /// <summary>Words by which many devices' reasons are counted. Stable: docs/events.md.</summary>
@@ -86,7 +94,7 @@ internal static class ProgramCause
     public const string NotYet = "not-yet", Ring = "ring", Window = "window", Postponed = "postponed", Notice = "notice", Content = "content", Order = "order", Platform = "platform", Memory = "memory",
         Disk = "disk", NoUser = "no-user", UserLoggedOn = "user-logged-on", First = "first", FirstFailed = "first-failed", Queue = "queue", Retry = "retry", Halted = "halted", Expired = "expired",
         Offered = "offered", Removal = "removal", Reboot = "reboot", Recurs = "recurs", ExitCode = "exit-code", TimeLimit = "time-limit", NotStarted = "not-started", Unknown = "unknown", Done = "done",
-        TimeZone = "time-zone";
+        TimeZone = "time-zone", Trouble = "trouble";
 }
 
 /// <summary>Where an advertisement stands, and why.</summary>
@@ -105,6 +113,9 @@ internal abstract record ProgramStep
     private ProgramStep()
     {
     }
+
+    /// <summary>The advertisement that it is for.</summary>
+    public abstract KnownAdvertisement For { get; init; }
 
     /// <param name="IsDue">A program waits for it.</param>
     public sealed record Fetch(KnownAdvertisement For, ProgramOffer Offer, bool IsDue) : ProgramStep;

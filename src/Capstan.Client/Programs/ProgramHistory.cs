@@ -73,6 +73,8 @@ internal abstract record Standing
         return last.Outcome switch
         {
             ProgramRun.Retry when tries < rules.MaxTries => new Again(last, (last.EndedAt ?? last.StartedAt).AddSeconds(rules.RetrySeconds)),
+            // Nothing has run: that is always safe to repeat.
+            ProgramRun.NotStarted when tries < Math.Max(3, rules.MaxTries) => new Again(last, (last.EndedAt ?? last.StartedAt).AddSeconds(rules.RetrySeconds)),
             // What ends a machine each time must not do so for ever: one more try, or what its rules allow.
             ProgramRun.Unknown when rules.Rerun != ProgramRules.Never && tries < Math.Max(2, rules.MaxTries) => new Again(last, (last.EndedAt ?? last.StartedAt).AddSeconds(rules.RetrySeconds)),
             _ => Done(last, bootId),

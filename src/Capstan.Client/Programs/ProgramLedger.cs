@@ -35,6 +35,18 @@ internal sealed class ProgramLedger(ClientDatabase database)
             """, ("$id", advertisementId), ("$sha256", sha256), ("$content", document), ("$missing", missing), ("$state", ProgramState.Received), ("$now", Milliseconds(now))));
     }
 
+    /// <summary>Notes which advertisements the policy in force lists, and since when the others are not listed any more.</summary>
+    public void List(IReadOnlySet<string> listed, long epoch, DateTimeOffset now) => database.Write(connection =>
+    {
+        foreach (var id in connection.Query("select id from advertisement", row => row.GetString(0)).ToList())
+        {
+            if (listed.Contains(id))
+                connection.Execute("update advertisement set listed_epoch = $epoch, withdrawn_at = null where id = $id and (listed_epoch <> $epoch or withdrawn_at is not null)", ("$id", id), ("$epoch", epoch));
+            else
+                connection.Execute("update advertisement set withdrawn_at = $now where id = $id and withdrawn_at is null", ("$id", id), ("$now", Milliseconds(now)));
+        }
+    });
+
     public void Forget(string advertisementId) => database.Write(connection =>
         connection.Execute("delete from advertisement where id = $id", ("$id", advertisementId)));
 
@@ -53,9 +65,10 @@ internal sealed class ProgramLedger(ClientDatabase database)
 
     /// <summary>Every advertisement that is known, in the order of ids. One that this program cannot read is left out: another one of ours stored it.</summary>
     /// <param name="listed">Ids of the policy in force.</param>
-    public IReadOnlyList<KnownAdvertisement> Advertisements(IReadOnlySet<string> listed) => database.Read(connection => connection.Query(
-        "select id, content, received_at, missing, is_asked, postponed_until, postponements, noticed_at, content_cause, content_retry_at from advertisement order by id",
-        row => Known(row, listed)).OfType<KnownAdvertisement>().ToList());
+    /// <param name="epoch">Of the site now.</param>
+    public IReadOnlyList<KnownAdvertisement> Advertisements(IReadOnlySet<string> listed, long epoch) => database.Read(connection => connection.Query(
+        "select id, content, received_at, missing, is_asked, postponed_until, postponements, noticed_at, content_cause, content_retry_at, listed_epoch, withdrawn_at from advertisement order by id",
+        row => Known(row, listed, epoch)).OfType<KnownAdvertisement>().ToList());
 
     public IReadOnlyDictionary<string, ToldDecision> Told() => database.Read(connection => connection.Query(
         "select id, state, cause, reason, since, next_try, here_bytes, total_bytes, source from advertisement",
@@ -92,7 +105,7 @@ internal sealed class ProgramLedger(ClientDatabase database)
 
     /// <summary>Every run that is remembered, oldest first.</summary>
     public IReadOnlyList<LedgerRun> Runs() => database.Read(connection => connection.Query(
-        $"select {RunColumns} from program_run order by started_at, number, id", Run));
+        $"select {RunColumns} from program_run order by package_id, program, number, id", Run));
 
     /// <summary>The rules that a run was begun under.</summary>
     public ProgramRules RulesOf(string runId) => database.Read(connection => JsonSerializer.Deserialize((byte[])connection.Scalar("select rules from program_run where id = $id", ("$id", runId))!, DocumentsJson.Default.ProgramRules)!);
@@ -117,7 +130,7 @@ internal sealed class ProgramLedger(ClientDatabase database)
     public long NextNumber(ProgramKey program) => database.Read(connection => 1 + ((long?)connection.Scalar(
         "select max(number) from program_run where package_id = $package and program = $program", ("$package", program.PackageId), ("$program", program.Name)) ?? 0));
 
-    private static KnownAdvertisement? Known(SqliteDataReader row, IReadOnlySet<string> listed)
+    private static KnownAdvertisement? Known(SqliteDataReader row, IReadOnlySet<string> listed, long epoch)
     {
         try
         {
@@ -127,6 +140,8 @@ internal sealed class ProgramLedger(ClientDatabase database)
                 ReceivedAt = Time(row.GetInt64(2)),
                 Missing = Text(row, 3),
                 IsWithdrawn = !listed.Contains(row.GetString(0)),
+                IsOfEarlierEpoch = row.GetInt64(10) is > 0 and var seen && seen < epoch,
+                WithdrawnAt = Time(row, 11),
                 IsAsked = row.GetInt64(4) != 0,
                 PostponedUntil = Time(row, 5),
                 Postponements = row.GetInt32(6),

@@ -15,6 +15,8 @@ internal sealed class ProgramLoop : IDisposable
     /// <summary>After a failure, and the longest wait at all: a lost signal costs no more.</summary>
     private static readonly TimeSpan s_retry = TimeSpan.FromMinutes(1), s_longest = TimeSpan.FromHours(1);
 
+    private static readonly TimeSpan s_shortestLook = TimeSpan.FromSeconds(1);
+
     /// <summary>A plan that is carried out is empty soon; more steps at one look are a defect.</summary>
     private const int MaxSteps = 5_000;
 
@@ -29,6 +31,7 @@ internal sealed class ProgramLoop : IDisposable
     private readonly ProgramReporter _reporter;
     private readonly string _folder;
     private readonly Signal _wake;
+    private readonly Dictionary<string, (ContentWait Wait, int Times)> _troubles = new(StringComparer.Ordinal);
     private (Task Task, string Run)? _watched;
     private string? _restartedFor;
 
@@ -105,7 +108,7 @@ internal sealed class ProgramLoop : IDisposable
         {
             if (_runner.Open() is { } open)
             {
-                if (await _runner.SettleAsync(open, cancellationToken) is { } ended)
+                if (await _runner.SettleAsync(open, () => DamageAsync(open, cancellationToken), cancellationToken) is { } ended)
                     Tell(ended);
                 else
                     Watch(open, cancellationToken);
@@ -114,9 +117,9 @@ internal sealed class ProgramLoop : IDisposable
                 return s_longest;
             var facts = Facts(policy);
             var plan = AdvertisementPlanner.Plan(facts);
-            Pin(facts.Advertisements);
+            Pin(plan, facts.Advertisements);
             _reporter.Tell(plan.Decisions, facts.Advertisements);
-            if (plan.Step is not { } step || !await ActAsync(step, plan, cancellationToken))
+            if (plan.Step is not { } step || !await TryAsync(step, plan, cancellationToken))
             {
                 // How it ended is worth a contact of its own; that it runs is told with the next one.
                 if (!ProgramRuns && _reporter.TakeNews())
@@ -125,6 +128,44 @@ internal sealed class ProgramLoop : IDisposable
             }
         }
         throw new InvalidOperationException($"the plan of the programs did not end after {MaxSteps} steps");
+    }
+
+    /// <summary>One step. What fails is noted on its advertisement, which is left alone for a while: the others go on.</summary>
+    private async Task<bool> TryAsync(ProgramStep step, ProgramPlan plan, CancellationToken cancellationToken)
+    {
+        var id = step.For.Document.AdvertisementId;
+        try
+        {
+            var goesOn = await ActAsync(step, plan, cancellationToken);
+            _troubles.Remove(id);
+            return goesOn;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+#pragma warning disable CA1031 // One advertisement must not stop the others, whatever is wrong with it.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            var times = _troubles.GetValueOrDefault(id).Times + 1;
+            var until = _core.Clock.Wall + TimeSpan.FromMinutes(Math.Min(60, 1 << Math.Min(times, 6)));
+            var cause = e.Message.ReplaceLineEndings(" ");
+            _troubles[id] = (new ContentWait(ClientCore.Clip(cause), until), times);
+            ProgramLog.TurnFailed(_core.Log, $"{step.For.Document.Name} ({id}): {cause}", TimeZoneInfo.ConvertTime(until, _time.LocalTimeZone), e);
+            return true;
+        }
+    }
+
+    /// <summary>What is wrong with the content of a run that has not begun; null for nothing.</summary>
+    private async Task<string?> DamageAsync(LedgerRun run, CancellationToken cancellationToken)
+    {
+        var rules = _ledger.RulesOf(run.Id);
+        if (run.IsRemoval ? rules.Removal?.Command is null : rules.Native is { Action: NativePackage.Remove })
+            return null;
+        var package = new PackageKey(run.Program.PackageId, run.PackageVersion);
+        return _ledger.Manifest(package) is not { } manifest ? $"the manifest of {package} is not here any more"
+            : _content.Look(package).IsComplete ? await _content.VerifyAsync(package, manifest, cancellationToken) : $"the content of {package} is not here any more";
     }
 
     /// <returns>False when nothing more can be done now.</returns>
@@ -164,13 +205,9 @@ internal sealed class ProgramLoop : IDisposable
         using var cut = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var need = new ContentNeed(step.IsDue, step.For.Document.OverSlowLinks ? null : LinkSpeed.Slow);
         var fetching = _content.EnsureAsync(package, manifest, need, new Progress(progress => _ledger.TellProgress(id, progress)), cut.Token);
-        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var waiting = _wake.WaitAsync(Pause(plan), done.Token);
-        var first = await Task.WhenAny(fetching, waiting);
-        if (first == waiting)
+        await UntilOtherwiseAsync(fetching, id, package, plan, cancellationToken);
+        if (!fetching.IsCompleted)
             await cut.CancelAsync();
-        await done.CancelAsync();
-        await waiting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         ContentOutcome outcome;
         try
         {
@@ -190,6 +227,28 @@ internal sealed class ProgramLoop : IDisposable
         if (outcome is ContentOutcome.Ready && !_content.Look(package).IsComplete)
             throw new InvalidOperationException($"{package} was brought here, and is not here");
         return true;
+    }
+
+    /// <summary>Returns when content is here or cannot be had, or when something else than this is next: a signal alone does not cut a long transfer, which would begin with looking through all that is here.</summary>
+    private async Task UntilOtherwiseAsync(Task fetching, string id, PackageKey package, ProgramPlan plan, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var pause = Pause(plan);
+            var waiting = _wake.WaitAsync(pause < s_shortestLook ? s_shortestLook : pause, done.Token);
+            await Task.WhenAny(fetching, waiting);
+            await done.CancelAsync();
+            await waiting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (fetching.IsCompleted || cancellationToken.IsCancellationRequested || _core.Lifecycle != ClientLifecycle.Approved || _core.Policy is not { } policy)
+                return;
+            TakeRequests();
+            var facts = Facts(policy);
+            plan = AdvertisementPlanner.Plan(facts);
+            _reporter.Tell(plan.Decisions, facts.Advertisements);
+            if (plan.Step is not ProgramStep.Fetch next || next.For.Document.AdvertisementId != id || AdvertisementPlanner.Package(next.Offer) != package)
+                return;
+        }
     }
 
     private async Task<bool> RunAsync(ProgramStep.Run step, CancellationToken cancellationToken)
@@ -227,7 +286,7 @@ internal sealed class ProgramLoop : IDisposable
 
     private void Tell(LedgerRun ended)
     {
-        var name = _ledger.Advertisements(Listed()).FirstOrDefault(known => known.Document.AdvertisementId == ended.AdvertisementId)?.Document.Name ?? ended.AdvertisementId;
+        var name = _ledger.Advertisements(Listed(), _core.Site?.Epoch ?? 0).FirstOrDefault(known => known.Document.AdvertisementId == ended.AdvertisementId)?.Document.Name ?? ended.AdvertisementId;
         _reporter.Ended(ended, name, _ledger.RulesOf(ended.Id).Rerun);
     }
 
@@ -261,7 +320,7 @@ internal sealed class ProgramLoop : IDisposable
     {
         foreach (var (what, id, minutes) in ProgramRequests.Waiting(_folder))
         {
-            var known = _ledger.Advertisements(Listed()).FirstOrDefault(known => known.Document.AdvertisementId == id);
+            var known = _ledger.Advertisements(Listed(), _core.Site?.Epoch ?? 0).FirstOrDefault(known => known.Document.AdvertisementId == id);
             if (Fault(known, what, minutes) is { } fault)
                 ProgramLog.RequestRefused(_core.Log, what, id, fault);
             else
@@ -294,7 +353,8 @@ internal sealed class ProgramLoop : IDisposable
     {
         Now = _core.Clock.Wall,
         DeviceId = _core.Keys.Id.Value,
-        Advertisements = _ledger.Advertisements(policy.Advertisements.ToHashSet(StringComparer.Ordinal)),
+        Advertisements = [.. _ledger.Advertisements(policy.Advertisements.ToHashSet(StringComparer.Ordinal), _core.Site?.Epoch ?? 0)
+            .Select(known => _troubles.TryGetValue(known.Document.AdvertisementId, out var trouble) ? known with { Trouble = trouble.Wait } : known)],
         Runs = _ledger.Runs(),
         Content = _content.Look,
         BootId = _machine.Processes.BootId(),
@@ -303,11 +363,14 @@ internal sealed class ProgramLoop : IDisposable
         FreeBytes = _machine.FreeBytes(_core.Directory),
         Users = _machine.Users(),
         Window = _core.Settings.Window,
+        RemovalPause = _core.Settings.RemovalPause,
         TimeZone = _time.LocalTimeZone,
     };
 
-    /// <summary>What runs, is to be run, or would remove what was run; first what is needed first.</summary>
-    private void Pin(IReadOnlyList<KnownAdvertisement> known) => _content.Pin([.. known
+    /// <summary>What runs or is to be run; first what is needed first. What is done with may go, and comes again when it is asked for.</summary>
+    private void Pin(ProgramPlan plan, IReadOnlyList<KnownAdvertisement> known) => _content.Pin([.. known
+        .Where(advertisement => advertisement.Document.Recurrence is not null || plan.Decisions.FirstOrDefault(decision => decision.AdvertisementId == advertisement.Document.AdvertisementId)?.State
+            is ProgramState.Received or ProgramState.Waiting or ProgramState.Downloading or ProgramState.Ready or ProgramState.Running)
         .OrderByDescending(advertisement => advertisement.Document.Priority)
         .SelectMany(advertisement => advertisement.Document.Offer.Chain())
         .Select(AdvertisementPlanner.Package)

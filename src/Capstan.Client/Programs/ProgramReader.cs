@@ -28,7 +28,7 @@ internal static class ProgramReader
         var ledger = new Programs.ProgramLedger(database);
         var told = ledger.Told();
         var runs = ledger.Runs();
-        return [.. ledger.Advertisements(listed.ToHashSet(StringComparer.Ordinal)).Select(known => View(known, told[known.Document.AdvertisementId], runs, policy?.Version ?? 0, settings, state.Get(StateKey.DeviceId)!))];
+        return [.. ledger.Advertisements(listed.ToHashSet(StringComparer.Ordinal), EpochOf(state)).Select(known => View(known, told[known.Document.AdvertisementId], runs, policy?.Version ?? 0, settings, state.Get(StateKey.DeviceId)!))];
     }
 
     /// <summary>Null when this machine does not know it.</summary>
@@ -37,9 +37,12 @@ internal static class ProgramReader
         if (!File.Exists(ClientDatabase.PathIn(directory)))
             throw ClientErrors.NotInstalled(directory);
         using var database = ClientDatabase.OpenReadOnly(directory);
-        var listed = new ClientState(database).Document(DocumentName.Policy, Documents.Policy)?.Advertisements ?? [];
-        return new Programs.ProgramLedger(database).Advertisements(listed.ToHashSet(StringComparer.Ordinal)).FirstOrDefault(known => known.Document.AdvertisementId == advertisementId);
+        var state = new ClientState(database);
+        var listed = state.Document(DocumentName.Policy, Documents.Policy)?.Advertisements ?? [];
+        return new Programs.ProgramLedger(database).Advertisements(listed.ToHashSet(StringComparer.Ordinal), EpochOf(state)).FirstOrDefault(known => known.Document.AdvertisementId == advertisementId);
     }
+
+    private static long EpochOf(ClientState state) => state.Document(DocumentName.Site, Documents.SiteDescription)?.Epoch ?? 0;
 
     private static ProgramView View(Programs.KnownAdvertisement known, Programs.ToldDecision told, IReadOnlyList<Programs.LedgerRun> all, long policy, Configuration.ClientSettings settings, string device)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Capstan.Client.Identity;
+using Capstan.Nal;
 using Capstan.Client.Programs.Gate;
 using Capstan.Protocol.V1;
 using Microsoft.Extensions.Logging;
@@ -15,6 +16,10 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     private const string RunsFolder = "runs";
 
+    /// <summary>Most starts of the gate of one run.</summary>
+    private const int MostStarts = 10;
+
+    private Failing? _failing;
     private readonly RunWatch _watch = new(machine.Processes, machine.Check, machine.Time);
 
     /// <summary>What has not been settled; null for nothing. One program runs at a time.</summary>
@@ -53,16 +58,24 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         return run;
     }
 
-    /// <summary>Looks at an open run; starts its gate when there was none.</summary>
+    /// <summary>Looks at an open run; starts its gate when there was none, after a pause when that failed before, and at most ten times.</summary>
+    /// <param name="damage">Asked before a gate is started: what is wrong with the run's content, null for nothing. It may have been changed, or never have reached the disk, since it was verified.</param>
     /// <returns>The run with its outcome; null while it goes on.</returns>
-    public async Task<LedgerRun?> SettleAsync(LedgerRun run, CancellationToken cancellationToken)
+    public async Task<LedgerRun?> SettleAsync(LedgerRun run, Func<Task<string?>> damage, CancellationToken cancellationToken)
     {
         var folder = FolderOf(run);
-        var state = folder.Inspect(machine.Processes);
-        if (state is RunState.NotStarted)
+        var state = folder.Inspect(machine.Processes, time.GetUtcNow());
+        if (state is RunState.NotStarted && (_failing?.Run != run.Id || time.GetElapsedTime(_failing.Since) >= _failing.Pause))
         {
-            await StartAsync(run, cancellationToken);
-            state = folder.Inspect(machine.Processes);
+            var fault = await damage();
+            var failed = fault is not null || _failing?.Run == run.Id && _failing.Times >= MostStarts;
+            if (failed && await GiveUpAsync(folder, fault ?? $"its gate was started {MostStarts} times, and did not come up: {_failing!.Cause}"))
+                state = folder.Inspect(machine.Processes, time.GetUtcNow());
+            else if (!failed)
+            {
+                await StartAsync(run, cancellationToken);
+                state = folder.Inspect(machine.Processes, time.GetUtcNow());
+            }
         }
         passing?.Invoke("end");
         var rules = ledger.RulesOf(run.Id);
@@ -91,8 +104,9 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         return run;
     }
 
-    /// <summary>Returns when an open run is worth another look.</summary>
-    public Task WaitAsync(LedgerRun run, CancellationToken cancellationToken) => _watch.WaitAsync(FolderOf(run), state => state is not RunState.Running, limit: null, cancellationToken);
+    /// <summary>Returns when an open run is worth another look: it is over, or its gate, which does not come up, may be started again.</summary>
+    public Task WaitAsync(LedgerRun run, CancellationToken cancellationToken) =>
+        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost, _failing?.Run == run.Id ? _failing.Pause : null, cancellationToken);
 
     /// <summary>Removes the directories of runs that the ledger does not wait for.</summary>
     public void Tidy()
@@ -102,7 +116,35 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
             return;
         var open = ledger.Runs().Where(run => run.Outcome is null).Select(run => run.Id).ToHashSet(StringComparer.Ordinal);
         foreach (var path in Directory.EnumerateDirectories(folder).Where(path => !open.Contains(Path.GetFileName(path))).ToList())
-            new RunFolder(path).Remove();
+        {
+            try
+            {
+                new RunFolder(path).Remove();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // A directory that stays costs a little room, and stops nothing.
+                ProgramLog.GateFailed(log, Path.GetFileName(path), $"its directory stays: {e.Message.ReplaceLineEndings(" ")}");
+            }
+        }
+    }
+
+    /// <summary>Ends a run that was never started, so that no gate that comes late starts it either.</summary>
+    /// <returns>False when a gate has come up meanwhile.</returns>
+    private async Task<bool> GiveUpAsync(RunFolder folder, string cause)
+    {
+        using var taken = DirectoryLock.TryTake(folder.Path, out _);
+        if (taken is null || folder.Started() is not null)
+            return false;
+        await folder.WriteEndedAsync(new RunEnded { How = RunEnded.NotStarted, Detail = cause, EndedAt = time.GetUtcNow().ToUnixTimeMilliseconds() });
+        return true;
+    }
+
+    private void Fails(LedgerRun run, string cause)
+    {
+        var times = _failing?.Run == run.Id ? _failing.Times + 1 : 1;
+        _failing = new Failing(run.Id, times, time.GetTimestamp(), TimeSpan.FromSeconds(Math.Min(300, 1 << Math.Min(times, 9))), cause);
+        ProgramLog.GateFailed(log, run.Id, cause);
     }
 
     private RunFolder FolderOf(LedgerRun run) => new(Path.Combine(programs, RunsFolder, run.Id));
@@ -113,12 +155,14 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         var folder = FolderOf(run);
         if (await machine.Gates.StartAsync(folder, cancellationToken) is { } fault)
         {
-            ProgramLog.GateFailed(log, run.Id, fault);
+            Fails(run, fault);
             return;
         }
         passing?.Invoke("started");
         if (await _watch.WaitAsync(folder, state => state is not RunState.NotStarted, s_comesUp, cancellationToken) is RunState.NotStarted)
-            ProgramLog.GateFailed(log, run.Id, $"it did not begin within {s_comesUp.TotalSeconds:F0} s");
+            Fails(run, $"it did not begin within {s_comesUp.TotalSeconds:F0} s");
+        else
+            _failing = null;
     }
 
     /// <summary>A user's program gets through the client's directories, which only root may list, to the content, and to nothing else: every file beside it is its owner's.</summary>
@@ -133,6 +177,8 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         parent = Path.GetDirectoryName(parent)!;
         File.SetUnixFileMode(parent, File.GetUnixFileMode(parent) | Through);
     }
+
+    private sealed record Failing(string Run, int Times, long Since, TimeSpan Pause, string Cause);
 
     /// <summary>What an administrator sees of it: why it did not start, or the end of what it printed.</summary>
     private static string? End(RunEnded ended)

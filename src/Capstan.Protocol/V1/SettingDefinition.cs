@@ -17,6 +17,7 @@ public sealed class SettingDefinition
     /// <summary>The value of <see cref="Builds"/> with which a client stays with what it runs.</summary>
     public const string HoldBuilds = "hold";
     public const string MaintenanceWindow = "maintenance.window";
+    public const string RemovalPause = "removal.pause";
     public const string LeaveAfter = "leaveAfter";
     public const string CacheSize = "cache.size";
     public const string ContentHours = "content.hours";
@@ -47,6 +48,7 @@ public sealed class SettingDefinition
         Word(LogLevel, ["warning", "information", "debug", "trace"], "information", "What the client's own log file holds"),
         Hours(MaintenanceWindow, "When programs begin by themselves, and a machine is started anew for one, unless a deadline has passed or a person asked; by its own clock"),
         Duration(Poll, 60, 31 * Day, 0, canBeOff: true, "How often a client looks for orders, where that is longer than its CAP's interval"),
+        Duration(RemovalPause, 60, 31 * Day, Hour, canBeOff: true, "How long after the end of an offer what it did is removed; a machine that goes from one collection to another is for a moment in neither"),
         Size(SpoolSize, 256 << 10, 4_000_000, 4_000_000, "How much may wait for the site's acknowledgement before nothing is added"),
     ];
 

@@ -29,6 +29,7 @@ internal sealed class ProgramGate(RunFolder folder, TimeProvider time)
     private static readonly string[] s_runuser = ["/usr/sbin/runuser", "/sbin/runuser", "/usr/bin/runuser"];
 
     private readonly OutputKeeper _output = new(OutputLimit);
+    private bool _isSpawned;
 
     /// <returns>Whether this gate has started the program, or tried to: false when another has, or there is nothing to do.</returns>
     /// <exception cref="IOException">Nothing was started: the directory cannot be read or written.</exception>
@@ -40,14 +41,25 @@ internal sealed class ProgramGate(RunFolder folder, TimeProvider time)
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stay);
         using var taken = DirectoryLock.TryTake(folder.Path, out _);
         // In this order: whoever removes the directory removes the order first.
-        if (taken is null || folder.Started() is not null || folder.Order() is not { } order)
+        if (taken is null || folder.Started() is not null || folder.HasEnded() || folder.Order() is not { } order)
             return false;
         if (!ProgramCalls.OwnSession())
             throw new IOException("a gate must lead its own session; the client starts it");
         ProgramCalls.AdoptOrphans();
         var self = ProcessTable.OfThisMachine.Find(Environment.ProcessId);
         await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), Now(), Environment.ProcessId, self?.StartTicks ?? 0));
-        await WriteAsync(await RunAsync(order));
+        RunEnded ended;
+        try
+        {
+            ended = await RunAsync(order);
+        }
+#pragma warning disable CA1031 // Silence here would be an outcome that nobody knows, of a program that did not even begin.
+        catch (Exception e) when (!_isSpawned)
+#pragma warning restore CA1031
+        {
+            ended = new RunEnded { How = RunEnded.NotStarted, Detail = e.Message.ReplaceLineEndings(" "), EndedAt = Now() };
+        }
+        await WriteAsync(ended);
         return true;
     }
 
@@ -56,6 +68,7 @@ internal sealed class ProgramGate(RunFolder folder, TimeProvider time)
         using var pipe = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
         if (Start(order, pipe.ClientSafePipeHandle, out var program) is { } fault)
             return new RunEnded { How = RunEnded.NotStarted, Detail = fault, EndedAt = Now() };
+        _isSpawned = true;
         pipe.DisposeLocalCopyOfClientHandle();
         var draining = Task.Factory.StartNew(() => Drain(pipe), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var waiting = new ProgramWait(program, order.WaitsForChildren);

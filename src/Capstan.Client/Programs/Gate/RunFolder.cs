@@ -52,6 +52,8 @@ internal sealed class RunFolder(string path)
     /// <summary>What was ordered; null when there is none.</summary>
     public RunOrder? Order() => Read(OrderFile, RunJson.Default.RunOrder);
 
+    public bool HasEnded() => File.Exists(Of(EndedFile));
+
     public RunStarted? Started() => Read(StartedFile, RunJson.Default.RunStarted);
 
     public Task WriteStartedAsync(RunStarted started) => DurableFile.WriteAsync(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted), CancellationToken.None).AsTask();
@@ -60,8 +62,9 @@ internal sealed class RunFolder(string path)
 
     /// <summary>Looks without changing anything; takes the lock from nobody.</summary>
     /// <param name="machine">What runs on this machine.</param>
+    /// <param name="now">Null: what a gate that was killed has left runs as long as anything of it lives.</param>
     /// <exception cref="IOException">The disk cannot be read.</exception>
-    public RunState Inspect(ProcessTable machine)
+    public RunState Inspect(ProcessTable machine, DateTimeOffset? now = null)
     {
         // The lock before the files: a gate that ends between the two has written its end.
         var isTaken = Directory.Exists(Path) && DirectoryLock.IsTaken(Path);
@@ -71,9 +74,18 @@ internal sealed class RunFolder(string path)
         if (isTaken)
             return new RunState.Running(started);
         if (started is not null)
-            return machine.HasSession(started) ? new RunState.Running(started) : new RunState.Lost(started);
+        {
+            if (machine.HasSession(started) && !(now is { } by && IsOverdue(started, by)))
+                return new RunState.Running(started);
+            // Once more: a gate may have come, written its end and gone while this looked.
+            return Read(EndedFile, RunJson.Default.RunEnded) is { } late ? new RunState.Ended(started, late) : DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
+        }
         return Order() is null ? new RunState.Missing() : new RunState.NotStarted();
     }
+
+    /// <summary>Its gate is gone, and with it who would end it: what still lives of its session beyond its time is what it left, a daemon perhaps. </summary>
+    private bool IsOverdue(RunStarted started, DateTimeOffset now) => Order() is not { } order
+        || now.ToUnixTimeMilliseconds() - started.StartedAt > (order.TimeLimitSeconds + order.GraceSeconds + 60L) * 1_000;
 
     /// <summary>Removes the directory: the order first, so that a gate that comes late finds nothing to do.</summary>
     public void Remove()

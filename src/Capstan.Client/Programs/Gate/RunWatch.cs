@@ -17,7 +17,7 @@ internal sealed class RunWatch(ProcessTable machine, TimeSpan check, TimeProvide
         using var watcher = Watch(folder, changed);
         while (true)
         {
-            var state = folder.Inspect(machine);
+            var state = folder.Inspect(machine, time.GetUtcNow());
             if (until(state) || state is RunState.Missing)
                 return state;
             var pause = check;

@@ -7,6 +7,9 @@ create table advertisement (
     received_at integer not null,
     -- What of its package documents could not be had; null when all are here.
     missing text,
+    -- The site's epoch in which a policy listed it last, and since when none does; withdrawn_at null while one does.
+    listed_epoch integer not null default 0,
+    withdrawn_at integer,
     -- A person asked for it, postponed it; those who were logged on were told.
     is_asked integer not null default 0,
     postponed_until integer,

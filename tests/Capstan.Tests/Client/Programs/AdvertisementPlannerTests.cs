@@ -211,7 +211,9 @@ public sealed class AdvertisementPlannerTests
         _machine.Add(PlannedMachine.Offer() with { StartAt = _machine.At(5) });
         Assert.False(Assert.IsType<ProgramStep.Fetch>(_machine.Plan().Step).IsDue);
         _machine.Change("aaaaaaaa", known => known with { Content = new ContentWait("no CAP", _machine.Now.AddMinutes(10)) });
-        Assert.Equal("waiting not-yet", _machine.Says());
+        Assert.Equal("waiting content", _machine.Says());
+        // It is asked for again long before the start, at which the whole fleet would ask.
+        Assert.Equal(_machine.Now.AddMinutes(10), _machine.Plan().Wake);
         _machine.Now = _machine.Now.AddHours(5);
         Assert.Equal("downloading → Fetch", _machine.Says());
         Assert.True(Assert.IsType<ProgramStep.Fetch>(_machine.Plan().Step).IsDue);
@@ -241,7 +243,11 @@ public sealed class AdvertisementPlannerTests
         Assert.Equal(["install"], _machine.Settle());
         _machine.Change("aaaaaaaa", known => known with { IsWithdrawn = true });
         Assert.Equal([], _machine.Settle());
-        _machine.Change("bbbbbbbb", known => known with { IsWithdrawn = true });
+        _machine.Change("bbbbbbbb", known => known with { IsWithdrawn = true, WithdrawnAt = _machine.Now });
+        // Who goes from one collection to another is in neither for a moment.
+        Assert.Equal([], _machine.Settle());
+        Assert.Equal(_machine.Now.AddHours(1), _machine.Plan().Wake);
+        _machine.Now = _machine.Now.AddHours(1);
         Assert.Equal(["-install"], _machine.Settle());
         Assert.Empty(_machine.Advertisements);
 
@@ -251,12 +257,44 @@ public sealed class AdvertisementPlannerTests
         Assert.Equal(["install"], _machine.Settle());
     }
 
+    /// <summary>A restored site does not know what it ordered after the backup: that is not an order to undo it.</summary>
+    [Fact]
+    public void What_a_restored_site_does_not_know_any_more_stays_installed()
+    {
+        _machine.Add(PlannedMachine.Offer(rules: rules => rules with { Removal = new ProgramRemoval { Command = ["remove.sh"] } }));
+        Assert.Equal(["install"], _machine.Settle());
+        _machine.Change("aaaaaaaa", known => known with { IsWithdrawn = true, WithdrawnAt = _machine.Now.AddDays(-1), IsOfEarlierEpoch = true });
+        Assert.Equal([], _machine.Settle());
+        Assert.Empty(_machine.Advertisements);
+    }
+
+    [Fact]
+    public void What_failed_here_is_left_alone_for_a_while_and_holds_up_no_other()
+    {
+        _machine.Add(PlannedMachine.Offer("aaaaaaaa", program: "first") with { Priority = 9 });
+        _machine.Add(PlannedMachine.Offer("bbbbbbbb", program: "second"));
+        _machine.Change("aaaaaaaa", known => known with { Trouble = new ContentWait("the disk cannot be read", _machine.Now.AddMinutes(4)) });
+        Assert.Equal(["second"], _machine.Settle());
+        Assert.Equal("waiting trouble", _machine.Says("aaaaaaaa"));
+        _machine.Now = _machine.Now.AddMinutes(4);
+        Assert.Equal(["first"], _machine.Settle());
+    }
+
+    [Fact]
+    public void Who_asks_before_the_ring_gets_the_content_first()
+    {
+        _machine.IsContentHere = false;
+        _machine.Add(PlannedMachine.Offer() with { Rings = [new RolloutRing(100, _machine.At(48))] });
+        _machine.Change("aaaaaaaa", known => known with { IsAsked = true });
+        Assert.Equal("downloading → Fetch", _machine.Says());
+    }
+
     [Fact]
     public void Removal_that_fails_is_tried_so_often_and_stays_visible()
     {
         _machine.Add(PlannedMachine.Offer(rules: rules => rules with { Removal = new ProgramRemoval { Command = ["remove.sh"] } }));
         _machine.Settle();
-        _machine.Change("aaaaaaaa", known => known with { IsWithdrawn = true });
+        _machine.Change("aaaaaaaa", known => known with { IsWithdrawn = true, WithdrawnAt = _machine.Now.AddHours(-1) });
         _machine.Ends = _ => (ProgramRun.Failure, 1);
         for (var tries = 0; tries < 3; tries++)
         {
