@@ -40,6 +40,8 @@ internal static class CollectionEndpoints
 
     private static async Task<IResult> CreateAsync(HttpContext http, CollectionAdministration collections, DeviceStore devices, CollectionCreate collection, CancellationToken cancellationToken)
     {
+        if (string.IsNullOrEmpty(collection.Name))
+            return Problems.Invalid("name is required.");
         AccessGuard.About(http, $"{collection.Name}: {collection.Query}");
         var (members, refusal) = await IdsAsync(devices, collection.Members, cancellationToken);
         return refusal ?? Results.Json(await collections.CreateAsync(collection with { Members = members }, cancellationToken), ApiJson.Default.CollectionSaved, statusCode: StatusCodes.Status201Created);

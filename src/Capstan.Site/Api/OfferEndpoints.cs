@@ -47,12 +47,16 @@ internal static class OfferEndpoints
 
     private static async Task<IResult> CreateProgramAsync(HttpContext http, ProgramAdministration programs, ProgramCreate program, CancellationToken cancellationToken)
     {
+        if (string.IsNullOrEmpty(program.Package))
+            return Problems.Invalid("package is required.");
         AccessGuard.About(http, $"{program.Package}/{program.Rules?.Name ?? program.Name}");
         return Results.Json(await programs.CreateAsync(program, cancellationToken), ApiJson.Default.ProgramSummary, statusCode: StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> CreateAsync(HttpContext http, AdvertisementAdministration advertisements, AdvertisementCreate advertisement, CancellationToken cancellationToken)
     {
+        if (string.IsNullOrEmpty(advertisement.Program) || string.IsNullOrEmpty(advertisement.Collection))
+            return Problems.Invalid("program and collection are required.");
         AccessGuard.About(http, $"{advertisement.Program} to {advertisement.Collection}{(advertisement.DryRun ? " (dry run)" : "")}");
         return Results.Json(await advertisements.CreateAsync(advertisement, cancellationToken), ApiJson.Default.AdvertisementSaved, statusCode: advertisement.DryRun ? StatusCodes.Status200OK : StatusCodes.Status201Created);
     }

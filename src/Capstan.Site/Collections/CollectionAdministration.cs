@@ -7,7 +7,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Collections;
 
 /// <summary>Makes, changes and shows collections, and answers queries. Every change is evaluated at once, in its own transaction.</summary>
-internal sealed class CollectionAdministration(SiteContext site, CollectionStore store, CollectionEvaluator evaluator, Publisher publisher)
+internal sealed class CollectionAdministration(SiteContext site, CollectionStore store, CollectionEvaluator evaluator, Publisher publisher) : IDisposable
 {
     /// <summary>Most collections of a site: each pass evaluates them all.</summary>
     public const int Most = 500;
@@ -22,6 +22,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
 
     /// <summary>Whoever may read may ask, and a question can cost the site a processor: one at a time.</summary>
     private readonly SemaphoreSlim _asks = new(1, 1);
+
+    public void Dispose() => _asks.Dispose();
 
     public async Task<IReadOnlyList<CollectionSummary>> ListAsync(CancellationToken cancellationToken) =>
         [.. (await store.ListAsync(cancellationToken)).Select(entry => Summary(entry.Row, entry.Members))];

@@ -32,7 +32,7 @@ internal static class Newcomers
             }
             foreach (var number in some)
             {
-                var why = (named.Contains(number) ? MemberWhy.Name : 0) | (selected.Contains(number) ? MemberWhy.Query : 0);
+                var why = (named.Contains(number) ? MemberWhy.Name : MemberWhy.None) | (selected.Contains(number) ? MemberWhy.Query : MemberWhy.None);
                 if (why != MemberWhy.None)
                     await CollectionStore.SaveMemberAsync(transaction, row.CollectionId, number, why);
             }

@@ -48,6 +48,17 @@ public sealed class ApiEdgeTests(ApiEdgeTests.ServedSite site) : IClassFixture<A
         Assert.NotEmpty(problem.Code);
     }
 
+    [Theory]
+    [InlineData("api/v1/advertisements")]
+    [InlineData("api/v1/programs")]
+    [InlineData("api/v1/collections")]
+    public async Task A_body_without_what_is_required_is_refused_by_name(string path)
+    {
+        var answer = await site.Http.PostAsync(path, new StringContent("{}", Encoding.ASCII, "application/json"));
+        Assert.Equal(400, (int)answer.StatusCode);
+        Assert.EndsWith("required.", JsonSerializer.Deserialize(await answer.Content.ReadAsStringAsync(), ApiJson.Default.Problem)!.Detail, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_check_touches_nothing_that_is_not_on_the_list()
     {
