@@ -25,6 +25,9 @@ internal static partial class ContentLog
     [LoggerMessage(EventId = 3185, EventName = nameof(ContentRemoved), Level = LogLevel.Information, Message = "Content {Package} was removed to make room for {Other}")]
     public static partial void ContentRemoved(ILogger logger, string package, string other);
 
+    [LoggerMessage(EventId = 3188, EventName = nameof(ContentStays), Level = LogLevel.Warning, Message = "Content {Package} cannot be removed: {Cause}")]
+    public static partial void ContentStays(ILogger logger, string package, string cause);
+
     [LoggerMessage(EventId = 3186, EventName = nameof(ContentImpossible), Level = LogLevel.Error, Message = "Content {Package} cannot be brought here: {Cause}")]
     public static partial void ContentImpossible(ILogger logger, string package, string cause);
 

@@ -23,7 +23,8 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     private IReadOnlyList<PackageKey> _pinned = [];
     private readonly List<PackageKey> _used = [];
     private VersionFetch? _fetch;
-    private (PackageKey? Package, TimeSpan Pause) _waited;
+    /// <summary>The last pause of each package, while nothing moves: two that wait do not shorten each other's.</summary>
+    private readonly Dictionary<PackageKey, TimeSpan> _waited = [];
 
     /// <summary>For an opened client. It uses the accounts and terms that the arbiter has of the client's contacts.</summary>
     /// <param name="addresses">Of this machine now; asked only where places decide which CAP is near.</param>
@@ -160,7 +161,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         Forget();
         Settle(faults);
         ContentLog.ContentComplete(log, fetch.Package.ToString(), read.Bytes, read.Reads);
-        _waited = default;
+        _waited.Remove(fetch.Package);
         progress.Report(new ContentProgress(fetch.Manifest.SizeBytes, fetch.Manifest.SizeBytes, null));
         return new ContentOutcome.Ready(cache.DirectoryOf(fetch.Package));
     }
@@ -207,7 +208,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     {
         Settle(faults);
         if (isMoved)
-            _waited = default;
+            _waited.Remove(fetch.Package);
         var slow = order.Select(cap => _gate.TooSlow(need, cap)).OfType<string>().ToList();
         var cause = string.Join("; ", new[] { faults.Text() }.Concat(slow).OfType<string>());
         if (order.Count == 0)
@@ -243,10 +244,26 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         var versions = cache.Measure();
         var present = versions.FirstOrDefault(version => version.Package == package)?.Bytes ?? 0;
         var plan = CacheRules.MakeRoom(versions, package, Math.Max(0, total - present), kept, limit, cache.FreeBytes());
-        foreach (var old in plan.Remove)
+        for (var removes = true; removes;)
         {
-            cache.Drop(old);
-            ContentLog.ContentRemoved(log, old.ToString(), package.ToString());
+            removes = false;
+            foreach (var old in plan.Remove)
+            {
+                try
+                {
+                    cache.Drop(old);
+                    ContentLog.ContentRemoved(log, old.ToString(), package.ToString());
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // One that cannot be removed stays, and others go in its place.
+                    ContentLog.ContentStays(log, old.ToString(), e.Message.ReplaceLineEndings(" "));
+                    kept = kept.Append(old).ToHashSet();
+                    plan = CacheRules.MakeRoom(cache.Measure(), package, Math.Max(0, total - present), kept, limit, cache.FreeBytes());
+                    removes = true;
+                    break;
+                }
+            }
         }
         return plan.LackingBytes == 0 ? null : Waits(package, string.Create(CultureInfo.InvariantCulture,
             $"{plan.LackingBytes} bytes of room are lacking for {package}, which takes {total} (the cache may hold {limit}, of which {versions.Sum(version => version.Bytes)} are used; the disk of {cache.Root} has {cache.FreeBytes()} left, and {CacheRules.SpareBytes} are left to others): what programs need next is kept; free some space, or raise cache.size"),
@@ -323,8 +340,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     /// <summary>Longer each time, for the same package, while nothing moves.</summary>
     private ContentOutcome.Waits Waits(PackageKey package, string cause, bool isLocal)
     {
-        var pause = Backoff.Retry(_waited.Package == package ? _waited.Pause : TimeSpan.Zero, isLocal, random.NextDouble());
-        _waited = (package, pause);
+        var pause = _waited[package] = Backoff.Retry(_waited.GetValueOrDefault(package), isLocal, random.NextDouble());
         return new ContentOutcome.Waits(cause, pause);
     }
 

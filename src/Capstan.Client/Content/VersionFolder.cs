@@ -1,3 +1,4 @@
+using Capstan.Client.Inventory;
 using Capstan.Nal.Providers.Local;
 using Capstan.Protocol.Content;
 using Microsoft.Win32.SafeHandles;
@@ -166,17 +167,38 @@ internal abstract class VersionFolder : IDisposable
     }
 
     /// <summary>Published modes may forbid their owner to remove what is in a directory.</summary>
+    /// <exception cref="IOException">Something is mounted there: a program has left it, and it is the machine's own. Nothing was touched.</exception>
     private static void MakeRemovable(string directory)
     {
         if (OperatingSystem.IsWindows())
             return;
+        ThrowIfMounted(directory);
         var open = new Stack<string>([directory]);
         while (open.TryPop(out var next))
         {
-            File.SetUnixFileMode(next, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            if ((File.GetUnixFileMode(next) & Owner) != Owner)
+                File.SetUnixFileMode(next, Owner);
             foreach (var below in new DirectoryInfo(next).EnumerateDirectories("*", new EnumerationOptions { AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false }))
                 open.Push(below.FullName);
         }
+    }
+
+    /// <summary>A chroot that a program has made in its directory holds the machine's own <c>/dev</c> or <c>/home</c>: links are not followed, and mounts are no links.</summary>
+    private static void ThrowIfMounted(string directory)
+    {
+        const string Table = "/proc/self/mountinfo", Handles = "/proc/self/fd/";
+        if (!File.Exists(Table))
+            return;
+        var real = Path.GetFullPath(directory);
+        if (real.StartsWith(Handles, StringComparison.Ordinal))
+        {
+            var end = real.IndexOf('/', Handles.Length);
+            var handle = end < 0 ? real : real[..end];
+            real = (new FileInfo(handle).LinkTarget ?? throw new IOException($"{handle} is not open any more")) + (end < 0 ? "" : real[end..]);
+        }
+        if (MountInfo.Parse(File.ReadAllText(Table)).FirstOrDefault(mount => mount.MountPoint == real || mount.MountPoint.StartsWith(real + "/", StringComparison.Ordinal)) is { } found)
+            throw new IOException($"something is mounted at {found.MountPoint}, in the content of a package, so nothing there is touched: umount {found.MountPoint}");
     }
 
     private static bool IsFile(SafeFileHandle handle)
