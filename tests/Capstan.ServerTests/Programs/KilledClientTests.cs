@@ -21,7 +21,7 @@ public sealed class KilledClientTests
         var source = Directory.CreateDirectory(Path.Combine(directory.Path, "source")).FullName;
         // It writes beside the content of the client that runs it: the count is that client's.
         await File.WriteAllTextAsync(Path.Combine(source, "setup.sh"), "#!/bin/sh\necho $CAPSTAN_PROGRAM >>\"$(dirname \"$(dirname \"$CAPSTAN_CONTENT\")\")/count\"\nexec sleep 0.3\n");
-        File.SetUnixFileMode(Path.Combine(source, "setup.sh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Executable.Set(Path.Combine(source, "setup.sh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var random = new Random(4711);
         var data = new byte[5_000_000];
         random.NextBytes(data);

@@ -1,4 +1,5 @@
 using Capstan.Client.Content;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Programs;
 
@@ -22,7 +23,7 @@ internal sealed class FolderContent(string root) : IPackageContent
     {
         var path = Path.Combine(FolderOf(package), name);
         File.WriteAllText(path, "#!/bin/sh\n" + text.ReplaceLineEndings("\n"));
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Executable.Set(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
     public ContentPresence Look(PackageKey package) => _here.Contains(package) ? new ContentPresence(FolderOf(package), 10, 10) : new ContentPresence(null, 0, 10);

@@ -277,7 +277,7 @@ public sealed class ProgramLoopTests
         Directory.CreateDirectory(Path.Combine(source, "opt"));
         await File.WriteAllTextAsync(Path.Combine(source, "DEBIAN/control"), $"Package: capstan-sample\nVersion: {version}.0\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: A sample\n", Stop);
         await File.WriteAllTextAsync(Path.Combine(source, "opt/sample"), $"version {version}", Stop);
-        using var build = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/dpkg-deb", ["--build", source, Path.Combine(fixture.Content.FolderOf(ProgramFixture.One with { Version = version }), "sample.deb")]) { RedirectStandardOutput = true })!;
+        using var build = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/dpkg-deb", ["--build", source, Path.Combine(fixture.Content.FolderOf(ProgramFixture.One with { Version = version }), "sample.deb")]) { UseShellExecute = false, RedirectStandardOutput = true })!;
         await build.WaitForExitAsync(Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
         Assert.Equal(0, build.ExitCode);
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Capstan.Client.Programs.Gate;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Programs.Gate;
 
@@ -27,7 +28,7 @@ internal sealed class GateFixture : IDisposable
     {
         var path = Path.Combine(Root, $"script-{_runs}");
         File.WriteAllText(path, "#!/bin/sh\n" + text.ReplaceLineEndings("\n"));
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Executable.Set(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         return path;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Capstan.Client.Programs.Gate;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Programs.Gate;
 
@@ -148,7 +149,7 @@ public sealed class ProgramGateTests : IDisposable
         switch (what)
         {
             case "missing": File.Delete(order.Executable); break;
-            case "not executable": File.SetUnixFileMode(order.Executable, UnixFileMode.UserRead); break;
+            case "not executable": Executable.Set(order.Executable, UnixFileMode.UserRead); break;
             case "no program": Overwrite(order.Executable, "nothing"); break;
             case "no interpreter": Overwrite(order.Executable, "#!/nowhere/sh\n"); break;
             default: order = order with { WorkingDirectory = Path.Combine(_fixture.Root, "nowhere") }; break;
@@ -176,9 +177,9 @@ public sealed class ProgramGateTests : IDisposable
     public async Task Program_of_a_user_is_run_as_that_user()
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root may run programs as somebody else");
-        File.SetUnixFileMode(_fixture.Root, (UnixFileMode)0b111_101_101);
+        Executable.Set(_fixture.Root, (UnixFileMode)0b111_101_101);
         var order = _fixture.Order("id -un; echo $HOME $PATH $X");
-        File.SetUnixFileMode(order.Executable, (UnixFileMode)0b101_101_101);
+        Executable.Set(order.Executable, (UnixFileMode)0b101_101_101);
         var ended = await _fixture.RunAsync(order with { User = "nobody", Environment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin", ["X"] = "1" } });
 
         Assert.Equal((RunEnded.Exited, 0), (ended.How, ended.ExitCode));
@@ -194,6 +195,6 @@ public sealed class ProgramGateTests : IDisposable
     {
         File.Delete(path);
         File.WriteAllText(path, text);
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Executable.Set(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 }
