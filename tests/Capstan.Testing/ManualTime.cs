@@ -65,9 +65,9 @@ public sealed class ManualTime(DateTimeOffset start) : TimeProvider
     public async Task RescueAsync(Task task)
     {
         ArgumentNullException.ThrowIfNull(task);
-        if (await Task.WhenAny(task, Task.Delay(TimeSpan.FromSeconds(5))) != task)
+        if (await Task.WhenAny(task, Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System)) != task)
         {
-            while (await Task.WhenAny(task, Task.Delay(1)) != task)
+            while (await Task.WhenAny(task, Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System)) != task)
                 Advance(TimeSpan.FromSeconds(1));
         }
         await task;

@@ -23,7 +23,7 @@ public static class Patience
             if (looks < 100)
                 await Task.Yield();
             else
-                await Task.Delay(1);
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
         }
     }
 

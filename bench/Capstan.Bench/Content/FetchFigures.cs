@@ -191,7 +191,7 @@ internal sealed class FetchFigures(string directory, string? only)
     }
 
     /// <summary>What was written before is on the disk: it slows nobody down.</summary>
-    private static Task SettleAsync(CancellationToken cancellationToken) => WholeProcess.RunAsync("sync", [], cancellationToken);
+    private static async Task SettleAsync(CancellationToken cancellationToken) => await WholeProcess.RunAsync("sync", [], cancellationToken);
 
     private static async Task<double> SecondsAsync(string program, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {

@@ -44,7 +44,7 @@ public class CapWorkTests
             {
                 time.Advance(TimeSpan.FromSeconds(1));
                 // What works must have had a processor before its own limit has passed by this clock.
-                await Task.Delay(1);
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
             }
             ended.AddRange((await round).Select(result => result.Cap.Path));
         }

@@ -30,7 +30,7 @@ public sealed class BadSourceTests
         return (fixture, maker, manifest);
     }
 
-    private static async Task ChangeAsync(IStore cap, ContentHash pack, Func<byte[], byte[]?> change)
+    private static async Task ChangeAsync(Capstan.Testing.Stores.MemoryStore cap, ContentHash pack, Func<byte[], byte[]?> change)
     {
         var path = StorePath.Parse(Layout.Pack(pack));
         if (change((await cap.ReadAllAsync(path, long.MaxValue, ContentFixture.Stop))!) is { } changed)

@@ -503,7 +503,7 @@ public sealed class MachineTests : IAsyncDisposable
     {
         var asked = arbiter.AcquireAsync(path ?? Share, new LeasePurpose(component, keepWarm), None).AsTask();
         // A child that another test starts has, until it runs its program, the locks that were let go meanwhile. The arbiter looks again by its clock.
-        while (await Task.WhenAny(asked, Task.Delay(TimeSpan.FromSeconds(2))) != asked)
+        while (await Task.WhenAny(asked, Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System)) != asked)
             _time.Advance(TimeSpan.FromMilliseconds(100));
         return (await asked).Lease!;
     }
