@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Capstan.Client.Builds;
 using Capstan.Client.Content;
+using Capstan.Client.Programs;
 using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Paths;
@@ -88,6 +89,7 @@ internal static class Installation
                 File.Delete(file);
             BuildFolder.Remove(directory);
             ContentCache.Remove(directory);
+            ProgramRunner.RemoveAll(directory);
             // While it is held: after that it may be another process's.
             if (!OperatingSystem.IsWindows())
                 File.Delete(Path.Combine(directory, LockFile));
@@ -266,7 +268,7 @@ internal static class Installation
     /// <summary>Whatever a step of installing, running or removing leaves when it is the last one: a file, the builds, or folders with nothing in them.</summary>
     private static bool IsAnythingLeft(string directory) =>
         Made(directory).Append(Path.Combine(directory, LockFile)).Any(File.Exists)
-        || new[] { DeviceKeys.Folder, NewIdentity.Folder, LogFolder, BuildFolder.Name, ContentCache.Name }.Any(folder => Directory.Exists(Path.Combine(directory, folder)))
+        || new[] { DeviceKeys.Folder, NewIdentity.Folder, LogFolder, BuildFolder.Name, ContentCache.Name, ProgramLoop.FolderName }.Any(folder => Directory.Exists(Path.Combine(directory, folder)))
         || Directory.Exists(directory) && !Directory.EnumerateFileSystemEntries(directory).Any();
 
     private static bool IsIdentity(string directory, string file) =>

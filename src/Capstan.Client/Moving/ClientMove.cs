@@ -65,7 +65,8 @@ internal sealed class ClientMove(ClientCore core, Ccim loop, ConnectionArbiter a
     {
         var items = core.Spool.Items().Where(item => item.Kind != ItemKind.ConfigurationRequest).ToList();
         var records = core.Spool.Records().Where(record => !record.IsRequest).ToList();
-        var isWordGiven = core.State.Get(StateKey.Departed) is not null || items.Any(item => item.Kind == ItemKind.Departure) || records.Any(record => record.Kinds.Contains(ItemKind.Departure));
+        // The newest record is the last word, or it is none: a site takes a goodbye back with whatever comes after it.
+        var isWordGiven = items.Any(item => item.Kind == ItemKind.Departure) || (records.Count > 0 ? records[^1].Kinds.Contains(ItemKind.Departure) : core.State.Get(StateKey.Departed) is not null);
         return new MoveFacts
         {
             IsThere = core.SiteCode == target.Token.SiteCode,

@@ -147,6 +147,15 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         ProgramLog.GateFailed(log, run.Id, cause);
     }
 
+    /// <summary>Takes away all runs and requests of a client, and the folder. What runs goes on, and has nothing to write its end to.</summary>
+    public static void RemoveAll(string clientDirectory)
+    {
+        if (!Directory.Exists(Path.Combine(clientDirectory, ProgramLoop.FolderName)))
+            return;
+        using var folder = Content.VersionFolder.Open(clientDirectory);
+        folder.Remove(ProgramLoop.FolderName);
+    }
+
     private RunFolder FolderOf(LedgerRun run) => new(Path.Combine(programs, RunsFolder, run.Id));
 
     private async Task StartAsync(LedgerRun run, CancellationToken cancellationToken)

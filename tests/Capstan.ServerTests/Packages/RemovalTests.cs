@@ -17,7 +17,7 @@ public sealed class RemovalTests
         var before = await OursAsync(machine);
         await machine.RunAsync("dpkg", "-i", $"/run/packages/{ScratchMachine.Package("capstan-client_*.deb")}");
         Assert.NotEqual(before, await OursAsync(machine));
-        await EnrolAsync(machine, "capstan-client install --file /root/package/install.capstan");
+        await EnrolAsync(machine, "capstan-client install --file /srv/package/install.capstan");
 
         // Without purge what the client is stays: the package again, and it goes on.
         await machine.RunAsync("dpkg", "--remove", "capstan-client");
@@ -37,20 +37,20 @@ public sealed class RemovalTests
         var before = await OursAsync(machine);
         var archive = ScratchMachine.Package("capstan-client-*.run");
         // Beside the archive, as on a stick.
-        await machine.ShellAsync($"cp /run/packages/{archive} /root/package/");
-        await EnrolAsync(machine, $"sh /root/package/{archive}");
+        await machine.ShellAsync($"cp /run/packages/{archive} /srv/package/");
+        await EnrolAsync(machine, $"sh /srv/package/{archive}");
         var id = await machine.ShellAsync("capstan-client status -o json | grep deviceId");
 
-        await machine.ShellAsync("sh /opt/capstan-client/installer.sh uninstall --keep-id; rm /root/package/*.run");
+        await machine.ShellAsync("sh /opt/capstan-client/installer.sh uninstall --keep-id; rm /srv/package/*.run");
         string[] keys = ["/var/lib/capstan-client", "/var/lib/capstan-client/keys", "/var/lib/capstan-client/keys/sealing.key.pem", "/var/lib/capstan-client/keys/signing.key.pem"];
         Assert.Equal(before.Concat(keys.Select(path => $"new {path}")).Order(StringComparer.Ordinal), await OursAsync(machine));
         Assert.Equal("700 600 600", (await machine.ShellAsync($"stat -c %a {keys[1]} {keys[2]} {keys[3]} | tr '\\n' ' '")).Trim());
 
         // The same client again; then without a trace.
-        await machine.ShellAsync($"cp /run/packages/{archive} /root/package/");
-        await EnrolAsync(machine, $"sh /root/package/{archive}");
+        await machine.ShellAsync($"cp /run/packages/{archive} /srv/package/");
+        await EnrolAsync(machine, $"sh /srv/package/{archive}");
         Assert.Equal(id, await machine.ShellAsync("capstan-client status -o json | grep deviceId"));
-        await machine.ShellAsync($"sh /root/package/{archive} uninstall; rm /root/package/*.run");
+        await machine.ShellAsync($"sh /srv/package/{archive} uninstall; rm /srv/package/*.run");
         Assert.Equal(before, await OursAsync(machine));
     }
 
@@ -62,7 +62,7 @@ public sealed class RemovalTests
         await SiteAsync(machine);
         Assert.Equal("700 capstan capstan", (await machine.ShellAsync("stat -c '%a %U %G' /var/lib/capstan")).Trim());
         Assert.EndsWith("\r\n\r\nok", await machine.RunAsync("bash", "-c", @"exec 3<>/dev/tcp/127.0.0.1/8750; printf 'GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3; cat <&3"), StringComparison.Ordinal);
-        await machine.ShellAsync("pid=$(cat /root/site.pid); kill $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done; rm -r /root/site.* /root/package /srv/cap");
+        await machine.ShellAsync("pid=$(cat /root/site.pid); kill $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done; rm -r /root/site.* /srv/package /srv/cap");
         await machine.RunAsync("dpkg", "--remove", "capstan");
         await machine.ShellAsync("! command -v capstan && test -s /var/lib/capstan/site.json && getent passwd capstan");
         await machine.RunAsync("dpkg", "--purge", "capstan");
@@ -87,8 +87,8 @@ public sealed class RemovalTests
             for i in $(seq 300); do [ -s /var/lib/capstan/listening ] && break; sleep 0.1; done
             install -d -o capstan -g capstan /srv/cap
             capstan cap add /srv/cap >/dev/null
-            capstan client package --uses 10 --out /root/package
-            test "$(stat -c %a /root/package/install.capstan)" = 600
+            capstan client package --uses 10 --out /srv/package
+            test "$(stat -c %a /srv/package/install.capstan)" = 600
             """);
     }
 
@@ -107,7 +107,7 @@ public sealed class RemovalTests
     {
         var all = await machine.DifferencesAsync();
         return [.. all.Where(line => line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..] is var path
-            && !path.StartsWith("/srv/cap/", StringComparison.Ordinal) && !path.StartsWith("/root/", StringComparison.Ordinal)
+            && !path.StartsWith("/srv/cap/", StringComparison.Ordinal) && path != "/srv/package" && !path.StartsWith("/srv/package/", StringComparison.Ordinal) && !path.StartsWith("/root/", StringComparison.Ordinal)
             && !path.StartsWith("/var/lib/capstan/", StringComparison.Ordinal)
             && !s_tracesOfTools.Any(trace => trace[^1] == '/' ? path.StartsWith(trace, StringComparison.Ordinal) : path == trace)).Order(StringComparer.Ordinal)];
     }

@@ -30,7 +30,7 @@ public sealed class SystemdTests
         await InstallAsync(machine);
         await machine.ShellAsync("setpriv --reuid capstan --regid capstan --clear-groups capstan site init ABC --data /var/lib/capstan; systemctl --quiet enable --now capstan.service");
         await machine.UntilAsync(async () => (await machine.TryAsync("test", "-s", "/var/lib/capstan/listening")).ExitCode == 0, await LogAsync(machine));
-        await machine.ShellAsync("install -d -o capstan -g capstan /srv/cap; capstan cap add /srv/cap; capstan client package --out /root/package; cd /root/package; capstan-client install");
+        await machine.ShellAsync("install -d -o capstan -g capstan /srv/cap; capstan cap add /srv/cap; capstan client package --out /srv/package; cd /srv/package; capstan-client install");
 
         // Ready was heard, or it would not be active; and inside its sandbox it can do all that a client does.
         await machine.ShellAsync("systemctl is-active capstan-client.service capstan-client-repair.timer; systemctl is-enabled capstan-client.service");
@@ -58,7 +58,7 @@ public sealed class SystemdTests
         await machine.RunAsync("capstan-client", "uninstall");
         Assert.Equal("disabled", (await machine.TryAsync("systemctl", "is-enabled", "capstan-client.service")).Output.Trim());
         Assert.Equal("inactive", (await machine.TryAsync("systemctl", "is-active", "capstan-client.service")).Output.Trim());
-        await machine.ShellAsync("rm -r /run/systemd/system/capstan-client.service.d /root/package /srv/cap; dpkg --purge capstan-client capstan; systemctl daemon-reload; systemctl reset-failed");
+        await machine.ShellAsync("rm -r /run/systemd/system/capstan-client.service.d /srv/package /srv/cap; dpkg --purge capstan-client capstan; systemctl daemon-reload; systemctl reset-failed");
         Assert.DoesNotContain(await machine.DifferencesAsync(), line => line.Contains("capstan", StringComparison.Ordinal) && !line.Contains("/var/lib/dpkg/", StringComparison.Ordinal)
             && !line.Contains("/run/packages", StringComparison.Ordinal));
         Assert.DoesNotContain("capstan", await machine.RunAsync("systemctl", "list-units", "--all", "--no-legend", "--plain"), StringComparison.Ordinal);

@@ -71,6 +71,9 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, PackFolder
         ContentLog.PacksFailed(logger, cap.Path, cause.Message, next, cause);
     }
 
+    /// <summary>What content leaves free on any disk: a twentieth, at most 1 GiB.</summary>
+    internal static long Spare(long totalBytes) => Math.Min(1L << 30, totalBytes / 20);
+
     private async Task<bool> BringAsync(IStore store, string cap, Seen seen, List<PackRow> wanted, List<ContentHash> garbage, TimeSpan begun, CancellationToken cancellationToken)
     {
         var missing = wanted.Where(pack => !seen.Has(pack)).ToList();
@@ -80,14 +83,18 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, PackFolder
             seen.Packs.Remove(pack);
         }
         var bytes = missing.Sum(pack => pack.LengthBytes);
-        if (missing.Count > 0 && await store.GetSpaceAsync(cancellationToken) is { } space && space.FreeBytes < missing[0].LengthBytes)
-            throw new SiteException($"{cap} has {space.FreeBytes} bytes free, and {bytes} bytes of packs are missing there. Make room; clients use other CAPs meanwhile.", "cap_full");
         var (written, left) = (0, bytes);
         var damaged = new List<PackRow>();
         foreach (var pack in missing)
         {
             if (written > 0 && site.Time.GetElapsedTime(0) - begun > Burst)
                 break;
+            // Uploads, metadata and everybody else who uses that storage need room, too.
+            if (await store.GetSpaceAsync(cancellationToken) is { } space && space.FreeBytes - pack.LengthBytes < Spare(space.TotalBytes))
+            {
+                await caps.LookedAsync(cap, wanted.Count, missing.Count - written, left, site.Time.GetUtcNow(), cancellationToken);
+                throw new SiteException($"{cap} has {space.FreeBytes} bytes free, of which {Spare(space.TotalBytes)} are left to others, and {left} bytes of packs are missing there. Make room; clients use other CAPs meanwhile.", "cap_full");
+            }
             await using var source = folder.Open(pack.Name);
             if (source is null || !await CapPacks.WriteAsync(store, pack.Name, source, cancellationToken))
             {

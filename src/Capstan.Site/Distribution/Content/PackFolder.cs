@@ -39,6 +39,14 @@ internal sealed class PackFolder
         });
     }
 
+    /// <summary>Bytes that publications may still take: the rest of the disk is the database's.</summary>
+    public long FreeBytes()
+    {
+        SiteDirectory.CreateOwned(Path.GetDirectoryName(_new)!);
+        var drive = new DriveInfo(Path.GetDirectoryName(_new)!);
+        return drive.AvailableFreeSpace - ContentSync.Spare(drive.TotalSize);
+    }
+
     /// <summary>Gives a complete file its name, durably, and closes it. The same pack again changes nothing.</summary>
     /// <exception cref="IOException">The disk failed, or is full; the file has no name then.</exception>
     public void Keep(FileStream complete, ContentHash pack)

@@ -106,6 +106,9 @@ internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpoo
         var chunk = batch.Chunk(index);
         if (_file is null)
         {
+            // The site's database lies on that disk, too, and has to go on.
+            if (folder.FreeBytes() <= 0)
+                throw new SiteException("The disk of the site is full but for what is left to its database. Nothing was published; make room and send it again: what is here already is not written twice.", "disk_full");
             _file = folder.CreateTemporary(deleteOnClose: false);
             (_open, _length) = (_packs.Count, 0);
             _packs.Add(null);

@@ -70,6 +70,14 @@ internal sealed class PackageAdministration(SiteContext site, PackFolder folder,
         var nativeJson = published.SingleFile is { } file && await native.ReadAsync(file, cancellationToken) is { } found ? JsonSerializer.Serialize(found, StoreJson.Default.NativeFile) : null;
         var row = await site.Database.WriteAsync(async transaction =>
         {
+            // Gigabytes were read since: others have published, removed or named something meanwhile.
+            if (package.LastVersion == 0 && await PackageStore.FindAsync(transaction, package.PackageId) is null)
+            {
+                if (await PackageStore.NamedAsync(transaction, package.Name) is { } taken)
+                    throw Taken(taken);
+            }
+            else
+                package = await PackageStore.FindAsync(transaction, package.PackageId) ?? throw Unknown(package.PackageId, null);
             if (await PackageStore.VersionAsync(transaction, package.PackageId, null) is { } newest && newest.TreeSha256 == published.Tree.Sha256)
                 return RowOf(newest, isNew: false);
             var now = site.Time.GetUtcNow();
@@ -105,8 +113,11 @@ internal sealed class PackageAdministration(SiteContext site, PackFolder folder,
     private async Task RefuseTakenAsync(string name, CancellationToken cancellationToken)
     {
         if (await packages.NamedAsync(name, cancellationToken) is { } taken)
-            throw new SiteException($"There is a package named {taken.Name} ({taken.PackageId}). For its next version, name it by its id: `capstan package create … --id {taken.PackageId}`.", "package_exists");
+            throw Taken(taken);
     }
+
+    private static SiteException Taken(PackageRecord taken) =>
+        new($"There is a package named {taken.Name} ({taken.PackageId}). For its next version, name it by its id: `capstan package create … --id {taken.PackageId}`.", "package_exists");
 
     private static byte[] Encode(PackageManifest manifest)
     {

@@ -37,6 +37,14 @@ internal sealed class PackageStore(SiteDatabase database)
     public Task<PackageRecord?> FindAsync(string packageId, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<PackageRecord>("select package_id, name, last_version, last_epoch from content_package where package_id = @packageId", new { packageId }), cancellationToken);
 
+    /// <summary>As it is in a transaction; null when it is not there.</summary>
+    public static Task<PackageRecord?> FindAsync(DbTransaction transaction, string packageId) => transaction.Connection!.QuerySingleOrDefaultAsync<PackageRecord>(
+        "select package_id, name, last_version, last_epoch from content_package where package_id = @packageId", new { packageId }, transaction);
+
+    /// <summary>As it is in a transaction, by its name in any case of letters.</summary>
+    public static Task<PackageRecord?> NamedAsync(DbTransaction transaction, string name) => transaction.Connection!.QuerySingleOrDefaultAsync<PackageRecord>(
+        "select package_id, name, last_version, last_epoch from content_package where name_key = @key", new { key = KeyOf(name) }, transaction);
+
     /// <summary>By its name in any case of letters; null when it is not there.</summary>
     public Task<PackageRecord?> NamedAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<PackageRecord>("select package_id, name, last_version, last_epoch from content_package where name_key = @key", new { key = KeyOf(name) }), cancellationToken);

@@ -16,6 +16,7 @@ internal static class PackageTargets
         foreach (var (packageId, version) in await PackageStore.NumbersAsync(transaction))
         {
             var path = Layout.PackageTarget(packageId, (int)version);
+            // A number is never given again, so what is listed is what is stored.
             if (!listed.Remove(path))
                 repository.SetTarget(path, (await PackageStore.ManifestAsync(transaction, packageId, version))!);
         }
