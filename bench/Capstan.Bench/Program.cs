@@ -18,9 +18,10 @@ using Capstan.Nal.Providers;
 // dotnet run -c Release --project bench/Capstan.Bench -- ingest [directory] those of the loader alone, with the folder CAP elsewhere than the database
 // dotnet run -c Release --project bench/Capstan.Bench -- poll              what a client costs that finds nothing new
 // dotnet run -c Release --project bench/Capstan.Bench -- shuffled [directory] records of many devices that come out of order and twice
-// dotnet run -c Release --project bench/Capstan.Bench -- publish [capstan] what publishing a package costs, whole processes
+// dotnet run -c Release --project bench/Capstan.Bench -- publish [capstan] what publishing a package costs, whole processes, beside cp, tar, casync, restic, ostree
 // dotnet run -c Release --project bench/Capstan.Bench -- delta [capstan]   what version 2 of a package costs, beside casync, restic, ostree, rsync, rclone, zsync (bench/debian-packages.txt)
 // dotnet run -c Release --project bench/Capstan.Bench -- offers            collections, policies and advertisements of a site with 10,000 clients
+// dotnet run -c Release --project bench/Capstan.Bench -- plan              1,000 advertisements on one client
 // dotnet run -c Release --project bench/Capstan.Bench -- smb HOST PORT SHARE ACCOUNT PASSWORD-FILE   the SMB client beside smbclient
 // dotnet run -c Release --project bench/Capstan.Bench -- idle              what an idle SMB connection costs, both sides together
 // dotnet run -c Release --project bench/Capstan.Bench -- ncp               the NCP client beside a test server in this process
@@ -46,6 +47,8 @@ switch (args)
         return await FigureTable.PrintAsync([() => DeltaFigures.RunAsync(capstan.FirstOrDefault(), CancellationToken.None)]);
     case ["offers"]:
         return await FigureTable.PrintAsync([() => OfferFigures.RunAsync(CancellationToken.None)]);
+    case ["plan"]:
+        return await FigureTable.PrintAsync([() => PlanFigures.RunAsync(CancellationToken.None)]);
     case ["smb", var host, var port, var share, var account, var passwordFile]:
         var smb = new SmbFigures(host, int.Parse(port, CultureInfo.InvariantCulture), share, account, passwordFile);
         return await FigureTable.PrintAsync([() => smb.RunAsync(CancellationToken.None)]);

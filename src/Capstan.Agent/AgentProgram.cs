@@ -33,6 +33,9 @@ internal static class AgentProgram
         var endless = false;
         try
         {
+            // Not for people either: a gate starts it, and it becomes the program.
+            if (args is ["gate-start"])
+                return CapstanClient.RunStarter();
             if (args is ["gate", var run])
             {
                 // Not for people: the client starts it for each run of a program. It ends with that, whoever asks it to end before.

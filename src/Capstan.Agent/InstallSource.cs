@@ -51,16 +51,19 @@ internal sealed partial class InstallSource(AgentConsole console)
         if (!OperatingSystem.IsLinux())
             return EffectiveUser();
         var facts = new byte[SizeOfStatx];
-        return Statx(file, "", EmptyPath, WantsOwner, facts) == 0 ? BinaryPrimitives.ReadUInt32LittleEndian(facts.AsSpan(OwnerOffset)) : null;
+        return Statx(StatxNumber, file, "", EmptyPath, WantsOwner, facts) == 0 ? BinaryPrimitives.ReadUInt32LittleEndian(facts.AsSpan(OwnerOffset)) : null;
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial SafeFileHandle Open(string path, int flags);
 
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    /// <summary>The C library has a name for it since 2.28 only.</summary>
+    private static nint StatxNumber => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 332 : 291;
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Statx(SafeFileHandle file, string path, int flags, uint mask, byte[] facts);
+    private static partial nint Statx(nint number, SafeFileHandle file, string path, nint flags, nuint mask, byte[] facts);
 
     [LibraryImport("libc", EntryPoint = "geteuid")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -88,7 +88,11 @@ public sealed class CapstanClient : IAsyncDisposable
 
     /// <summary>Starts the program of a directory that a client has prepared, waits for it and writes down how it ended: a process of its own, which outlives the client.</summary>
     /// <exception cref="IOException">The directory cannot be read or written; nothing was started.</exception>
-    public static Task RunGateAsync(string directory, TimeProvider time) => new ProgramGate(new RunFolder(Path.GetFullPath(directory)), time).RunAsync();
+    public static Task RunGateAsync(string directory, TimeProvider time) => new ProgramGate(new RunFolder(Path.GetFullPath(directory)), GateStarter.This(ProgramStarter.Verb), time).RunAsync();
+
+    /// <summary>Becomes the program of which the gate that has started this process tells.</summary>
+    /// <returns>Only when there is no program: an exit code, after the gate was told why.</returns>
+    public static int RunStarter() => ProgramStarter.Run();
 
     /// <summary>How many schema scripts this program knows: what its package's build says when a later one asks it.</summary>
     public static int Schema => Migrations.Known;
@@ -124,7 +128,7 @@ public sealed class CapstanClient : IAsyncDisposable
     {
         var what = minutes is null ? ProgramRequests.Run : ProgramRequests.Postpone;
         var known = await Task.Run(() => ProgramReader.Find(options.Directory, advertisementId), cancellationToken);
-        if (ProgramLoop.Fault(known, what, minutes ?? 0) is { } fault)
+        if (ProgramRequests.Fault(known, what, minutes ?? 0) is { } fault)
             throw new ClientException($"{advertisementId}: {fault}", known is null ? "no_advertisement" : "request_refused");
         await ProgramRequests.PutAsync(Path.Combine(options.Directory, ProgramLoop.FolderName), what, advertisementId, minutes ?? 0, cancellationToken);
     }

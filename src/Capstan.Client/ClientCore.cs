@@ -92,15 +92,18 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
 
     public CapList? CapList => State.Document(DocumentName.CapList, Documents.CapList);
 
+    /// <summary>How what many devices may have to say at one moment is told: with the next contact, since each has its own time for that; at once in a local folder, where nobody is at the door.</summary>
+    public Urgency OfMany => CapExport.AllLocal(this) ? Urgency.AtOnce : Urgency.NextContact;
+
     /// <summary>Puts a status message into the spool; a repeated one only counts.</summary>
-    public void Report(string severity, string code, string text, string component = Component) => Spool.PutStatus(new StatusMessage
+    public void Report(string severity, string code, string text, string component = Component, Urgency urgency = Urgency.AtOnce) => Spool.PutStatus(new StatusMessage
     {
         Severity = severity,
         Code = code,
         Component = component,
         Text = Clip(text),
         ReportedAt = Clock.Wall.ToUnixTimeMilliseconds(),
-    });
+    }, urgency);
 
     /// <summary>Text that any document takes: what is beyond 2,000 characters is cut off.</summary>
     public static string Clip(string text) => text.Length <= MaxTextLength ? text : text[..MaxTextLength];

@@ -11,6 +11,8 @@ public sealed partial class DirectoryLock : IDisposable
     /// <summary>Each is a millisecond, but for the first few.</summary>
     private const int Tries = 1_000;
 
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     private readonly FileStream _file;
 
     private DirectoryLock(FileStream file) => _file = file;
@@ -28,7 +30,7 @@ public sealed partial class DirectoryLock : IDisposable
             try
             {
                 // FileShare.None is an flock on Unix and a share mode on Windows; both end with the process.
-                return Sign(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+                return Sign(new FileStream(path, Options()));
             }
             catch (IOException) when (File.Exists(path))
             {
@@ -59,17 +61,29 @@ public sealed partial class DirectoryLock : IDisposable
         }
     }
 
+    /// <summary>0600: whoever may open it for reading could lock it, and so keep everybody out.</summary>
+    private static FileStreamOptions Options()
+    {
+        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerOnly;
+        return options;
+    }
+
     private static DirectoryLock Sign(FileStream file)
     {
         try
         {
+            // Older ones were made for all to read.
+            if (!OperatingSystem.IsWindows() && File.GetUnixFileMode(file.SafeFileHandle) != OwnerOnly)
+                File.SetUnixFileMode(file.SafeFileHandle, OwnerOnly);
             file.SetLength(0);
             file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
             file.Flush();
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The disk is full: the lock holds all the same, and its holder stays unnamed.
+            // The disk is full, or another account's file cannot be made private: the lock holds all the same, and its holder stays unnamed.
         }
         return new DirectoryLock(file);
     }

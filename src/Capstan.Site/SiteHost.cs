@@ -74,14 +74,19 @@ internal static class SiteHost
             .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>().AddSingleton<BoundaryStore>().AddSingleton<BoundaryAdministration>();
         services.AddSingleton<CollectionStore>().AddSingleton<CollectionEvaluator>().AddSingleton<CollectionAdministration>();
         services.AddSingleton<PackFolder>().AddSingleton<ContentStore>().AddSingleton<PackageStore>().AddSingleton<CapContentStore>().AddSingleton<ContentTurn>().AddSingleton<ContentSync>().AddSingleton<ContentKeeper>()
-            .AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageAdministration>();
+            .AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageUploads>().AddSingleton<HomePacks>().AddSingleton<ContentWay>().AddSingleton<PackageAdministration>();
         services.AddOffers();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();
         services.AddSingleton<CycleHealth>().AddSingleton<HealthReader>();
         services.AddSingleton<ConditionStore>().AddSingleton<ClientHealthStore>().AddSingleton<ClientHealthReader>().AddSingleton<ReportStore>().AddSingleton<DiagnosisReader>();
         services.AddSingleton<UserStore>().AddSingleton<AuditStore>().AddSingleton<AuditTrail>().AddSingleton<Users>().AddSingleton<SignIns>().AddSingleton(new ServedTls(tls));
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            // What says null where null means nothing is refused by name, before anybody reads it.
+            json.SerializerOptions.RespectNullableAnnotations = true;
+        });
         // A query or body that does not fit is thrown, so that ApiGuard answers it as every other refusal.
         services.Configure<Microsoft.AspNetCore.Routing.RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddSingleton<SiteFigures>();

@@ -65,6 +65,9 @@ internal static partial class SiteLog
     [LoggerMessage(EventId = 4200, EventName = nameof(CollectionFailed), Level = LogLevel.Warning, Message = "Collection {Collection} could not be evaluated and keeps the members that it has: {Reason}")]
     public static partial void CollectionFailed(ILogger logger, string collection, string reason);
 
+    [LoggerMessage(EventId = 4230, EventName = nameof(CollectionHeld), Level = LogLevel.Warning, Message = "Collection {Collection} keeps its members until somebody confirms: {Coming} clients would come by its query, and {Removals} that would leave would remove what was installed")]
+    public static partial void CollectionHeld(ILogger logger, string collection, int coming, int removals);
+
     [LoggerMessage(EventId = 4201, EventName = nameof(AdvertisementHalted), Level = LogLevel.Warning, Message = "Advertisement {Advertisement} was halted by the site: {Because}")]
     public static partial void AdvertisementHalted(ILogger logger, string advertisement, string because);
 }

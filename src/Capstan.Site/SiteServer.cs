@@ -159,7 +159,6 @@ public sealed class SiteServer : IAsyncDisposable
         var listening = new Uri(app.Urls.First(url => url.StartsWith(Uri.UriSchemeHttp + "://", StringComparison.Ordinal)));
         tls?.Announce(app.Urls.FirstOrDefault(url => url.StartsWith(Uri.UriSchemeHttps + "://", StringComparison.Ordinal)));
         SiteLog.Started(logger, SiteCode, listening.ToString());
-        await app.Services.GetRequiredService<ContentVerifier>().BeginIfIncompleteAsync(cancellationToken);
         SiteDirectory.WriteOwned(_site.Directory.Listening, System.Text.Encoding.ASCII.GetBytes(listening.GetLeftPart(UriPartial.Authority)));
         _listening.TrySetResult(listening);
         try

@@ -1,4 +1,10 @@
 using Capstan.ServerTests.Arbiter;
+using Capstan.ServerTests.Programs;
 using Xunit.Runner.InProc.SystemConsole;
 
-return args is [Worker.Verb, ..] ? await Worker.RunAsync(args[1..]) : await ConsoleRunner.Run(args);
+return args switch
+{
+    [Worker.Verb, ..] => await Worker.RunAsync(args[1..]),
+    [KilledGateTests.Verb, var step, var directory] => await KilledGateTests.RunAsync(step, directory),
+    _ => await ConsoleRunner.Run(args),
+};

@@ -28,6 +28,8 @@ public static class CannedOffers
             ? Results.Json(new AdvertisementDetail(Summary(records), Document, [new("succeeded", null, 96, null), new("failed", "exit-code", 3, "exit code 5: <img src=x onerror=alert(1)>"), new("no-policy", null, 12, null)], Curve()), ApiJson.Default.AdvertisementDetail)
             : CannedSite.Refused(404, "advertisement_unknown", $"There is no advertisement {id}."));
         api.MapGet("/advertisements/{id}/clients", (string? state) => Results.Json(new Page<AdvertisementClient>([.. States(records).Where(row => state is null || row.State == state)], null), ApiJson.Default.PageAdvertisementClient));
+        api.MapGet("/why", (string client, string advertisement) => Results.Json(new WhyDocument(advertisement, "Firefox/install", client, CannedRecords.HostileName, $"It has failed: exit code 5: {CannedRecords.HostileName}", "it is tried again", CannedRecords.Noon.AddHours(1),
+            [new("member", true, "In collection All Systems by its query: id is known"), new("content", null, "Nothing was said of its content yet."), new("run", false, $"Run 2 failed, exit code 5; it said: {CannedRecords.HostileName}")]), ApiJson.Default.WhyDocument));
         api.MapGet("/clients/{id}/advertisements", (string id) => Results.Json<IReadOnlyList<AdvertisementClient>>([.. States(records).Where(row => row.DeviceId == id)], ApiJson.Default.IReadOnlyListAdvertisementClient));
     }
 

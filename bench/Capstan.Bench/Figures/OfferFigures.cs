@@ -55,6 +55,9 @@ internal static class OfferFigures
         var show = await Cost.OfAsync(() => site.Get<OfferReader>().ShowAsync(ids[7], cancellationToken));
         yield return new Figure("one advertisement with funnel, causes and curve", Seconds(show), "–");
 
+        await foreach (var figure in ReportedAsync(site, cancellationToken))
+            yield return figure;
+
         async Task PublishAsync()
         {
             site.Get<Publisher>().Changed(PublishUrgency.Now);
@@ -62,6 +65,42 @@ internal static class OfferFigures
         }
 
         Task<long> FilesAsync() => site.Get<SiteContext>().Database.ReadAsync(connection => connection.ExecuteScalarAsync<long>("select count(*) from published_file"), cancellationToken);
+    }
+
+    /// <summary>200 advertisements of 20,000 devices each, all reported: what a list costs, and one report in which nothing has changed.</summary>
+    private static async IAsyncEnumerable<Figure> ReportedAsync(BusySite site, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var database = site.Get<SiteContext>().Database;
+        await database.WriteAsync(async transaction =>
+        {
+            var connection = transaction.Connection!;
+            await connection.ExecuteAsync("update advertisement set collection_id = 1", null, transaction);
+            await connection.ExecuteAsync(
+                """
+                with recursive n(i) as (select 1 union all select i + 1 from n where i < 150)
+                insert into advertisement select 'x' || (1000 + i), a.name, a.package_id, a.program_key, a.package_version, 1, a.document, a.revision, a.state, a.expires_at, a.halt_at, a.counts_from, 0, a.created_at, a.changed_at, null
+                from n join (select * from advertisement order by advertisement_id limit 1) a
+                """, null, transaction);
+            await connection.ExecuteAsync(
+                """
+                with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
+                insert into device (number, device_id, key_id, signing_key, sealing_key, bin, state, install_nonce, host_name, search_text, requested_at, record_hash, approved_at)
+                select 1000000 + i, 'zz' || (100000 + i), 'key' || i, '', '', '00', 'approved', '', 'pc' || i, '', 0, '', 1 from n
+                """, null, transaction);
+            await connection.ExecuteAsync("insert into collection_member select 1, number, 2 from device where number > 1000000", null, transaction);
+            await connection.ExecuteAsync("update collection set members = (select count(*) from collection_member where collection_id = 1) where collection_id = 1", null, transaction);
+            await connection.ExecuteAsync("update device set offers_behind = 0", null, transaction);
+            await connection.ExecuteAsync(
+                """
+                insert into advertisement_state (advertisement_id, device_number, revision, state, since, run_number, reported_at, at_received, at_content, at_run, at_end, heard_end)
+                select a.advertisement_id, d.number, 1, 'succeeded', 1, 1, 1, 1, 1, 1, 1, 1 from advertisement a, device d where d.state = 'approved'
+                """, null, transaction);
+            foreach (var id in (await connection.QueryAsync<string>("select advertisement_id from advertisement", null, transaction)).ToList())
+                await OfferCounts.RecountAsync(transaction, id);
+        }, cancellationToken);
+        await site.Get<OfferReader>().ListAsync(cancellationToken);
+        var list = await Cost.OfAsync(() => site.Get<OfferReader>().ListAsync(cancellationToken));
+        yield return new Figure("the list of 200 advertisements of 20,000 devices each, all reported", Seconds(list), "≤ 0.2 s");
     }
 
     private static string Seconds(Cost cost) => $"{Text(cost.WallSeconds)} s";

@@ -27,7 +27,7 @@ internal sealed partial record FileFacts(SourceKind Kind, int Mode, long SizeByt
         if (!OperatingSystem.IsLinux())
             return OfPortable(path);
         var facts = default(Statx);
-        if (StatxAt(WorkingDirectory, path, NoFollow, Wanted, ref facts) != 0)
+        if (StatxAt(StatxNumber, WorkingDirectory, path, NoFollow, Wanted, ref facts) != 0)
             return null;
         var kind = (facts.Mode & 0xF000) switch { 0x4000 => SourceKind.Directory, 0x8000 => SourceKind.File, 0xA000 => SourceKind.Link, _ => SourceKind.Other };
         return new FileFacts(kind, facts.Mode & 0x1FF, kind == SourceKind.File ? (long)facts.Size : 0, facts.Modified.Nanoseconds, facts.Changed.Nanoseconds);
@@ -78,9 +78,12 @@ internal sealed partial record FileFacts(SourceKind Kind, int Mode, long SizeByt
         public long Nanoseconds => unchecked(_seconds * 1_000_000_000 + _nanoseconds + _padding);
     }
 
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    /// <summary>The C library has a name for it since 2.28 only.</summary>
+    private static nint StatxNumber => RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 332 : 291;
+
+    [LibraryImport("libc", EntryPoint = "syscall", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int StatxAt(int directory, string path, int flags, uint mask, ref Statx facts);
+    private static partial nint StatxAt(nint number, nint directory, string path, nint flags, nuint mask, ref Statx facts);
 
     [LibraryImport("libc", EntryPoint = "realpath", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -1,22 +1,18 @@
-using System.Formats.Tar;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text;
 using Capstan.Site.Console;
 
 namespace Capstan.Cli.Packages;
 
-/// <summary>A source as a tar stream, read while it is sent. A file that somebody writes meanwhile is sent again, under the same name: the later entry counts.</summary>
+/// <summary>A source as a tar stream, read while it is sent, in one buffer. A file that somebody writes meanwhile is sent again, under the same name: the later entry counts.</summary>
 internal sealed class PackageArchive : HttpContent
 {
     /// <summary>How often a file is read that changes each time.</summary>
     private const int MostReadings = 3;
 
-    /// <summary>Longest name that the old form of an entry holds, and its largest file: the new form takes a kilobyte more.</summary>
-    private const int ShortName = 100;
-    private const long ShortFile = 1L << 33;
-
     private readonly PackageSource _source;
+    private readonly byte[] _buffer = new byte[256 << 10];
+    private int _filled;
 
     public PackageArchive(PackageSource source)
     {
@@ -28,26 +24,17 @@ internal sealed class PackageArchive : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        // Not disposed after a failure: the end of an archive would make a whole one of half of it.
-        var tar = new TarWriter(stream, TarEntryFormat.Pax, leaveOpen: true);
-        foreach (var entry in _source.Entries)
+        _filled = 0;
+        foreach (var entry in _source.Entries())
         {
-            switch (entry.Facts.Kind)
-            {
-                case SourceKind.Directory:
-                    await tar.WriteEntryAsync(Entry(TarEntryType.Directory, entry), cancellationToken);
-                    break;
-                case SourceKind.Link:
-                    var link = Entry(TarEntryType.SymbolicLink, entry);
-                    link.LinkName = entry.Target!;
-                    await tar.WriteEntryAsync(link, cancellationToken);
-                    break;
-                default:
-                    await WriteFileAsync(tar, entry, cancellationToken);
-                    break;
-            }
+            if (entry.Facts.Kind == SourceKind.File)
+                await WriteFileAsync(stream, entry, cancellationToken);
+            else
+                await WriteAsync(stream, TarBlocks.Header(entry.Path, entry.Facts.Kind, entry.Facts.Mode, 0, entry.Target), cancellationToken);
         }
-        await tar.DisposeAsync();
+        // Not after a failure: the end of an archive would make a whole one of half of it.
+        await WriteAsync(stream, new byte[2 * TarBlocks.BlockBytes], cancellationToken);
+        await FlushAsync(stream, cancellationToken);
     }
 
     protected override bool TryComputeLength(out long length)
@@ -56,18 +43,31 @@ internal sealed class PackageArchive : HttpContent
         return false;
     }
 
-    private static async Task WriteFileAsync(TarWriter tar, SourceEntry entry, CancellationToken cancellationToken)
+    private async Task WriteFileAsync(Stream stream, SourceEntry entry, CancellationToken cancellationToken)
     {
-        var before = entry.Facts;
         for (var reading = 1; ; reading++)
         {
-            await using (var file = new FileStream(entry.FullPath, new FileStreamOptions { Access = FileAccess.Read, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0, Options = FileOptions.Asynchronous | FileOptions.SequentialScan }))
+            FileFacts before;
+            using (var file = File.OpenHandle(entry.FullPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan))
             {
-                before = FileFacts.Of(entry.FullPath) ?? before;
-                await using var content = new FixedLengthStream(file, before.SizeBytes);
-                var header = Entry(TarEntryType.RegularFile, entry with { Facts = before });
-                header.DataStream = content;
-                await tar.WriteEntryAsync(header, cancellationToken);
+                before = FileFacts.Of(entry.FullPath) ?? entry.Facts;
+                await WriteAsync(stream, TarBlocks.Header(entry.Path, SourceKind.File, before.Mode, before.SizeBytes, null), cancellationToken);
+                for (var position = 0L; position < before.SizeBytes;)
+                {
+                    if (_filled == _buffer.Length)
+                        await FlushAsync(stream, cancellationToken);
+                    var free = _buffer.AsMemory(_filled, (int)Math.Min(_buffer.Length - _filled, before.SizeBytes - position));
+                    var read = RandomAccess.Read(file, free.Span, position);
+                    if (read == 0)
+                    {
+                        // Somebody shortened it: as long as it was said to be, and read again.
+                        free.Span.Clear();
+                        read = free.Length;
+                    }
+                    _filled += read;
+                    position += read;
+                }
+                await WriteAsync(stream, new byte[TarBlocks.Padding(before.SizeBytes)], cancellationToken);
             }
             if (before.Kind == SourceKind.File && FileFacts.Of(entry.FullPath) == before)
                 return;
@@ -76,13 +76,17 @@ internal sealed class PackageArchive : HttpContent
         }
     }
 
-    private static TarEntry Entry(TarEntryType type, SourceEntry entry)
+    private async ValueTask WriteAsync(Stream stream, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        var isShort = Encoding.UTF8.GetByteCount(entry.Path) < ShortName && Encoding.UTF8.GetByteCount(entry.Target ?? "") < ShortName && entry.Facts.SizeBytes < ShortFile;
-        TarEntry made = isShort ? new UstarTarEntry(type, entry.Path) : new PaxTarEntry(type, entry.Path);
-        made.Mode = (UnixFileMode)entry.Facts.Mode;
-        // No time crosses: the same content is the same package.
-        made.ModificationTime = DateTimeOffset.UnixEpoch;
-        return made;
+        if (_filled + bytes.Length > _buffer.Length)
+            await FlushAsync(stream, cancellationToken);
+        bytes.CopyTo(_buffer.AsMemory(_filled));
+        _filled += bytes.Length;
+    }
+
+    private async ValueTask FlushAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        await stream.WriteAsync(_buffer.AsMemory(0, _filled), cancellationToken);
+        _filled = 0;
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using Capstan.Protocol.Content;
 using Capstan.Site.Console;
 
@@ -9,21 +10,22 @@ namespace Capstan.Cli.Packages;
 /// <param name="Target">Of a link; null otherwise.</param>
 internal sealed record SourceEntry(string Path, string FullPath, FileFacts Facts, string? Target);
 
-/// <summary>A directory or a file of this machine, looked through before a byte of it is sent: everything that cannot be published is said at once.</summary>
+/// <summary>A directory or a file of this machine, looked through before a byte of it is sent: everything that cannot be published is said at once. No list of it is kept, however long it is.</summary>
 internal sealed class PackageSource
 {
     private const int MaxShown = 20;
 
-    private readonly List<SourceEntry> _entries = [];
-    private readonly List<string> _problems = [];
-    private int _problemCount;
+    private static readonly EnumerationOptions s_everything = new() { AttributesToSkip = default, IgnoreInaccessible = false, ReturnSpecialDirectories = false };
 
-    private PackageSource()
+    private readonly string _root;
+    /// <summary>What a single file is called in the package; null for a directory.</summary>
+    private readonly string? _name;
+
+    private PackageSource(string root, string? name)
     {
+        _root = root;
+        _name = name;
     }
-
-    /// <summary>In the order of trees.</summary>
-    public IReadOnlyList<SourceEntry> Entries => _entries;
 
     /// <param name="forbidden">Directories that the source may not be, lie in or hold, each with what it is: the site's own, and its CAPs on this machine.</param>
     /// <exception cref="CliException">With all that is wrong, up to 20 lines of it.</exception>
@@ -35,62 +37,119 @@ internal sealed class PackageSource
             if (FileFacts.RealPath(directory) is { } other && (IsIn(real, other) || IsIn(other, real)))
                 throw new CliException($"{path} is {(real == other ? "" : IsIn(real, other) ? "inside " : "above ")}{what} ({directory}): give a source that lies elsewhere", ExitCode.Usage);
         }
-        var source = new PackageSource();
-        if (Directory.Exists(real))
-            source.ReadDirectory(real);
-        else
-            source.Add(Path.GetFileName(path.TrimEnd('/')), real);
-        if (source._problemCount > 0)
-            throw new CliException(string.Join("\n", source._problems.Prepend($"nothing of {path} was published:")) + (source._problemCount > MaxShown ? $"\n  and {source._problemCount - MaxShown} more" : ""), ExitCode.Usage);
-        if (!source._entries.Exists(entry => entry.Facts.Kind == SourceKind.File))
-            throw new CliException($"{path} holds no file: a package has at least one", ExitCode.Usage);
-        source._entries.Sort((left, right) => TreePath.Compare(left.Path, right.Path));
-        return source;
+        var source = new PackageSource(real, Directory.Exists(real) ? null : Path.GetFileName(path.TrimEnd('/')));
+        var problems = new Problems();
+        var hasFile = false;
+        foreach (var entry in source.Walk(problems))
+            hasFile |= entry.Facts.Kind == SourceKind.File;
+        problems.Throw($"nothing of {path} was published:");
+        return hasFile ? source : throw new CliException($"{path} holds no file: a package has at least one", ExitCode.Usage);
+    }
+
+    /// <summary>In the order of trees, each as it is when it is reached.</summary>
+    /// <exception cref="CliException">Something cannot be published that could be a moment before.</exception>
+    public IEnumerable<SourceEntry> Entries()
+    {
+        var problems = new Problems();
+        foreach (var entry in Walk(problems))
+        {
+            problems.Throw("the source changed while it was read, and cannot be published any more:");
+            yield return entry;
+        }
+        problems.Throw("the source changed while it was read, and cannot be published any more:");
     }
 
     private static bool IsIn(string path, string directory) => path == directory || directory == "/" || path.StartsWith(directory + "/", StringComparison.Ordinal);
 
-    private void ReadDirectory(string root)
+    /// <summary>What is wrong is left out.</summary>
+    private IEnumerable<SourceEntry> Walk(Problems problems)
     {
-        var open = new Stack<string>([""]);
-        while (open.TryPop(out var relative))
+        if (_name is not null)
         {
-            try
+            if (Look(_name, _root, problems) is { } single)
+                yield return single;
+            yield break;
+        }
+        var refused = new HashSet<string>(StringComparer.Ordinal);
+        var open = new Stack<Level>([Names("", problems)]);
+        while (open.TryPeek(out var level))
+        {
+            if (level.Next == level.Names.Count)
             {
-                foreach (var full in Directory.EnumerateFileSystemEntries(Path.Combine(root, relative), "*", new EnumerationOptions { AttributesToSkip = default, IgnoreInaccessible = false, ReturnSpecialDirectories = false }))
-                {
-                    var path = relative.Length == 0 ? Path.GetFileName(full) : $"{relative}/{Path.GetFileName(full)}";
-                    if (Add(path, full)?.Facts.Kind == SourceKind.Directory)
-                        open.Push(path);
-                }
+                open.Pop();
+                continue;
             }
-            catch (Exception cause) when (cause is UnauthorizedAccessException or IOException)
+            var path = level.Prefix + level.Names[level.Next++];
+            if (!path.EndsWith('/'))
             {
-                Problem(relative.Length == 0 ? "." : relative, $"cannot be read: {cause.Message}");
+                if (Look(path, Path.Combine(_root, path), problems) is { } entry)
+                    yield return entry;
+                else
+                    refused.Add(path + "/");
             }
+            else if (!refused.Contains(path))
+                open.Push(Names(path, problems));
         }
     }
 
-    private SourceEntry? Add(string path, string full)
+    /// <param name="directory">Empty, or with a slash at its end.</param>
+    private Level Names(string directory, Problems problems)
     {
-        if (FileFacts.Of(full) is not { } facts)
-            return Problem(path, path.Contains('\uFFFD', StringComparison.Ordinal) ? "its name is not UTF-8; rename it" : "it went away while it was looked at");
-        if (TreePath.Problem(path) is { } fault)
-            return Problem(path, fault);
-        var target = facts.Kind == SourceKind.Link ? new FileInfo(full).LinkTarget ?? "" : null;
-        if (target is not null && TreePath.TargetProblem(path, target) is { } wrong)
-            return Problem(path, $"{wrong} (it leads to {VisibleText.Of(target, 200)})");
-        if (facts.Kind == SourceKind.Other)
-            return Problem(path, "a device, a pipe or a socket cannot be published");
-        var entry = new SourceEntry(path, full, facts, target);
-        _entries.Add(entry);
-        return entry;
+        var names = new List<string>();
+        try
+        {
+            var entries = new FileSystemEnumerable<(string Name, bool IsDirectory)>(Path.Combine(_root, directory),
+                static (ref FileSystemEntry entry) => (entry.FileName.ToString(), entry.IsDirectory && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint)), s_everything);
+            foreach (var (name, isDirectory) in entries)
+            {
+                names.Add(name);
+                if (isDirectory)
+                    names.Add(name + "/");
+            }
+        }
+        catch (Exception cause) when (cause is UnauthorizedAccessException or IOException)
+        {
+            problems.Add(directory.Length == 0 ? "." : directory.TrimEnd('/'), $"cannot be read: {cause.Message}");
+        }
+        names.Sort(TreePath.Compare);
+        return new Level(directory, names);
     }
 
-    private SourceEntry? Problem(string path, string what)
+    private static SourceEntry? Look(string path, string full, Problems problems)
     {
-        if (_problemCount++ < MaxShown)
-            _problems.Add($"  {VisibleText.Of(path, 300)}: {what}");
-        return null;
+        if (FileFacts.Of(full) is not { } facts)
+            return problems.Add(path, path.Contains('\uFFFD', StringComparison.Ordinal) ? "its name is not UTF-8; rename it" : "it went away while it was looked at");
+        if (TreePath.Problem(path) is { } fault)
+            return problems.Add(path, fault);
+        var target = facts.Kind == SourceKind.Link ? new FileInfo(full).LinkTarget ?? "" : null;
+        if (target is not null && TreePath.TargetProblem(path, target) is { } wrong)
+            return problems.Add(path, $"{wrong} (it leads to {VisibleText.Of(target, 200)})");
+        return facts.Kind == SourceKind.Other ? problems.Add(path, "a device, a pipe or a socket cannot be published") : new SourceEntry(path, full, facts, target);
+    }
+
+    /// <summary>A directory that is open: names in it, and with a slash behind it what lies in one of them. So <c>a-b</c> comes between <c>a</c> and <c>a/b</c>, as in a tree.</summary>
+    private sealed record Level(string Prefix, List<string> Names)
+    {
+        public int Next { get; set; }
+    }
+
+    private sealed class Problems
+    {
+        private readonly List<string> _shown = [];
+        private int _count;
+
+        /// <returns>Null, for there is no entry.</returns>
+        public SourceEntry? Add(string path, string what)
+        {
+            if (_count++ < MaxShown)
+                _shown.Add($"  {VisibleText.Of(path, 300)}: {what}");
+            return null;
+        }
+
+        public void Throw(string first)
+        {
+            if (_count > 0)
+                throw new CliException(string.Join("\n", _shown.Prepend(first)) + (_count > MaxShown ? $"\n  and {_count - MaxShown} more" : ""), ExitCode.Usage);
+        }
     }
 }

@@ -38,9 +38,9 @@ internal static class AdvertisementVerbs
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        var client = new Argument<string>("CLIENT") { Description = "Id or fingerprint" };
+        var client = new Argument<string>("CLIENT") { Description = "Its host name, id or fingerprint" };
         var advertisement = new Argument<string>("ADVERTISEMENT") { Description = "Its id, or its name where only one has it" };
-        return new Verb("why", "Why a program has run on a client, or not yet: the whole chain, and what comes next", "capstan why k3fq-7zbm abcdefgh")
+        return new Verb("why", "Why a program has run on a client, or not yet: the whole chain, and what comes next", "capstan why LAB-07 Firefox/install")
             .With(client, advertisement, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {

@@ -57,7 +57,7 @@ internal static class ClientVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var id = Id();
-        return new Verb("show", "One machine: hardware and software", "capstan client show k3fq-7zbm", "capstan client show k3fq-7zbm -o json")
+        return new Verb("show", "One machine: hardware and software", "capstan client show LAB-07", "capstan client show k3fq-7zbm -o json")
             .With(id, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
@@ -79,7 +79,7 @@ internal static class ClientVerbs
     {
         var site = new SiteLocation();
         var output = Arguments.Output();
-        var id = Id();
+        var id = Id(byName: name != "approve");
         return new Verb(name, description, $"capstan client {name} k3fq-7zbm")
             .With(id, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
@@ -101,5 +101,8 @@ internal static class ClientVerbs
     private static async Task<string?> SaidAsync(ApiClient api, ClientSummary client, string code, CancellationToken cancellationToken) =>
         (await api.StatusAsync(client.DeviceId, null, null, 10, cancellationToken)).Items.FirstOrDefault(row => row.Code == code)?.Text;
 
-    public static Argument<string> Id() => new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
+    /// <param name="byName">Whoever asks to become a client may call itself as it likes: that one is meant by its key alone.</param>
+    public static Argument<string> Id(bool byName = true) => byName
+        ? new("CLIENT") { Description = "Host name, id or fingerprint, or the beginning of an id that only one client has" }
+        : new("ID") { Description = "Device id, or a fingerprint or beginning of one that only one client has" };
 }

@@ -6,14 +6,14 @@ using Capstan.Site.Console;
 
 namespace Capstan.Cli.Verbs;
 
-/// <summary><c>capstan collection create|list|show|edit|remove|add|drop|preview</c> and <c>capstan query</c></summary>
+/// <summary><c>capstan collection create|list|show|edit|remove|add|drop|move|preview</c> and <c>capstan query</c></summary>
 internal static class CollectionVerbs
 {
     private const int PageSize = 1000;
 
     public static Command Create(CliHost host) => new Verb("collection", "Collections of clients, for settings and software: members by name, and those that a query selects",
             "capstan collection create Lab --query 'host startsWith \"LAB-\"'", "capstan collection show \"All Linux\"", "capstan collection add Pilots k3fq-7zbm")
-        .With(Make(host), List(host), Show(host), Edit(host), Remove(host), Members(host, "add", isAdd: true), Members(host, "drop", isAdd: false), Preview(host));
+        .With(Make(host), List(host), Show(host), Edit(host), Remove(host), Members(host, "add", isAdd: true), Members(host, "drop", isAdd: false), Move(host), Preview(host));
 
     public static Command CreateQuery(CliHost host)
     {
@@ -47,7 +47,7 @@ internal static class CollectionVerbs
         var name = Name();
         var query = Query();
         var priority = Priority();
-        var member = new Option<string[]>("--member") { Description = "A client by id or fingerprint; may be repeated", HelpName = "ID" };
+        var member = new Option<string[]>("--member") { Description = "A client by host name, id or fingerprint; may be repeated", HelpName = "CLIENT" };
         return new Verb("create", "Makes a collection; its members are found at once", "capstan collection create Lab --query 'host startsWith \"LAB-\"'", "capstan collection create Pilots --member k3fq-7zbm --priority 10")
             .With(name, query, priority, member, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
@@ -65,7 +65,7 @@ internal static class CollectionVerbs
         var query = Query();
         var priority = Priority();
         var yes = Yes();
-        return new Verb("edit", "Gives a collection another query or priority; what is not given stays", "capstan collection edit Lab --query 'host like \"LAB-?-*\"'", "capstan collection edit Lab --query \"\"")
+        return new Verb("edit", "Gives a collection another query or priority; what is not given stays", "capstan collection edit Lab --query 'host like \"LAB-?-*\"'", "capstan collection edit Lab --query \"\"", "capstan collection edit Lab --yes")
             .With(name, query, priority, yes, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
@@ -79,15 +79,37 @@ internal static class CollectionVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var name = Name();
-        var ids = new Argument<string[]>("ID") { Description = "Clients by id or fingerprint", Arity = ArgumentArity.OneOrMore };
+        var ids = new Argument<string[]>("CLIENT") { Description = "Clients by host name, id or fingerprint", Arity = ArgumentArity.OneOrMore };
         var yes = Yes();
-        return new Verb(verb, isAdd ? "Makes clients members by name; all of them, or none where one is not known" : "Clients are no members by name any more; members by query stay", $"capstan collection {verb} Pilots k3fq-7zbm")
+        return new Verb(verb, isAdd ? "Makes clients members by name; all of them, or none where one is not known" : "Clients are no members by name any more; members by query stay", $"capstan collection {verb} Pilots LAB-07 k3fq-7zbm")
             .With(name, ids, yes, output).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
             {
                 var given = parse.GetValue(ids);
                 var saved = await api.ChangeCollectionMembersAsync(parse.GetRequiredValue(name), isAdd ? new CollectionMembersChange(Add: given, Confirmed: parse.GetValue(yes)) : new CollectionMembersChange(Drop: given, Confirmed: parse.GetValue(yes)), cancellationToken);
                 return await TellAsync(host, parse.GetValue(output), saved, Moved(saved));
+            }));
+    }
+
+    private static Verb Move(CliHost host)
+    {
+        var site = new SiteLocation();
+        var output = Arguments.Output();
+        var from = new Argument<string>("FROM") { Description = "The collection that they leave" };
+        var to = new Argument<string>("TO") { Description = "The collection that they come to" };
+        var ids = new Argument<string[]>("CLIENT") { Description = "Clients by host name, id or fingerprint", Arity = ArgumentArity.OneOrMore };
+        var yes = Yes();
+        return new Verb("move", "Takes members by name from one collection to another at once: what both are offered is never removed in between", "capstan collection move Pilots Everybody LAB-07")
+            .With(from, to, ids, yes, output).With([.. site.Options])
+            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            {
+                var moved = await api.MoveCollectionMembersAsync(parse.GetRequiredValue(from), new CollectionMove(parse.GetRequiredValue(to), parse.GetRequiredValue(ids), parse.GetValue(yes)), cancellationToken);
+                var format = parse.GetValue(output);
+                if (format == OutputFormat.Table)
+                    await host.Out.WriteLineAsync($"{Moved(moved.From)} {Moved(moved.To)}");
+                else
+                    await Saved.WriteAsync(host, format, [moved.From, moved.To], moved);
+                return ExitCode.Done;
             }));
     }
 
@@ -133,8 +155,8 @@ internal static class CollectionVerbs
                 if (format == OutputFormat.Table)
                 {
                     await host.Out.WriteLineAsync($"{collection.Name}: {Display.Plural(collection.Members, "client")}. {(collection.Query is null ? "No query; members by name only." : $"Query: {collection.Query}")}");
-                    if (collection.Error is { } error)
-                        await host.Out.WriteLineAsync($"The last evaluation failed, the members are those of {Display.Utc(collection.EvaluatedAt)}: {error}");
+                    if (collection.Problem is { } problem)
+                        await host.Out.WriteLineAsync($"{problem}{(collection.Held is null ? "" : $" Look: {host.Command} collection preview \"{collection.Name}\"; confirm: {host.Command} collection edit \"{collection.Name}\" --yes")}");
                 }
                 await Clients(host, "No approved client is in it.", withBy: true).WriteAsync(host, format, members);
                 return ExitCode.Done;
@@ -173,7 +195,7 @@ internal static class CollectionVerbs
 
     private static Argument<string> Name() => new("NAME") { Description = "Of the collection, in any case of letters" };
 
-    private static Option<bool> Yes() => new("--yes") { Description = $"What is offered to it may newly reach more than {AdvertisementCreate.Unasked} clients, and who leaves may remove what was installed" };
+    private static Option<bool> Yes() => new("--yes") { Description = $"What is offered to it may newly reach more than {AdvertisementCreate.Unasked} clients, and who leaves may remove what was installed; with nothing else, that is confirmed for a collection that waits for it" };
 
     private static Option<string?> Query() => new("--query") { Description = "Who is in it beside the members by name (see: capstan query --help)", HelpName = "QUERY" };
 
@@ -182,11 +204,11 @@ internal static class CollectionVerbs
     private static Listing<CollectionSummary> Collections(CliHost host) => new(
         [
             new("COLLECTION", row => row.Name, NoWrap: true), new("CLIENTS", row => Display.Count(row.Members), IsNumber: true), new("PRIORITY", row => Display.Count(row.Priority), IsNumber: true),
-            new("QUERY", row => row.Query), new("EVALUATED", row => row.Error is null ? Display.Relative(row.EvaluatedAt, host.Time.GetUtcNow()) : $"failed: {row.Error}"),
+            new("QUERY", row => row.Query), new("EVALUATED", row => row.Problem ?? Display.Relative(row.EvaluatedAt, host.Time.GetUtcNow())),
         ],
         [
             new("name", row => row.Name), new("query", row => row.Query), new("priority", row => row.Priority), new("members", row => row.Members), new("isBuiltIn", row => row.IsBuiltIn), new("addedAt", row => row.AddedAt),
-            new("evaluatedAt", row => row.EvaluatedAt), new("error", row => row.Error),
+            new("evaluatedAt", row => row.EvaluatedAt), new("error", row => row.Error), new("held", row => row.Held?.Text),
         ],
         ApiJson.Default, "No collection.");
 

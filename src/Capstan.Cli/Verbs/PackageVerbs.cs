@@ -40,13 +40,33 @@ internal static class PackageVerbs
             new("SIZE", version => Display.Bytes(version.SizeBytes), IsNumber: true, NoWrap: true),
             new("NEW", version => Display.Bytes(version.NewBytes), IsNumber: true, NoWrap: true),
             new("ADDED", version => Display.Relative(version.AddedAt, host.Time.GetUtcNow()), NoWrap: true),
+            new("CAPS", OnCaps, NoWrap: true),
             new("HOLDS", version => Native(version.Native)),
         ],
         [
             new("packageId", version => version.PackageId), new("name", version => version.Name), new("version", version => version.Version), new("fileCount", version => version.FileCount),
             new("sizeBytes", version => version.SizeBytes), new("newBytes", version => version.NewBytes), new("treeSha256", version => version.TreeSha256), new("addedAt", version => version.AddedAt),
+            new("waitingSince", version => version.WaitingSince),
         ],
         ApiJson.Default, "No version.");
+
+    /// <summary>For example <c>2 of 3</c> that have all of it.</summary>
+    private static string? OnCaps(PackageVersionRow version) => version.Caps is not { } caps ? null
+        : $"{caps.Count(cap => cap.MissingPacks == 0)} of {caps.Count}{(version.WaitingSince is null ? "" : ", not offered yet")}";
+
+    /// <summary>One line for each CAP that has not all of a version.</summary>
+    private static IEnumerable<string> Way(CliHost host, PackageVersionRow version)
+    {
+        foreach (var cap in version.Caps ?? [])
+        {
+            if (cap.MissingPacks == 0)
+                continue;
+            var next = cap.NextTry is { } at && at > host.Time.GetUtcNow() ? $" Next try {Display.Utc(at)}." : "";
+            yield return $"Version {version.Version}: {cap.Cap} {(cap.MissingPacks is { } missing ? $"lacks {Display.Count(missing)} of {Display.Count(cap.Packs)} packs, {Display.Bytes(cap.MissingBytes ?? 0)}" : "was not looked at yet")}{(cap.Problem is { } problem ? $": {problem.TrimEnd('.')}" : "")}.{next}";
+        }
+        if (version.WaitingSince is { } since)
+            yield return $"Version {version.Version} waits since {Display.Utc(since)} for a client access point that has all of it: clients are offered it then.";
+    }
 
     private static string? Native(NativeFile? native) => native is null ? null
         : native.Name is null ? $"{native.File} ({native.Problem})" : $"{native.Name} {native.Version} ({native.Format}, {native.Architecture})";
@@ -67,7 +87,7 @@ internal static class PackageVerbs
                 if (wanted is null == package is null)
                     throw new CliException("give --name for a new package, or --id for the next version of one", ExitCode.Usage);
                 var files = PackageSource.Read(host.FullPath(parse.GetRequiredValue(source)), await ForbiddenAsync(site.Find(parse, host), api, cancellationToken));
-                var made = await host.WithProgressAsync("publishing", () => SendAsync(api, wanted, package, files, cancellationToken));
+                var made = await host.WithProgressAsync("publishing", () => new PackageSender(api, host.Time, host.Error.WriteLine).SendAsync(wanted, package, files, cancellationToken));
                 if (parse.GetValue(output) is var format && format != OutputFormat.Table)
                 {
                     await Versions(host).WriteAsync(host, format, [made], made);
@@ -75,37 +95,13 @@ internal static class PackageVerbs
                 }
                 await host.Out.WriteLineAsync(VisibleText.Of(made.IsNew
                     ? $"Published {made.Name} ({made.PackageId}) version {made.Version}: {Display.Plural(made.FileCount, "file")}, {Display.Bytes(made.SizeBytes)}, of which {Display.Bytes(made.NewBytes)} are new."
-                    : $"{made.Name} ({made.PackageId}) has this content already, as version {made.Version}: nothing was published."));
+                    : $"{made.Name} ({made.PackageId}) has this content already, as version {made.Version}: nothing was published.{(made.NewBytes > 0 ? $" {Display.Bytes(made.NewBytes)} of it that the site had lost are there again." : "")}"));
+                if (made.IsNew)
+                    await host.Out.WriteLineAsync(VisibleText.Of($"Clients are offered it as soon as one client access point has all of it: {host.Command} package show {made.PackageId}"));
                 if (made.Native is { } native)
                     await host.Out.WriteLineAsync(VisibleText.Of($"It holds {Native(native)}."));
                 return ExitCode.Done;
             }));
-    }
-
-    /// <summary>A failure of our own reading comes back wrapped into one of the request.</summary>
-    private static async Task<PackageVersionRow> SendAsync(ApiClient api, string? name, string? package, PackageSource files, CancellationToken cancellationToken)
-    {
-        using var archive = new PackageArchive(files);
-        try
-        {
-            return name is not null ? await api.CreatePackageAsync(name, archive, cancellationToken) : await api.AddPackageVersionAsync(package!, archive, cancellationToken);
-        }
-        catch (HttpRequestException cause) when (Own(cause) is { } own)
-        {
-            throw new CliException(own.Message, own.ExitCode, cause);
-        }
-    }
-
-    private static (string Message, int ExitCode)? Own(Exception cause)
-    {
-        for (var inner = cause.InnerException; inner is not null; inner = inner.InnerException)
-        {
-            if (inner is CliException known)
-                return (known.Message, known.ExitCode);
-            if (inner is UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException)
-                return ($"{inner.Message} Nothing was published.", inner is UnauthorizedAccessException ? ExitCode.AccessDenied : ExitCode.NotFound);
-        }
-        return null;
     }
 
     /// <summary>Directories of this machine that change by publishing: the site's own, and its CAPs that are folders here.</summary>
@@ -116,6 +112,9 @@ internal static class PackageVerbs
             own.Add((directory, "the site's own directory"));
         if (found.Address.IsLoopback)
         {
+            // By its address alone nobody here knows where it lies.
+            if (await api.SiteDirectoryAsync(cancellationToken) is { Directory: { } its } && its != found.Directory)
+                own.Add((its, "the site's own directory"));
             foreach (var cap in await api.CapsAsync(cancellationToken))
             {
                 if (NalPath.TryParse(cap.Path, out var path, out _) && path.LocalDirectory is { } folder)
@@ -151,6 +150,11 @@ internal static class PackageVerbs
                 if (parse.GetValue(output) == OutputFormat.Table)
                     await host.Out.WriteLineAsync(VisibleText.Of($"{package.Name} ({package.PackageId})"));
                 await Versions(host).WriteAsync(host, parse.GetValue(output), package.Versions, package);
+                if (parse.GetValue(output) == OutputFormat.Table)
+                {
+                    foreach (var line in package.Versions.SelectMany(version => Way(host, version)))
+                        await host.Out.WriteLineAsync(VisibleText.Of(line));
+                }
                 return ExitCode.Done;
             }));
     }

@@ -144,11 +144,11 @@ internal static class ProgramVerbs
         private readonly Option<bool> _noWait = new("--no-wait") { Description = "It has ended when it has itself, whatever it started goes on" };
         private readonly Option<string> _success = new("--success") { Description = "Exit codes that are a success (default 0)", HelpName = "CODES", DefaultValueFactory = _ => "0" };
         private readonly Option<string> _reboot = new("--reboot-codes") { Description = "Exit codes that are one after a restart (default 1641,3010)", HelpName = "CODES", DefaultValueFactory = _ => "1641,3010" };
-        private readonly Option<string> _retry = new("--retry-codes") { Description = "Exit codes after which it is tried again (default none)", HelpName = "CODES", DefaultValueFactory = _ => "" };
+        private readonly Option<string> _retry = new("--retry-codes") { Description = "Exit codes after which it is tried again (default none; 2 for a .deb and 1 for an .rpm: another installer is at work)", HelpName = "CODES", DefaultValueFactory = _ => "" };
         private readonly Option<int?> _tries = Arguments.WholeNumber("--tries", "Tries in all (default 3)", 1, 100);
         private readonly Option<TimeSpan> _pause = Arguments.Duration("--retry-after", "Between two tries (default 15m; 1m to 31d)", "TIME", TimeSpan.FromMinutes(15), TimeSpan.FromDays(31));
         private readonly Option<bool> _restart = new("--restart") { Description = "The machine is started anew when an exit code asks for it" };
-        private readonly Option<string> _rerun = new("--rerun") { Description = "When it is offered again: never, if-failed (default), always, on-new-version", HelpName = "RULE", DefaultValueFactory = _ => ProgramRules.IfFailed };
+        private readonly Option<string> _rerun = new("--rerun") { Description = "When it is offered again: on-new-version or when the last run failed (default), if-failed, always, never", HelpName = "RULE", DefaultValueFactory = _ => ProgramRules.OnNewVersion };
         private readonly Option<string?> _first = new("--first") { Description = "PACKAGE/PROGRAM that has to have succeeded before", HelpName = "PROGRAM" };
         private readonly Option<TimeSpan> _notice = Arguments.Duration("--notice", "How long whoever is logged on is told before (default none; to 1d)", "TIME", TimeSpan.Zero, TimeSpan.FromDays(1));
         private readonly Option<int?> _postpone = Arguments.WholeNumber("--postpone", "How often a person may postpone it (default 0)", 0, 100);
@@ -171,9 +171,9 @@ internal static class ProgramVerbs
             problem = null;
             var name = parse.GetRequiredValue(_name);
             request = new ProgramCreate("", name, null, parse.GetValue(_first), parse.GetValue(_replace));
-            if (parse.GetValue(_run) is not { } run)
-                return true;
-            if (CommandText.Split(run) is not { Count: > 0 } command)
+            // Without a line the site proposes one; everything else that was said holds all the same.
+            IReadOnlyList<string>? command = null;
+            if (parse.GetValue(_run) is { } run && (command = CommandText.Split(run)) is not { Count: > 0 })
                 problem = $"'{run}' is no command line: a quote is not closed, or nothing is run.";
             IReadOnlyList<string>? removal = null;
             if (parse.GetValue(_remove) is { } remove && (removal = CommandText.Split(remove)) is not { Count: > 0 })
@@ -198,7 +198,7 @@ internal static class ProgramVerbs
                 Rules = new ProgramRules
                 {
                     Name = name,
-                    Command = CommandText.Split(run),
+                    Command = command,
                     WorkingDirectory = parse.GetValue(_directory),
                     Environment = environment.Count == 0 ? null : [.. environment.Select(pair => new EnvironmentVariable(pair[0], pair[1]))],
                     RunAs = parse.GetRequiredValue(_as),

@@ -84,7 +84,7 @@ internal static class SettingVerbs
     private static Argument<string> Name() => new("NAME") { Description = "One of the list" };
 
     private static (Option<string?> Collection, Option<string?> Client) Scope() =>
-        (new Option<string?>("--collection") { Description = "For the members of this collection", HelpName = "NAME" }, new Option<string?>("--client") { Description = "For this client (id or fingerprint)", HelpName = "ID" });
+        (new Option<string?>("--collection") { Description = "For the members of this collection", HelpName = "NAME" }, new Option<string?>("--client") { Description = "For this client (host name, id or fingerprint)", HelpName = "CLIENT" });
 
     private static Listing<SettingLine> Lines { get; } = new(
         [

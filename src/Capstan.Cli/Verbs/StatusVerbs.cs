@@ -17,7 +17,7 @@ internal static class StatusVerbs
         var site = new SiteLocation();
         var output = Arguments.Output();
         var limit = Arguments.Limit(100);
-        var client = new Option<string?>("--client") { Description = "Only what this client reported (id or fingerprint)", HelpName = "ID" };
+        var client = new Option<string?>("--client") { Description = "Only what this client reported (host name, id or fingerprint)", HelpName = "CLIENT" };
         var severity = new Option<string?>("--severity") { Description = "Only messages of this severity", HelpName = "error|warning|information" };
         severity.AcceptOnlyFromAmong(Severities);
         return new Verb("status", "What clients and the site reported, newest first", "capstan status", "capstan status --client k3fq-7zbm --severity error")

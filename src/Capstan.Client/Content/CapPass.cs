@@ -40,16 +40,19 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
     private const int MostFailures = 3;
 
     private readonly long _began = time.GetTimestamp();
-    private readonly byte[][] _buffers = [new byte[RangePlanner.MostBytes], new byte[RangePlanner.MostBytes]];
-    private int _next, _reads, _failures;
+    private readonly PassPipeline _pipeline = new();
+    private readonly Lock _gate = new();
+    private long _answered;
+    private int _next, _failures;
     private NeededChunk[] _sorted = [];
+    private PassEnd? _end;
 
     /// <summary>Read from the CAP.</summary>
     public long BytesRead { get; private set; }
 
     public int Reads { get; private set; }
 
-    /// <summary>Told after each read.</summary>
+    /// <summary>Told after each piece that was put in its place.</summary>
     public Action Progress { get; init; } = static () => { };
 
     /// <exception cref="IOException">This machine's disk failed, or is full. What was written stays.</exception>
@@ -57,6 +60,9 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
     {
         while (true)
         {
+            // Nothing is looked for on this disk while the lease of a CAP that is gone is held.
+            if (faults.IsLost(cap))
+                return PassEnd.Lost;
             _sorted = RangePlanner.Sort(fetch.Pending.Where(chunk => faults.MayGive(cap, chunk)));
             if (_sorted.Length > 0)
             {
@@ -72,74 +78,63 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
         }
     }
 
-    /// <summary>One read is under way while the one before it is verified and written.</summary>
+    /// <summary>Reads are under way while those before them are verified and written.</summary>
     private async Task<PassEnd?> ReadAllAsync(CancellationToken cancellationToken)
     {
-        _next = 0;
-        var reading = ReadNextAsync(cancellationToken);
-        try
-        {
-            while (true)
-            {
-                var read = await reading;
-                if (read.End is not null || read.Range.IsEmpty)
-                    return read.End;
-                reading = ReadNextAsync(cancellationToken);
-                Take(read);
-                Progress();
-            }
-        }
-        finally
-        {
-            // It writes into a buffer of this pass.
-            await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        (_next, _end) = (0, null);
+        await _pipeline.RunAsync(ReadNextAsync, Take, cancellationToken);
+        return _end;
     }
 
-    private async Task<Read> ReadNextAsync(CancellationToken cancellationToken)
+    /// <summary>Decides what is read next, and reads it. The turn goes to the next read at once where the way is fast, so that it never idles; else when the answer is here.</summary>
+    /// <returns>False when nothing more is read.</returns>
+    private async Task<bool> ReadNextAsync(PackRead read, PassPipeline.Turn turn, CancellationToken cancellationToken)
     {
-        // The caller verifies and writes meanwhile.
-        await Task.Yield();
         while (_next < _sorted.Length && !faults.MayGive(cap, _sorted[_next]))
             _next++;
-        if (_next == _sorted.Length)
-            return default;
-        if (faults.IsLost(cap))
-            return new Read(default, 0, 0, PassEnd.Lost);
+        if (_end is not null || _next == _sorted.Length)
+            return false;
         var mostBytes = await gate.PassAsync(cap, cancellationToken);
         if (time.GetElapsedTime(_began) >= Longest)
-            return new Read(default, 0, 0, PassEnd.TimeIsUp);
+            return End(PassEnd.TimeIsUp);
         if (gate.Closed(need) > TimeSpan.Zero)
-            return new Read(default, 0, 0, PassEnd.Closed);
+            return End(PassEnd.Closed);
         if (gate.TooSlow(need, cap) is not null)
-            return new Read(default, 0, 0, PassEnd.TooSlow);
-        var range = RangePlanner.Next(_sorted, _next, mostBytes);
-        _next += range.Chunks.Count;
-        var buffer = _reads++ % _buffers.Length;
-        var count = await ReadAsync(range, _buffers[buffer].AsMemory(0, range.Bytes), cancellationToken);
-        return new Read(range, buffer, count, null);
+            return End(PassEnd.TooSlow);
+        read.Begin(RangePlanner.Next(_sorted, _next, mostBytes));
+        _next += read.Range.Chunks.Count;
+        if (gate.IsFast(cap))
+            turn.Pass();
+        read.Count = await ReadAsync(read, cancellationToken);
+        return true;
+    }
+
+    private bool End(PassEnd end)
+    {
+        _end = end;
+        return false;
     }
 
     /// <returns>Bytes read; -1 when there was no answer.</returns>
-    private async Task<int> ReadAsync(PackRange range, Memory<byte> buffer, CancellationToken cancellationToken)
+    private async Task<int> ReadAsync(PackRead read, CancellationToken cancellationToken)
     {
+        var (range, isAnswered) = (read.Range, false);
         using var over = new CancellationTokenSource(LongestRead, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancellationToken);
         var began = time.GetTimestamp();
         try
         {
-            var count = await store.ReadAsync(StorePath.Parse(Layout.Pack(range.Pack)), range.Offset, buffer, either.Token);
-            gate.Note(cap, count, time.GetElapsedTime(began));
-            BytesRead += count;
-            Reads++;
-            _failures = 0;
+            var path = StorePath.Parse(Layout.Pack(range.Pack));
+            var count = store is IGivenReads given ? await given.ReadGivenAsync(path, range.Offset, read.Memory, either.Token) : await store.ReadAsync(path, range.Offset, read.Memory, either.Token);
+            isAnswered = true;
+            Note(count, began);
             return count;
         }
         catch (NalException e) when (e.Error is NalError.NotFound or NalError.AccessDenied or NalError.Conflict)
         {
             PackFault(range.Pack, e.Error == NalError.NotFound ? "it is not there" : e.Message);
         }
-        catch (NalException e) when (e.Error == NalError.ReadRemote && ++_failures < MostFailures)
+        catch (NalException e) when (e.Error == NalError.ReadRemote && Interlocked.Increment(ref _failures) < MostFailures)
         {
             PackFault(range.Pack, e.Message);
         }
@@ -149,24 +144,55 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
         }
         catch (OperationCanceledException) when (over.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
+            // A way that is only slow brings a shorter read in that time.
+            gate.Note(cap, 0, LongestRead);
             faults.Lose(cap, $"{cap}: no answer within {LongestRead.TotalSeconds:F0} s while a pack was read");
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Nobody told it to stop: it gave up by itself.
+            faults.Lose(cap, $"{cap}: {e.Message}");
+        }
+        finally
+        {
+            if (!isAnswered)
+                read.Abandon();
         }
         return -1;
     }
 
-    private void Take(Read read)
+    /// <summary>Two reads that were under way together took the time of both only once.</summary>
+    private void Note(int count, long began)
     {
+        lock (_gate)
+        {
+            gate.Note(cap, count, time.GetElapsedTime(Math.Max(began, _answered)));
+            _answered = time.GetTimestamp();
+            BytesRead += count;
+            Reads++;
+            _failures = 0;
+        }
+    }
+
+    private void Take(CheckBatch batch)
+    {
+        var read = batch.Read;
         if (read.Count < 0)
             return;
         var ends = read.Range.Offset + read.Count;
-        fetch.Put(read.Range, _buffers[read.Buffer].AsSpan(0, read.Count), chunk =>
+        var isRight = true;
+        fetch.Put(batch.Found, chunk =>
         {
+            isRight = false;
             if (chunk.End <= ends)
                 ChunkFault(chunk, "the bytes there are not what was published");
             else
                 // What lies behind its end is not there either, and need not be asked for one by one.
                 PackFault(chunk.Pack, string.Create(CultureInfo.InvariantCulture, $"it ends after {ends} bytes and should have more"));
         });
+        if (isRight)
+            gate.Trust(cap);
+        Progress();
     }
 
     private void PackFault(ContentHash pack, string cause)
@@ -177,10 +203,18 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
 
     private void ChunkFault(NeededChunk chunk, string cause)
     {
-        faults.AddChunk(cap, chunk, string.Create(CultureInfo.InvariantCulture, $"{cap}: pack {chunk.Pack} at byte {chunk.Offset}: {cause}"));
-        ContentLog.ChunkWrong(log, cap.ToString(), chunk.Pack.ToString(), chunk.Offset, cause);
+        gate.Doubt(cap);
+        switch (faults.AddChunk(cap, chunk, string.Create(CultureInfo.InvariantCulture, $"{cap}: pack {chunk.Pack} at byte {chunk.Offset}: {cause}")))
+        {
+            case Wrong.First:
+                ContentLog.ChunkWrong(log, cap.ToString(), chunk.Pack.ToString(), chunk.Offset, cause);
+                break;
+            case Wrong.Pack:
+                ContentLog.PackUnusable(log, cap.ToString(), chunk.Pack.ToString(), $"{SourceFaults.MostOfPack} of its chunks are not what was published");
+                break;
+            case Wrong.Cap:
+                ContentLog.CapUnusable(log, cap.ToString(), fetch.Package.ToString());
+                break;
+        }
     }
-
-    /// <param name="Count">Bytes that came; -1 for none.</param>
-    private readonly record struct Read(PackRange Range, int Buffer, int Count, PassEnd? End);
 }

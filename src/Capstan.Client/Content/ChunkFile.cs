@@ -6,14 +6,22 @@ namespace Capstan.Client.Content;
 /// <summary>Plain chunks in files of this disk.</summary>
 internal static class ChunkFile
 {
-    /// <summary>Whether these bytes of a file are the chunk.</summary>
+    /// <summary>Whether these bytes of a file are the chunk. What this disk cannot read is not: a bad sector is mended by writing, as anything else that is wrong.</summary>
     /// <param name="plain">At least as long as the chunk; holds it when the answer is true.</param>
     public static bool Has(SafeFileHandle file, long offset, StoredChunk chunk, Span<byte> plain)
     {
         plain = plain[..chunk.LengthBytes];
         for (var done = 0; done < plain.Length;)
         {
-            var count = RandomAccess.Read(file, plain[done..], offset + done);
+            int count;
+            try
+            {
+                count = RandomAccess.Read(file, plain[done..], offset + done);
+            }
+            catch (IOException)
+            {
+                return false;
+            }
             if (count == 0)
                 return false;
             done += count;

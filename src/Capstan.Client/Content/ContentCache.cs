@@ -45,7 +45,7 @@ internal sealed class ContentCache(string clientDirectory)
         {
             return Documents.PackageManifest.Decode(File.ReadAllBytes(DirectoryOf(package) + Manifest), package.ToString());
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or ProtocolException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProtocolException)
         {
             return null;
         }
@@ -78,16 +78,53 @@ internal sealed class ContentCache(string clientDirectory)
     }
 
     /// <summary>Notes that a version is used: the one that was used longest ago goes first.</summary>
-    public void Used(PackageKey package)
+    /// <returns>Null, or why it is not noted: that is told, and hinders nothing.</returns>
+    public string? Used(PackageKey package)
     {
-        lock (_gate)
-            File.WriteAllText(DirectoryOf(package) + Use, (Versions().Max(LastUse) + 1).ToString(CultureInfo.InvariantCulture));
+        try
+        {
+            lock (_gate)
+            {
+                DurableFile.EnsurePrivate(DirectoryOf(package) + Use);
+                File.WriteAllText(DirectoryOf(package) + Use, (Versions().Max(LastUse) + 1).ToString(CultureInfo.InvariantCulture));
+            }
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>Takes away what a removal left that was cut off: nobody else would, and it may be as long as a version.</summary>
+    /// <returns>What cannot be removed, and why.</returns>
+    public IReadOnlyList<(string Name, string Cause)> Tidy()
+    {
+        var stays = new List<(string, string)>();
+        if (!Directory.Exists(Root))
+            return stays;
+        foreach (var path in Directory.EnumerateFileSystemEntries(Root).ToList())
+        {
+            var name = Path.GetFileName(path);
+            if (Parse(name) is not { } package || !(name.EndsWith(Gone, StringComparison.Ordinal) || (name != package.ToString() && !IsComplete(package) && !IsBegun(package))))
+                continue;
+            try
+            {
+                using var root = VersionFolder.Open(Root);
+                root.Remove(name);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                stays.Add((name, e.Message));
+            }
+        }
+        return stays;
     }
 
     /// <summary>As <see cref="CacheRules"/> wants it.</summary>
     public IReadOnlyList<CachedVersion> Measure() => [.. Versions().Select(package => new CachedVersion(package, BytesOf(package), LastUse(package)))];
 
-    /// <summary>Bytes that a version takes: of a complete one what its manifest says, else what lies there.</summary>
+    /// <summary>Bytes that a version takes: of a complete one what its manifest says, else the room of what lies there. Files have holes while they are made, so their lengths say nothing.</summary>
     public long BytesOf(PackageKey package) =>
         (IsComplete(package) && ManifestOf(package) is { } manifest ? manifest.SizeBytes : LyingBytes(package)) + (new FileInfo(TreeOf(package)) is { Exists: true, Length: var tree } ? tree : 0);
 
@@ -131,17 +168,17 @@ internal sealed class ContentCache(string clientDirectory)
         {
             return long.TryParse(File.ReadAllText(DirectoryOf(package) + Use), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
         }
-        catch (FileNotFoundException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return 0;
         }
     }
 
-    private long LyingBytes(PackageKey package)
+    private long LyingBytes(PackageKey package) => new[] { DirectoryOf(package), PartOf(package), DirectoryOf(package) + Gone }.Where(Directory.Exists).Sum(directory =>
     {
-        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true };
-        return new[] { DirectoryOf(package), PartOf(package) }.Where(Directory.Exists).Sum(directory => new DirectoryInfo(directory).EnumerateFiles("*", options).Sum(file => file.Length));
-    }
+        using var folder = VersionFolder.Open(directory);
+        return folder.AllocatedBytes();
+    });
 
     private static PackageKey? Parse(string name)
     {

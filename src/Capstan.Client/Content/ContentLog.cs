@@ -28,6 +28,12 @@ internal static partial class ContentLog
     [LoggerMessage(EventId = 3188, EventName = nameof(ContentStays), Level = LogLevel.Warning, Message = "Content {Package} cannot be removed: {Cause}")]
     public static partial void ContentStays(ILogger logger, string package, string cause);
 
+    [LoggerMessage(EventId = 3189, EventName = nameof(CapUnusable), Level = LogLevel.Warning, Message = "CAP {Cap} gives too much that is not what was published: nothing more of {Package} is read there for now")]
+    public static partial void CapUnusable(ILogger logger, string cap, string package);
+
+    [LoggerMessage(EventId = 3190, EventName = nameof(UseUnknown), Level = LogLevel.Debug, Message = "That content {Package} is used could not be noted: {Cause}")]
+    public static partial void UseUnknown(ILogger logger, string package, string cause);
+
     [LoggerMessage(EventId = 3186, EventName = nameof(ContentImpossible), Level = LogLevel.Error, Message = "Content {Package} cannot be brought here: {Cause}")]
     public static partial void ContentImpossible(ILogger logger, string package, string cause);
 

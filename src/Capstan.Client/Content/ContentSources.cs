@@ -15,6 +15,9 @@ internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyLi
 
     private readonly List<NalPath> _avoided = [];
 
+    /// <summary>Called before each lease with the CAP: what the arbiter has to know of its server.</summary>
+    public Action<NalPath> Brief { get; init; } = static _ => { };
+
     public IReadOnlyList<NalPath> InOrder()
     {
         var preferred = near();
@@ -35,5 +38,9 @@ internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyLi
     /// <summary>Old faults are forgotten.</summary>
     public void ServedWell() => _avoided.Clear();
 
-    public ValueTask<LeaseResult> AcquireAsync(NalPath cap, CancellationToken cancellationToken) => arbiter.AcquireAsync(cap, new LeasePurpose(Component), cancellationToken);
+    public ValueTask<LeaseResult> AcquireAsync(NalPath cap, CancellationToken cancellationToken)
+    {
+        Brief(cap);
+        return arbiter.AcquireAsync(cap, new LeasePurpose(Component), cancellationToken);
+    }
 }

@@ -10,7 +10,7 @@ internal interface IPackageContent
     /// <summary>Brings a version here completely, each file verified; what is damaged is mended. Holds no lease when it returns. Repeatable: it goes on from what is here.</summary>
     /// <param name="document">The package document, as it was verified. Its values have been checked.</param>
     /// <param name="need">What the transfer is for.</param>
-    /// <param name="progress">Told at least once a second of work, and when it ends; from any thread, in order.</param>
+    /// <param name="progress">Told at least once a second while what is here is looked through and while chunks come, and when it ends; from any thread, in order.</param>
     /// <returns>Never faulted for what the storage, the network or this disk did: that is <see cref="ContentOutcome.Waits"/> with its cause.</returns>
     /// <exception cref="OperationCanceledException">With the caller's token only. What was fetched stays.</exception>
     Task<ContentOutcome> EnsureAsync(PackageKey package, ReadOnlyMemory<byte> document, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken);
@@ -45,8 +45,9 @@ internal sealed record ContentPresence(string? Directory, long HereBytes, long T
 internal sealed record ContentProgress(long HereBytes, long TotalBytes, string? Source);
 
 /// <param name="IsDue">A program waits for it, past its time: hours and rates that the site set for what has time do not hold it back where the site says so.</param>
-/// <param name="Avoid">Not over a link of this speed, or one slower; null for any. An unknown link is measured by reading.</param>
-internal sealed record ContentNeed(bool IsDue, LinkSpeed? Avoid = null);
+/// <param name="Avoid">Not over a link of this speed, or one slower; null for any.</param>
+/// <param name="AvoidsUnknown">Not over a link that no read has measured within the last hour, either. Otherwise it is measured by reading.</param>
+internal sealed record ContentNeed(bool IsDue, LinkSpeed? Avoid = null, bool AvoidsUnknown = false);
 
 /// <summary>What the reads of content themselves showed of the way to the CAPs. Numbers only grow.</summary>
 internal enum LinkSpeed

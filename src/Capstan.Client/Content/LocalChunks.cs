@@ -48,7 +48,16 @@ internal sealed class LocalChunks(long expected) : IDisposable
         {
             _open.Handle?.Dispose();
             var (folder, directory, name) = _files[place.File];
-            _open = (place.File, folder.OpenRead(directory + name));
+            _open = (place.File, null);
+            try
+            {
+                _open = (place.File, folder.OpenRead(directory + name));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It merely might have had the chunk.
+                return false;
+            }
         }
         return _open.Handle is { } handle && ChunkFile.Has(handle, place.Offset, chunk, plain);
     }

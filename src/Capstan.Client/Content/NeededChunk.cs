@@ -14,11 +14,10 @@ internal sealed class NeededChunk(ContentHash pack, int packOrder, long offset, 
     public StoredChunk Chunk => chunk;
     public long End => offset + chunk.StoredBytes;
 
-    public ChunkPlace First => place;
+    /// <summary>1 for most; a chunk that a version has more than once has more.</summary>
+    public int PlaceCount => 1 + (_more?.Count ?? 0);
 
-    public bool HasMore => _more is not null;
-
-    public IEnumerable<ChunkPlace> Places => _more is null ? [place] : _more.Prepend(place);
+    public ChunkPlace PlaceAt(int index) => index == 0 ? place : _more![index - 1];
 
     public void AddPlace(ChunkPlace further) => (_more ??= []).Add(further);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Capstan.Client.Configuration;
 using Capstan.Nal;
@@ -17,27 +18,41 @@ internal delegate void ContentReport(string severity, string code, string? text)
 internal sealed class PackageContent(ContentCache cache, ContentSources sources, Func<ContentSettings> settings, ContentReport told, ILogger log, TimeProvider time, Random random)
     : IPackageContent, IDisposable
 {
+    /// <summary>Between two words about a disk that is looked through.</summary>
+    private static readonly TimeSpan s_told = TimeSpan.FromSeconds(0.5);
+
     private readonly ContentGate _gate = new(settings, new RateLimiter(time), new LinkJudge(time), time);
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly Lock _state = new();
     private IReadOnlyList<PackageKey> _pinned = [];
     private readonly List<PackageKey> _used = [];
+    /// <summary>Found to be damaged on a disk that could not be written.</summary>
+    private readonly HashSet<PackageKey> _damaged = [];
     private VersionFetch? _fetch;
     /// <summary>The last pause of each package, while nothing moves: two that wait do not shorten each other's.</summary>
     private readonly Dictionary<PackageKey, TimeSpan> _waited = [];
+    /// <summary>Whose tree was not what its manifest names, once: this disk may have done that.</summary>
+    private readonly HashSet<PackageKey> _doubted = [];
+    /// <summary>A version is either brought here or verified.</summary>
+    private readonly ConcurrentDictionary<PackageKey, SemaphoreSlim> _versions = new();
+    private volatile bool _isDisposed;
 
     /// <summary>For an opened client. It uses the accounts and terms that the arbiter has of the client's contacts.</summary>
     /// <param name="addresses">Of this machine now; asked only where places decide which CAP is near.</param>
     public static PackageContent Of(ClientCore core, ConnectionArbiter arbiter, Func<IReadOnlyList<string>> addresses, TimeProvider time, Random random)
     {
         var sources = new ContentSources(arbiter, () => CapExport.Paths(core), () => CapExport.Own(core) is { Count: > 0 } own ? own
-            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, addresses()) : [], core.Keys.Id.Value);
+            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, addresses()) : [], core.Keys.Id.Value)
+        {
+            // What cannot be read of the accounts is told by the contact.
+            Brief = cap => CapBriefing.Tell(core, arbiter, [cap], []),
+        };
         return new PackageContent(new ContentCache(core.Directory), sources, () => core.Settings.Content, (severity, code, text) =>
         {
             if (text is null)
                 core.Spool.Over(ContentSources.Component, code);
             else
-                core.Report(severity, code, text, ContentSources.Component);
+                core.Report(severity, code, text, ContentSources.Component, core.OfMany);
         }, core.Log, time, random);
     }
 
@@ -52,28 +67,43 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
 
     public async Task<ContentOutcome> EnsureAsync(PackageKey package, ReadOnlyMemory<byte> document, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
     {
-        await _one.WaitAsync(cancellationToken);
+        // First: a version that is verified holds up no other.
+        var version = VersionLock(package);
+        await version.WaitAsync(cancellationToken);
         try
         {
-            using var use = Use(package);
-            // Looking through a disk blocks its thread.
-            return Noted(package, await Task.Run(() => RoundAsync(package, document, need, progress, cancellationToken), cancellationToken));
+            await _one.WaitAsync(cancellationToken);
+            try
+            {
+                using var use = Use(package);
+                // Looking through a disk blocks its thread.
+                return Noted(package, await Task.Run(() => RoundAsync(package, document, need, progress, cancellationToken), cancellationToken));
+            }
+            finally
+            {
+                Leave();
+            }
         }
         finally
         {
-            _one.Release();
+            version.Release();
         }
     }
 
     public async Task<string?> VerifyAsync(PackageKey package, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
     {
-        using var use = Use(package);
-        var fault = await Task.Run(() => FaultAsync(package, document, cancellationToken), cancellationToken);
-        if (fault is null)
-            return null;
-        ContentLog.ContentDamaged(log, package.ToString(), fault);
-        cache.Demote(package);
-        return fault;
+        // What is under way may be this very version, which is neither verified nor put aside before it is done.
+        var version = VersionLock(package);
+        await version.WaitAsync(cancellationToken);
+        try
+        {
+            using var use = Use(package);
+            return await Task.Run(() => FaultAsync(package, document, cancellationToken), cancellationToken);
+        }
+        finally
+        {
+            version.Release();
+        }
     }
 
     public void Pin(IReadOnlyList<PackageKey> packages)
@@ -82,11 +112,30 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             _pinned = [.. packages];
     }
 
+    /// <summary>What is under way ends by its token, and cleans up behind itself.</summary>
     public void Dispose()
     {
-        Forget();
-        _one.Dispose();
+        _isDisposed = true;
+        ForgetWhenIdle();
     }
+
+    /// <summary>Another one may begin; after the end of this object what is left goes.</summary>
+    private void Leave()
+    {
+        _one.Release();
+        if (_isDisposed)
+            ForgetWhenIdle();
+    }
+
+    private void ForgetWhenIdle()
+    {
+        if (!_one.Wait(0, CancellationToken.None))
+            return;
+        Forget();
+        _one.Release();
+    }
+
+    private SemaphoreSlim VersionLock(PackageKey package) => _versions.GetOrAdd(package, static _ => new SemaphoreSlim(1, 1));
 
     private async Task<ContentOutcome> RoundAsync(PackageKey package, ReadOnlyMemory<byte> document, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
     {
@@ -95,12 +144,14 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             var manifest = Manifest(package, document);
             if (cache.IsComplete(package))
             {
-                if (cache.ManifestOf(package)?.Tree.Sha256 == manifest.Tree.Sha256)
+                if (cache.ManifestOf(package)?.Tree.Sha256 == manifest.Tree.Sha256 && !IsDamaged(package))
                 {
-                    cache.Used(package);
+                    Used(package);
                     return new ContentOutcome.Ready(cache.DirectoryOf(package));
                 }
                 cache.Demote(package);
+                lock (_state)
+                    _damaged.Remove(package);
             }
             // Before anything is written: a disk that is full to the last byte may hold what can go.
             if (MakeRoom(package, manifest) is { } lacking)
@@ -111,6 +162,9 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         catch (ProtocolException e)
         {
             Forget();
+            // Its chunks were right when they came: what reads them otherwise may be this disk, and shows with fresh bytes.
+            if (e.Error == ProtocolError.BadHash && _doubted.Add(package))
+                return Waits(package, $"the tree of {package} is not what its manifest names; this disk may have changed it, and it is read again", isLocal: true);
             return new ContentOutcome.Impossible(e.Message);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -119,8 +173,9 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             Forget();
             return Waits(package, LocalErrorText(e), isLocal: true);
         }
-        catch (OperationCanceledException)
+        catch
         {
+            // Whatever it was: nothing in memory is believed after it.
             Forget();
             throw;
         }
@@ -131,23 +186,33 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         var faults = new SourceFaults();
         var read = (Bytes: 0L, Reads: 0);
         var began = time.GetTimestamp();
-        var here = fetch.HereBytes;
+        long? here = null;
         DateTimeOffset? full = null;
         while (true)
         {
-            await fetch.PlanAsync(TimeSpan.MaxValue, cancellationToken);
-            progress.Report(new ContentProgress(fetch.HereBytes, fetch.Manifest.SizeBytes, null));
+            do
+            {
+                await fetch.PlanAsync(s_told, cancellationToken);
+                progress.Report(new ContentProgress(fetch.HereBytes, fetch.Manifest.SizeBytes, null));
+            }
+            while (!fetch.IsPlanned);
             if (fetch.IsPlaced)
                 break;
+            // What lay on this disk already came of no CAP.
+            here ??= fetch.PlacedBytes;
             if (_gate.Closed(need) is { Ticks: > 0 } closed)
                 return new ContentOutcome.Waits($"content is read from {_gate.Settings.Hours} by this machine's clock, as the site has set (content.hours)", closed + TimeSpan.FromMinutes(5) * random.NextDouble());
             var order = sources.InOrder();
             var cap = order.FirstOrDefault(cap => _gate.TooSlow(need, cap) is null && fetch.Pending.Any(chunk => faults.MayGive(cap, chunk)));
             if (cap is null)
-                return Stuck(fetch, need, order, faults, isMoved: fetch.HereBytes > here, full);
+                return Stuck(fetch, need, order, faults, isMoved: fetch.PlacedBytes > here, full);
             var end = await PassAsync(fetch, cap, need, faults, progress, pass => read = (read.Bytes + pass.BytesRead, read.Reads + pass.Reads), next => full = Later(full, next), cancellationToken);
-            if (end == PassEnd.TimeIsUp || time.GetElapsedTime(began) >= CapPass.Longest)
+            if (end == PassEnd.TimeIsUp || end != PassEnd.Lost && time.GetElapsedTime(began) >= CapPass.Longest)
             {
+                Settle(faults);
+                if (fetch.PlacedBytes == here)
+                    return Waits(fetch.Package, $"a lease of {cap} has had its time and brought nothing that is of use: {faults.Text() ?? faults.Refusals() ?? "nothing came"}", order.All(CapExport.IsLocal));
+                _waited.Remove(fetch.Package);
                 ContentLog.ContentGoesOn(log, fetch.Package.ToString(), fetch.HereBytes, fetch.Manifest.SizeBytes, "a lease has had its time");
                 return new ContentOutcome.Waits(string.Create(CultureInfo.InvariantCulture, $"{fetch.HereBytes} of {fetch.Manifest.SizeBytes} bytes are here; it goes on after others have had their turn at the CAP"),
                     TimeSpan.FromSeconds(CapExport.IsLocal(cap) ? 1 : 5 + 10 * random.NextDouble()));
@@ -162,6 +227,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         Settle(faults);
         ContentLog.ContentComplete(log, fetch.Package.ToString(), read.Bytes, read.Reads);
         _waited.Remove(fetch.Package);
+        _doubted.Remove(fetch.Package);
         progress.Report(new ContentProgress(fetch.Manifest.SizeBytes, fetch.Manifest.SizeBytes, null));
         return new ContentOutcome.Ready(cache.DirectoryOf(fetch.Package));
     }
@@ -175,14 +241,14 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             var result = await sources.AcquireAsync(cap, cancellationToken);
             if (!result.TryGetLease(out lease, out var refusal))
             {
-                faults.Lose(cap, refusal.Reason);
+                faults.Refuse(cap, refusal.Reason);
                 full(refusal.NextTry);
                 return PassEnd.Lost;
             }
         }
         catch (NalException e)
         {
-            faults.Lose(cap, e.Message);
+            faults.Refuse(cap, e.Message);
             return PassEnd.Lost;
         }
         await using (lease.ConfigureAwait(false))
@@ -210,10 +276,10 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         if (isMoved)
             _waited.Remove(fetch.Package);
         var slow = order.Select(cap => _gate.TooSlow(need, cap)).OfType<string>().ToList();
-        var cause = string.Join("; ", new[] { faults.Text() }.Concat(slow).OfType<string>());
+        var cause = string.Join("; ", new[] { faults.Text(), faults.Refusals() }.Concat(slow).OfType<string>());
         if (order.Count == 0)
             cause = "no client access point is known";
-        else if (faults.Text() is not null && slow.Count == 0)
+        else if (faults.IsContentWrong && slow.Count == 0)
             cause += "; no other CAP has it: see that they can be reached, and run capstan content verify at the site";
         var waits = Waits(fetch.Package, cause, order.All(CapExport.IsLocal));
         return full - time.GetUtcNow() is { } until && until > waits.Pause ? waits with { Pause = until } : waits;
@@ -232,6 +298,8 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     private ContentOutcome? MakeRoom(PackageKey package, PackageManifest manifest)
     {
         cache.Prepare();
+        foreach (var (name, cause) in cache.Tidy())
+            ContentLog.ContentStays(log, name, cause.ReplaceLineEndings(" "));
         var (limit, total) = (settings().CacheBytes, manifest.SizeBytes + manifest.Tree.LengthBytes);
         if (total > limit)
         {
@@ -281,18 +349,49 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             await using (tree.ConfigureAwait(false))
             {
                 if (Convert.ToHexStringLower(await System.Security.Cryptography.SHA256.HashDataAsync(tree, cancellationToken)) != manifest.Tree.Sha256)
-                    return "the list of what it holds is not what was published";
+                    return Damaged(package, "the list of what it holds is not what was published");
             }
             using var folder = VersionFolder.Open(cache.DirectoryOf(package));
             var fault = await new VersionCheck(folder, cache.TreeOf(package), manifest.FileCount).FirstFaultAsync(cancellationToken);
             if (fault is null)
-                cache.Used(package);
-            return fault;
+                Used(package);
+            return fault is null ? null : Damaged(package, fault);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProtocolException)
         {
-            return e.Message;
+            // A process without handles says nothing about the content: it stays in use, and is verified again.
+            return Nal.Providers.Local.LocalErrors.IsShortage(e) ? e.Message : Damaged(package, e.Message);
         }
+    }
+
+    /// <summary>Takes it out of use; what cannot be moved now is known as damaged all the same.</summary>
+    private string Damaged(PackageKey package, string fault)
+    {
+        ContentLog.ContentDamaged(log, package.ToString(), fault);
+        try
+        {
+            cache.Demote(package);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            ContentLog.ContentStays(log, package.ToString(), e.Message.ReplaceLineEndings(" "));
+            lock (_state)
+                _damaged.Add(package);
+        }
+        return fault;
+    }
+
+    /// <summary>A disk that is full hinders no run of what is here already.</summary>
+    private void Used(PackageKey package)
+    {
+        if (cache.Used(package) is { } cause)
+            ContentLog.UseUnknown(log, package.ToString(), cause.ReplaceLineEndings(" "));
+    }
+
+    private bool IsDamaged(PackageKey package)
+    {
+        lock (_state)
+            return _damaged.Contains(package);
     }
 
     private static PackageManifest Manifest(PackageKey package, ReadOnlyMemory<byte> document)

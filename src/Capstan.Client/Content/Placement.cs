@@ -1,3 +1,4 @@
+using Capstan.Nal.Providers.Local;
 using Capstan.Protocol.Content;
 using Microsoft.Win32.SafeHandles;
 
@@ -14,6 +15,7 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     private SafeFileHandle? _present;
     private long _presentBytes, _offset;
     private (TargetFile? File, SafeFileHandle? Handle) _written;
+    private readonly List<(NeededChunk Chunk, int Place)> _run = [];
 
     /// <summary>Chunks that lie nowhere on this disk.</summary>
     public IReadOnlyCollection<NeededChunk> Pending => _pending.Values;
@@ -30,8 +32,21 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         // What was written last may be this very file.
         Close();
         (_file, _offset) = (file, 0);
-        _present = file.SizeBytes == 0 ? null : folder.OpenRead(file.Path);
+        _present = file.SizeBytes == 0 ? null : Present(file);
         _presentBytes = _present is null ? 0 : RandomAccess.GetLength(_present);
+    }
+
+    /// <summary>A file that cannot be opened is not there: it is made anew.</summary>
+    private SafeFileHandle? Present(TargetFile file)
+    {
+        try
+        {
+            return folder.OpenRead(file.Path);
+        }
+        catch (Exception e) when (VersionFolder.IsClosed(e))
+        {
+            return null;
+        }
     }
 
     /// <summary>The next chunks of the file.</summary>
@@ -47,50 +62,35 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         }
     }
 
-    /// <summary>Chunks that were read from a CAP go to all their places; those that lie one after the other on both sides are written at once.</summary>
-    /// <param name="range">What was asked for.</param>
-    /// <param name="bytes">What came; it may be shorter.</param>
-    /// <param name="wrong">Takes each chunk that these bytes are not: nothing of it is written.</param>
-    public void Put(PackRange range, ReadOnlySpan<byte> bytes, Action<NeededChunk> wrong)
+    /// <summary>Chunks that were read from a CAP and verified go to all their places; those that lie one after the other on both sides are written at once.</summary>
+    /// <remarks>Whatever fails, what was not written stays pending.</remarks>
+    /// <param name="wrong">Takes each chunk that did not come: nothing of it is written.</param>
+    public void Put(ReadOnlySpan<PlainChunk> chunks, Action<NeededChunk> wrong)
     {
         var run = default(Run);
-        foreach (var needed in range.Chunks)
+        _run.Clear();
+        foreach (var found in chunks)
         {
-            var (chunk, from) = (needed.Chunk, (int)(needed.Offset - range.Offset));
-            if (from + chunk.StoredBytes > bytes.Length)
+            var needed = found.Needed;
+            if (found.Bytes is not { } bytes)
             {
                 wrong(needed);
                 continue;
             }
-            var stored = bytes.Slice(from, chunk.StoredBytes);
-            if (!chunk.IsCompressed && !needed.HasMore)
+            var chunk = needed.Chunk;
+            for (var i = 0; i < needed.PlaceCount; i++)
             {
-                if (ContentHash.Of(stored) != chunk.Hash)
+                var place = needed.PlaceAt(i);
+                if (!run.Continues(place, bytes, found.From))
                 {
-                    wrong(needed);
-                    continue;
+                    Write(run);
+                    run = new Run(place, bytes, found.From, 0);
                 }
-                if (!run.Continues(needed, from))
-                {
-                    Write(run, bytes);
-                    run = new Run(needed.First, from, 0);
-                }
-                run = run with { Length = run.Length + stored.Length };
-                Came(needed.First, chunk);
+                run = run with { Length = run.Length + chunk.LengthBytes };
+                _run.Add((needed, i));
             }
-            else if (ChunkCodec.TryDecode(stored, chunk, _plain))
-            {
-                foreach (var place in needed.Places)
-                    Write(place, chunk);
-            }
-            else
-            {
-                wrong(needed);
-                continue;
-            }
-            _pending.Remove(chunk.Hash);
         }
-        Write(run, bytes);
+        Write(run);
     }
 
     public void Dispose() => Close();
@@ -121,14 +121,38 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     /// <summary>Writes what <see cref="_plain"/> holds.</summary>
     private void Write(ChunkPlace place, StoredChunk chunk)
     {
-        ChunkFile.Write(Open(place.File), place.Offset, _plain.AsSpan(0, chunk.LengthBytes));
+        Write(place, _plain.AsSpan(0, chunk.LengthBytes));
         Came(place, chunk);
     }
 
-    private void Write(Run run, ReadOnlySpan<byte> bytes)
+    /// <exception cref="IOException">With a sector that can neither be read nor written the file is gone, and begun anew, elsewhere on the disk, next time.</exception>
+    private void Write(ChunkPlace place, ReadOnlySpan<byte> plain)
     {
-        if (run.Length > 0)
-            ChunkFile.Write(Open(run.Place.File), run.Place.Offset, bytes.Slice(run.From, run.Length));
+        try
+        {
+            ChunkFile.Write(Open(place.File), place.Offset, plain);
+        }
+        catch (IOException e) when (e.HResult == LocalErrors.InputOutput)
+        {
+            Close();
+            folder.Remove(place.File.Path);
+            throw;
+        }
+    }
+
+    /// <summary>Writes the chunks of <see cref="_run"/>.</summary>
+    private void Write(Run run)
+    {
+        if (run.Length == 0)
+            return;
+        Write(run.Place, run.Bytes.AsSpan(run.From, run.Length));
+        foreach (var (needed, place) in _run)
+        {
+            Came(needed.PlaceAt(place), needed.Chunk);
+            if (place == needed.PlaceCount - 1)
+                _pending.Remove(needed.Chunk.Hash);
+        }
+        _run.Clear();
     }
 
     private SafeFileHandle Open(TargetFile file)
@@ -156,11 +180,10 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         _written = (null, null);
     }
 
-    /// <summary>Bytes of a read that go to one place.</summary>
-    /// <param name="From">In the read.</param>
-    private readonly record struct Run(ChunkPlace Place, int From, int Length)
+    /// <summary>Bytes that go to one place.</summary>
+    private readonly record struct Run(ChunkPlace Place, byte[]? Bytes, int From, int Length)
     {
-        public bool Continues(NeededChunk next, int from) =>
-            Length > 0 && ReferenceEquals(next.First.File, Place.File) && next.First.Offset == Place.Offset + Length && from == From + Length;
+        public bool Continues(ChunkPlace place, byte[] bytes, int from) => ReferenceEquals(bytes, Bytes) && from == From + Length
+            && ReferenceEquals(place.File, Place.File) && place.Offset == Place.Offset + Length;
     }
 }

@@ -1,11 +1,12 @@
 namespace Capstan.Client.Content;
 
-/// <summary>How fast content may be read: a bucket that holds one second of the rate. What is read beyond it is a debt that is waited for. The rate may change between any two reads. Not thread-safe.</summary>
+/// <summary>How fast content may be read: a bucket that holds one second of the rate. What is read beyond it is a debt that is waited for. The rate may change between any two reads. Thread-safe.</summary>
 internal sealed class RateLimiter(TimeProvider time)
 {
     /// <summary>A read is at most as long as this much of the rate.</summary>
     public static readonly TimeSpan LongestRead = TimeSpan.FromSeconds(2);
 
+    private readonly Lock _gate = new();
     private long _seen = time.GetTimestamp();
     private double _balance;
 
@@ -13,20 +14,27 @@ internal sealed class RateLimiter(TimeProvider time)
     /// <param name="bytesPerSecond">0 for no limit, which forgives what was owed.</param>
     public TimeSpan Wait(long bytesPerSecond)
     {
-        var elapsed = time.GetElapsedTime(_seen);
-        _seen = time.GetTimestamp();
-        if (bytesPerSecond == 0)
+        lock (_gate)
         {
-            _balance = 0;
-            return TimeSpan.Zero;
+            var elapsed = time.GetElapsedTime(_seen);
+            _seen = time.GetTimestamp();
+            if (bytesPerSecond == 0)
+            {
+                _balance = 0;
+                return TimeSpan.Zero;
+            }
+            _balance = Math.Min(bytesPerSecond, _balance + elapsed.TotalSeconds * bytesPerSecond);
+            // Rounded up, and less than a byte is no debt, so that a wait that is waited is over.
+            return _balance > -1 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(-_balance / bytesPerSecond * 1_000));
         }
-        _balance = Math.Min(bytesPerSecond, _balance + elapsed.TotalSeconds * bytesPerSecond);
-        // Rounded up, and less than a byte is no debt, so that a wait that is waited is over.
-        return _balance > -1 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(-_balance / bytesPerSecond * 1_000));
     }
 
     /// <summary>So much was read.</summary>
-    public void Spend(long bytes) => _balance -= bytes;
+    public void Spend(long bytes)
+    {
+        lock (_gate)
+            _balance -= bytes;
+    }
 
     /// <summary>Most bytes of one read, so that a low rate is kept within seconds and not on average alone.</summary>
     /// <param name="most">Without a limit.</param>

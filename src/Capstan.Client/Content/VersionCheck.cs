@@ -23,7 +23,7 @@ internal sealed class VersionCheck(VersionFolder folder, string tree, int files)
         var file = default(OpenFile);
         try
         {
-            await EachAsync(line =>
+            await EachAsync(entriesOnly: false, line =>
             {
                 if (line is TreeEntry entry)
                 {
@@ -51,7 +51,7 @@ internal sealed class VersionCheck(VersionFolder folder, string tree, int files)
     {
         var directories = new List<(string Path, int Mode)>();
         var isWhole = true;
-        await EachAsync(line =>
+        await EachAsync(entriesOnly: true, line =>
         {
             switch (line)
             {
@@ -110,12 +110,12 @@ internal sealed class VersionCheck(VersionFolder folder, string tree, int files)
             : null;
     }
 
-    private async Task EachAsync(Func<TreeLine, bool> take, CancellationToken cancellationToken)
+    private async Task EachAsync(bool entriesOnly, Func<TreeLine, bool> take, CancellationToken cancellationToken)
     {
         var stream = new FileStream(tree, new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
         await using (stream.ConfigureAwait(false))
         {
-            var reader = new TreeReader(stream);
+            var reader = new TreeReader(stream, entriesOnly);
             while (await reader.ReadAsync(cancellationToken) is { } line)
             {
                 cancellationToken.ThrowIfCancellationRequested();

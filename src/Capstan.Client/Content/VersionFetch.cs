@@ -27,6 +27,9 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
     /// <summary>Bytes of files that are in their places, verified.</summary>
     public long HereBytes => _placement?.HereBytes ?? 0;
 
+    /// <summary>Bytes of the tree and of files that are in their places: grows with whatever is brought.</summary>
+    public long PlacedBytes => (_treePlacement?.HereBytes ?? 0) + HereBytes;
+
     /// <summary>Nothing more can be planned before something of what is pending was brought.</summary>
     public bool IsPlanned => _placement is null ? _treePlacement is { Pending.Count: > 0 } : _tree is null || _placement.Pending.Count >= MostPending;
 
@@ -64,7 +67,7 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
     }
 
     /// <summary>As of <see cref="Placement.Put"/>.</summary>
-    public void Put(PackRange range, ReadOnlySpan<byte> bytes, Action<NeededChunk> wrong) => (_placement ?? _treePlacement)!.Put(range, bytes, wrong);
+    public void Put(ReadOnlySpan<PlainChunk> chunks, Action<NeededChunk> wrong) => (_placement ?? _treePlacement)!.Put(chunks, wrong);
 
     /// <summary>Makes of the placed files the version: lengths, modes, links, empty files, and nothing else. Then it has its name.</summary>
     /// <returns>False when something changed meanwhile: it is to be planned anew.</returns>
@@ -119,14 +122,30 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
         await SealTreeAsync(cancellationToken);
         // The last chunk of each file is a short one.
         _local = new LocalChunks(manifest.FileCount + manifest.SizeBytes / ContentFormat.NormalChunkBytes);
+        var bytes = 0L;
         await ReadTreeAsync(package, (_, extent) =>
         {
             foreach (var chunk in extent.Chunks)
+            {
                 _local.Want(chunk);
+                bytes += chunk.LengthBytes;
+            }
         }, cancellationToken);
+        // Room was made for what the manifest says.
+        if (bytes != manifest.SizeBytes)
+            throw new ProtocolException(ProtocolError.Malformed, $"the files of {package} have {bytes} bytes, and its manifest says {manifest.SizeBytes}; let the site publish another version", package.ToString());
         foreach (var (other, _) in Others().Where(other => cache.IsComplete(other.Package)))
         {
-            var folder = Open(cache.DirectoryOf(other));
+            VersionFolder folder;
+            try
+            {
+                folder = Open(cache.DirectoryOf(other));
+            }
+            catch (IOException)
+            {
+                // It may serve, and does not.
+                continue;
+            }
             LocalChunks.FileOffer offer = default;
             string? path = null;
             await ReadTreeAsync(other, (file, extent) =>
@@ -160,20 +179,23 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
         {
             if (stream.Length > manifest.Tree.LengthBytes)
                 stream.SetLength(manifest.Tree.LengthBytes);
-            if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != manifest.Tree.Sha256)
-                throw new ProtocolException(ProtocolError.BadHash, $"the chunks of the tree of {package} are not the tree that its manifest names; let the site publish another version", package.ToString());
+            if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) == manifest.Tree.Sha256)
+                return;
+            // The next one begins with fresh bytes.
+            stream.SetLength(0);
+            throw new ProtocolException(ProtocolError.BadHash, $"the chunks of the tree of {package} are not the tree that its manifest names; let the site publish another version", package.ToString());
         }
     }
 
     private async Task ReadTreeAsync(PackageKey which, Action<string, Extent> take, CancellationToken cancellationToken)
     {
-        var stream = OpenTree(which);
-        await using (stream.ConfigureAwait(false))
+        try
         {
-            var reader = new TreeReader(stream);
-            var path = "";
-            try
+            var stream = OpenTree(which);
+            await using (stream.ConfigureAwait(false))
             {
+                var reader = new TreeReader(stream);
+                var path = "";
                 while (await reader.ReadAsync(cancellationToken) is { } line)
                 {
                     if (line is Extent extent)
@@ -182,11 +204,11 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
                         path = ((TreeEntry)line).Path;
                 }
             }
-            catch (ProtocolException) when (which != package)
-            {
-                // Another version's tree is damaged: what was read of it serves as far as it is true, and the rest comes from a CAP.
-                return;
-            }
+        }
+        catch (Exception e) when (which != package && (e is ProtocolException or IOException or UnauthorizedAccessException))
+        {
+            // Another version's tree is damaged: what was read of it serves as far as it is true, and the rest comes from a CAP.
+            return;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using Capstan.Client.Inventory;
 using Capstan.Nal.Providers.Local;
 using Capstan.Protocol.Content;
@@ -8,13 +9,14 @@ namespace Capstan.Client.Content;
 /// <summary>What is at a path of a <see cref="VersionFolder"/>.</summary>
 /// <param name="Mode">Permission bits; 0 of a link, and where the system has none.</param>
 /// <param name="Target">Of a link.</param>
-internal readonly record struct FolderEntry(TreeKind Kind, long SizeBytes, int Mode, string? Target);
+/// <param name="AllocatedBytes">Room that a file takes; at most its length.</param>
+internal readonly record struct FolderEntry(TreeKind Kind, long SizeBytes, int Mode, string? Target, long AllocatedBytes = 0);
 
 /// <summary>A folder of content, in which nothing that is done goes through a link: paths are relative to it, and each of their components is what it is itself. Not thread-safe.</summary>
 /// <remarks>Throws the platform's exceptions. What stands in the way of a path is removed, a link as itself, when something is made there.</remarks>
 internal abstract class VersionFolder : IDisposable
 {
-    private const int OwnerWrites = 0b010_000_000;
+    private const int OwnerReads = 0b100_000_000, OwnerUses = 0b110_000_000;
 
     /// <summary>As people read it; absolute.</summary>
     public string Directory { get; }
@@ -39,9 +41,12 @@ internal abstract class VersionFolder : IDisposable
     public abstract void Dispose();
 
     /// <summary>Null when nothing is there.</summary>
-    public FolderEntry? Look(string path)
+    public abstract FolderEntry? Look(string path);
+
+    /// <summary>As <see cref="Look"/>, by the file APIs.</summary>
+    protected static FolderEntry? LookAt(string? access)
     {
-        if (AccessOf(path) is not { } access)
+        if (access is null)
             return null;
         var info = new FileInfo(access);
         if (info.Attributes == (FileAttributes)(-1))
@@ -49,32 +54,45 @@ internal abstract class VersionFolder : IDisposable
         if (info.Attributes.HasFlag(FileAttributes.ReparsePoint) && info.LinkTarget is { } target)
             return new FolderEntry(TreeKind.Link, 0, 0, target);
         var mode = OperatingSystem.IsWindows() ? 0 : (int)info.UnixFileMode;
-        return info.Attributes.HasFlag(FileAttributes.Directory) ? new FolderEntry(TreeKind.Directory, 0, mode, null) : new FolderEntry(TreeKind.File, info.Length, mode, null);
+        return info.Attributes.HasFlag(FileAttributes.Directory) ? new FolderEntry(TreeKind.Directory, 0, mode, null) : new FolderEntry(TreeKind.File, info.Length, mode, null, info.Length);
     }
 
     /// <summary>Null where there is no file: nothing, a directory, a link, or what cannot be read at a place, as a pipe.</summary>
     public SafeFileHandle? OpenRead(string path)
     {
-        var handle = Open(path, isWrite: false);
+        var handle = OpenAnyway(path);
         if (handle is null || IsFile(handle))
             return handle;
         handle.Dispose();
         return null;
     }
 
+    /// <summary>Whether opening a file failed by the file: its mode, its owner or a bad sector. A process without handles learns nothing about it.</summary>
+    public static bool IsClosed(Exception cause) =>
+        cause is UnauthorizedAccessException || cause is IOException { HResult: LocalErrors.AccessDenied or LocalErrors.InputOutput };
+
     /// <summary>Opens a file, and makes it and the directories above it where they lack.</summary>
     public SafeFileHandle OpenWrite(string path)
     {
         if (Look(path) is { } there)
         {
-            // Published modes may forbid their owner to write; they are set again in the end.
-            if (there.Kind == TreeKind.File && (there.Mode & OwnerWrites) == 0)
-                SetMode(path, there, there.Mode | OwnerWrites);
-            if (there.Kind == TreeKind.File && Open(path, isWrite: true) is { } handle)
+            // Published modes may forbid their owner to read or write; they are set again in the end.
+            if (there.Kind == TreeKind.File && (there.Mode & OwnerUses) != OwnerUses)
+                SetMode(path, there, there.Mode | OwnerUses);
+            try
             {
-                if (IsFile(handle))
-                    return handle;
-                handle.Dispose();
+                if (there.Kind == TreeKind.File && Open(path, isWrite: true) is { } handle)
+                {
+                    if (IsFile(handle))
+                        return handle;
+                    handle.Dispose();
+                }
+            }
+            catch (Exception e) when (IsClosed(e))
+            {
+                // Its name leads to another file from now on.
+                Remove(path);
+                return Create(path);
             }
             Remove(path);
         }
@@ -144,8 +162,35 @@ internal abstract class VersionFolder : IDisposable
         if (path.Length > 0 && Look(path) is not { Kind: TreeKind.Directory })
             return [];
         var access = path.Length == 0 ? Path.GetDirectoryName(AccessOf("x"))! : AccessOf(path)!;
-        return [.. new DirectoryInfo(access).EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false })
-            .Select(entry => (path.Length == 0 ? entry.Name : $"{path}/{entry.Name}", entry.LinkTarget is null && entry.Attributes.HasFlag(FileAttributes.Directory)))];
+        return [.. new FileSystemEnumerable<(string, bool)>(access, (ref FileSystemEntry entry) =>
+            // Only a directory is worth another look: whether it is a link to one.
+            (path.Length == 0 ? entry.FileName.ToString() : $"{path}/{entry.FileName}", entry.IsDirectory && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint)),
+            new EnumerationOptions { AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false, ReturnSpecialDirectories = false })];
+    }
+
+    /// <summary>Room that all files take; what cannot be looked at is not counted.</summary>
+    public long AllocatedBytes()
+    {
+        var bytes = 0L;
+        var open = new Stack<string>([""]);
+        while (open.TryPop(out var directory))
+        {
+            try
+            {
+                foreach (var (path, isDirectory) in List(directory))
+                {
+                    if (isDirectory)
+                        open.Push(path);
+                    else if (Look(path) is { } file)
+                        bytes += file.AllocatedBytes;
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                continue;
+            }
+        }
+        return bytes;
     }
 
     /// <summary>Lets its owner write in every directory, whatever was published: the modes are set again in the end.</summary>
@@ -159,6 +204,27 @@ internal abstract class VersionFolder : IDisposable
     protected static string ParentOf(string path) => path.LastIndexOf('/') is > 0 and var cut ? path[..cut] : "";
 
     protected static string NameOf(string path) => path[(path.LastIndexOf('/') + 1)..];
+
+    /// <summary>A published mode may forbid its owner to read: it is another for as long as the file is opened.</summary>
+    private SafeFileHandle? OpenAnyway(string path)
+    {
+        try
+        {
+            return Open(path, isWrite: false);
+        }
+        catch (Exception e) when (IsClosed(e) && Look(path) is { Kind: TreeKind.File } closed && (closed.Mode & OwnerReads) == 0)
+        {
+            SetMode(path, closed, closed.Mode | OwnerReads);
+            try
+            {
+                return Open(path, isWrite: false);
+            }
+            finally
+            {
+                SetMode(path, closed.Mode);
+            }
+        }
+    }
 
     private void MakeParents(string path)
     {
@@ -227,6 +293,21 @@ internal sealed class LinuxVersionFolder : VersionFolder
         _root = LinuxCalls.OpenRoot(directory, out var error)
             ?? throw (error == LocalErrors.NoEntry ? new DirectoryNotFoundException($"{directory} is not there") : LocalErrors.Of(error, directory));
 
+    public override FolderEntry? Look(string path)
+    {
+        if (Enter(ParentOf(path)) is not { } parent)
+            return null;
+        var error = LinuxCalls.Look(parent, NameOf(path), out var facts);
+        return error switch
+        {
+            LocalErrors.NoEntry or LocalErrors.NotDirectory => null,
+            not 0 => throw LocalErrors.Of(error, Path.Combine(Directory, path)),
+            _ when facts.IsLink => LookAt(AccessOf(path)),
+            _ when facts.IsDirectory => new FolderEntry(TreeKind.Directory, 0, facts.Permissions, null),
+            _ => new FolderEntry(TreeKind.File, facts.SizeBytes, facts.Permissions, null, Math.Min(facts.SizeBytes, facts.AllocatedBytes)),
+        };
+    }
+
     protected override string? AccessOf(string path) =>
         Enter(ParentOf(path)) is { } parent ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{parent.DangerousGetHandle()}/{NameOf(path)}") : null;
 
@@ -284,6 +365,8 @@ internal sealed class PortableVersionFolder : VersionFolder
         if (!System.IO.Directory.Exists(directory))
             throw new DirectoryNotFoundException($"{directory} is not there");
     }
+
+    public override FolderEntry? Look(string path) => LookAt(AccessOf(path));
 
     protected override string? AccessOf(string path)
     {

@@ -10,6 +10,9 @@ internal static class AdvertisementPlanner
     /// <summary>When it is looked again for what nothing tells: who is logged on, and how much room the disk has.</summary>
     public static readonly TimeSpan UserCheck = TimeSpan.FromMinutes(1), DiskCheck = TimeSpan.FromHours(1);
 
+    /// <summary>How long after its end a notice still counts: who was told yesterday is told again.</summary>
+    public static readonly TimeSpan NoticeHolds = TimeSpan.FromHours(1);
+
     public static ProgramPlan Plan(ProgramFacts facts)
     {
         var runs = facts.Runs.ToLookup(run => run.Program);
@@ -21,15 +24,16 @@ internal static class AdvertisementPlanner
             return known.IsWithdrawn ? one.Withdrawn(offered) : one.Offered();
         }).ToList();
 
-        // A machine that is about to be started anew begins nothing else.
+        var forgotten = verdicts.Where(verdict => verdict.Step is ProgramStep.Forget).Select(verdict => verdict.Known).ToList();
+        ProgramStep? step = forgotten.Count > 0 ? new ProgramStep.Forget(forgotten) : null;
+        // A machine that is about to be started anew begins nothing else. Who is told of something is not told in vain: it is what comes next.
         var restart = verdicts.FirstOrDefault(verdict => verdict.Restarts);
-        var begin = running is null && restart is null;
-        var step = verdicts.Select(verdict => verdict.Step).FirstOrDefault(step => step is ProgramStep.Forget or ProgramStep.Notice);
         if (running is null)
-            step ??= restart?.Step;
-        if (begin)
-            step ??= Best(verdicts, verdict => verdict.Step is ProgramStep.Run) ?? Best(verdicts, verdict => verdict.Step is ProgramStep.Fetch);
-        var decisions = verdicts.Select(verdict => Queued(verdict, step, running, restart)).ToList();
+            step ??= restart is null ? Best(verdicts, verdict => verdict.Step is ProgramStep.Notice) ?? Best(verdicts, verdict => verdict.Step is ProgramStep.Run) : restart.Step;
+        // Content disturbs no program that runs.
+        if (restart is null)
+            step ??= Best(verdicts, verdict => verdict.Step is ProgramStep.Fetch);
+        var decisions = verdicts.Select(verdict => Queued(verdict, step, running, restart, facts.TimeZone)).ToList();
         return new ProgramPlan(decisions, step, decisions.Min(decision => decision.Next));
     }
 
@@ -42,15 +46,20 @@ internal static class AdvertisementPlanner
         .FirstOrDefault()?.Step;
 
     /// <summary>What could go on, and is not what goes on now, says what it waits for.</summary>
-    private static ProgramDecision Queued(Verdict verdict, ProgramStep? step, LedgerRun? running, Verdict? restart)
+    private static ProgramDecision Queued(Verdict verdict, ProgramStep? step, LedgerRun? running, Verdict? restart, TimeZoneInfo zone)
     {
-        if (verdict.Step is not (ProgramStep.Run or ProgramStep.Fetch) || verdict.Step == step)
+        if (verdict.Step is not (ProgramStep.Run or ProgramStep.Fetch or ProgramStep.Notice) || verdict.Step == step || verdict == restart)
             return verdict.Decision;
         if (restart is not null)
             return verdict.Decision with { Cause = ProgramCause.Reboot, Reason = $"this machine is started anew first, for {restart.Known.Document.Name}" };
-        return running is not null
-            ? verdict.Decision with { Cause = ProgramCause.Queue, Reason = $"{running.Program.Name} runs; one program runs at a time" }
-            : verdict.Decision with { Cause = ProgramCause.Queue, Reason = "another one goes first" };
+        var reason = (verdict.Step, step) switch
+        {
+            (ProgramStep.Fetch, ProgramStep.Fetch first) => $"content is brought here one after the other; that of {first.For.Document.Name} goes first",
+            (not ProgramStep.Fetch, _) when running is not null => $"{running.Program.Name} runs since {Display(running.StartedAt, zone)}; one program runs at a time",
+            (_, ProgramStep.Run or ProgramStep.Notice) => $"one program runs at a time; {step!.For.Document.Name} goes first",
+            _ => "something else is done first",
+        };
+        return verdict.Decision with { Cause = ProgramCause.Queue, Reason = reason };
     }
 
     /// <param name="Restarts">The machine is to be started anew for it, now or after a notice.</param>
@@ -79,8 +88,8 @@ internal static class AdvertisementPlanner
                 Standing.Running running => Says(ProgramState.Running, null, $"it runs since {Time(running.Run.StartedAt)}", null),
                 Standing.Succeeded { Last: var last } => Says(ProgramState.Succeeded, schedule.Following is null ? null : ProgramCause.Recurs, schedule.Following is { } next && IsOn ? $"it runs again at {Time(next)}" : Before(last), IsOn ? schedule.Following : null),
                 Standing.PendingReboot { Last: var last } => Reboots(last),
-                Standing.Failed { Last: var last } => Says(ProgramState.Failed, CauseOf(last), ReasonOf(last), IsOn ? schedule.Following : null),
-                Standing.Unknown { Last: var last } => Says(ProgramState.Unknown, ProgramCause.Unknown, $"it was begun at {Time(last.StartedAt)}, and nobody saw how it ended; its rule for runs again is {Rules.Rerun}", IsOn ? schedule.Following : null),
+                Standing.Failed { Last: var last } => Says(ProgramState.Failed, CauseOf(last), IsOn ? $"{ReasonOf(last)}; {RunsNow}" : ReasonOf(last), IsOn ? schedule.Following : null),
+                Standing.Unknown { Last: var last } => Says(ProgramState.Unknown, ProgramCause.Unknown, $"it was begun at {Time(last.StartedAt)}, and nobody saw how it ended: the machine went down, or its gate was killed. By its rule ({Rules.Rerun}, {Rules.MaxTries} tries) it is not run again by itself; see what it did, then {RunsNow}", IsOn ? schedule.Following : null),
                 Standing.Again { At: var at } when IsOn => Wanted(schedule, at),
                 Standing.Again { Last: var last } => Says(ProgramState.Failed, CauseOf(last), ReasonOf(last), null),
                 _ => Wanted(schedule, null),
@@ -96,18 +105,17 @@ internal static class AdvertisementPlanner
             var removed = _runs.Select((run, index) => (run, index)).LastOrDefault(pair => pair.run is { IsRemoval: true, IsSuccess: true });
             var present = removed.run is null ? _runs : [.. _runs.Skip(removed.index + 1)];
             if (Rules.Removal is not { } removal || offered.Contains(ProgramKey.Of(_document.Offer)) || present.LastOrDefault(run => run is { IsRemoval: false, IsSuccess: true }) is not { } success)
-                return Says(ProgramState.Ended, ProgramCause.Done, "it is offered no more", null) with { Step = new ProgramStep.Forget(known) };
+                return Says(ProgramState.Ended, ProgramCause.Done, "it is offered no more", null) with { Step = new ProgramStep.Forget([known]) };
             // The site was restored from a backup: what it does not know is not what it has taken back.
             if (known.IsOfEarlierEpoch)
-                return Says(ProgramState.Ended, ProgramCause.Done, "the site was restored from a backup that does not know it; what it did stays", null) with { Step = new ProgramStep.Forget(known) };
-            // One that lies further ahead than it can was noted by a clock that was set back since.
-            if ((known.WithdrawnAt ?? facts.Now) + facts.RemovalPause is var due && due > facts.Now && due <= facts.Now + facts.RemovalPause)
+                return Says(ProgramState.Ended, ProgramCause.Done, "the site was restored from a backup that does not know it; what it did stays", null) with { Step = new ProgramStep.Forget([known]) };
+            if ((known.WithdrawnAt ?? facts.Now) + facts.RemovalPause is var due && due > facts.Now)
                 return Says(ProgramState.Waiting, ProgramCause.Removal, $"it is offered no more; what it did is removed at {Time(due)}, unless it is offered again", due);
             if (Troubled() is { } troubled)
                 return troubled;
             var tried = present.Where(run => run.IsRemoval).ToList();
             if (tried.Count >= Rules.MaxTries)
-                return Says(ProgramState.Failed, ProgramCause.Removal, $"it is offered no more; to remove it was tried {tried.Count} times: {ReasonOf(tried[^1])}", null);
+                return Says(ProgramState.Failed, ProgramCause.Removal, $"it is offered no more; to remove it was tried {tried.Count} of {Rules.MaxTries} times ({ReasonOf(tried[^1])}), and it is left alone: remove it by hand, or offer the program again and take the offer back", null);
             if (tried.Count > 0 && tried[^1] is var before && (before.EndedAt ?? before.StartedAt).AddSeconds(Rules.RetrySeconds) is var again && again > facts.Now)
                 return Says(ProgramState.Waiting, ProgramCause.Removal, $"it is offered no more; to remove it is tried again: {ReasonOf(before)}", again);
             // What was installed is removed by what was installed.
@@ -121,7 +129,7 @@ internal static class AdvertisementPlanner
         private Verdict Wanted(Schedule schedule, DateTimeOffset? notBefore)
         {
             if (_document.State == Advertisement.Halted)
-                return Says(ProgramState.Ended, ProgramCause.Halted, $"the site has halted it{(_document.HaltedBecause is { } why ? $": {why}" : "")}", null);
+                return Says(ProgramState.Ended, ProgramCause.Halted, $"the site has halted it{(_document.HaltedBecause is { } why ? $" ({why})" : "")}: nothing of it begins until capstan advertisement resume {_document.AdvertisementId} is given there", null);
             if (!IsOn)
                 return Says(ProgramState.Ended, ProgramCause.Expired, $"it ended at {Time(At(_document.ExpiresAt!.Value))}", null);
             var available = _document.AvailableFrom is { } from ? At(from) : known.ReceivedAt;
@@ -134,22 +142,24 @@ internal static class AdvertisementPlanner
                 if (!known.IsAsked)
                     return Says(ProgramState.Shown, ProgramCause.Offered, $"start it with: capstan-client run-program {_document.AdvertisementId}", null);
             }
-            else if (ring > _begins)
-                _begins = ring.Value;
+            else if (Later(ring, _document.AvailableFrom) is { } opened && opened > _begins)
+                _begins = opened;
             if (Troubled() is { } troubled)
                 return troubled;
             if (Next(schedule) is not { } offer)
                 return _chain!;
             if (known.Missing is { } missing)
                 return Says(ProgramState.Waiting, ProgramCause.Order, missing, null);
-            var isNear = known.IsAsked || ring is null || facts.Now >= ring;
             if (Fits(offer) is { } unfit)
                 return unfit;
-            // Content comes before its time, so that a fleet does not read it at one moment; a ring has its own.
-            var content = isNear && facts.Now >= available ? Brought(offer, offer.Program.Native is not { Action: NativePackage.Remove }) : null;
+            // Content comes before its time, and to each device of a fleet at another moment; what came without a time is spread by the poll that brought it.
+            var reads = known.IsAsked || Later(ring, _document.AvailableFrom) is not { } opens || facts.Now >= _begins ? facts.Now : opens - (facts.ContentSpread * (1 - facts.Phase));
+            var content = facts.Now >= reads ? Brought(offer, offer.Program.Native is not { Action: NativePackage.Remove }) : null;
             if (facts.Now < _begins)
             {
-                var waits = Says(ProgramState.Waiting, isNear ? ProgramCause.NotYet : ProgramCause.Ring, isNear ? $"it begins at {Time(_begins)}" : $"its turn in the roll-out is at {Time(_begins)}", _begins);
+                var isRing = !known.IsAsked && ring > facts.Now;
+                var waits = Says(ProgramState.Waiting, isRing ? ProgramCause.Ring : ProgramCause.NotYet,
+                    (isRing ? $"its turn in the roll-out, in which it is at {RolloutPlace.Of(facts.DeviceId, _document.AdvertisementId).ToString("F1", CultureInfo.InvariantCulture)} %, is at {Time(_begins)}" : $"it begins at {Time(_begins)}") + (reads > facts.Now && reads < _begins ? $"; its content is read from {Time(reads)} on" : "") + (facts.Now >= available ? $"; {RunsNow}" : ""), reads > facts.Now && reads < _begins ? reads : _begins);
                 // What keeps its content is looked at again in time, not first at the start.
                 return content switch
                 {
@@ -162,11 +172,11 @@ internal static class AdvertisementPlanner
             if (content is not null)
                 return content;
             if (notBefore > facts.Now)
-                return Says(ProgramState.Waiting, ProgramCause.Retry, $"it is tried again at {Time(notBefore.Value)}: {ReasonOf(_runs[^1])}", notBefore);
+                return Says(ProgramState.Waiting, ProgramCause.Retry, $"it is tried again at {Time(notBefore.Value)}: {ReasonOf(_runs[^1])} ({Tries(_runs[^1])} of {Rules.MaxTries} tries); {RunsNow}", notBefore);
             return Held(offer) ?? Noticed(offer) ?? Runs(offer, schedule.Occasion, isRemoval: false);
         }
 
-        private Verdict? Troubled() => known.Trouble is { } trouble && !(trouble.Until <= facts.Now) ? Says(ProgramState.Waiting, ProgramCause.Trouble, trouble.Cause, trouble.Until) : null;
+        private Verdict? Troubled() => known.Trouble is { } trouble && trouble.Until > facts.Now ? Says(ProgramState.Waiting, ProgramCause.Trouble, trouble.Cause, trouble.Until) : null;
 
         private Verdict? _chain;
 
@@ -189,7 +199,7 @@ internal static class AdvertisementPlanner
                     case Standing.Again:
                         return first;
                     case Standing.PendingReboot:
-                        _chain = Says(ProgramState.Waiting, ProgramCause.Reboot, $"{name}, which has to be run before, has succeeded when this machine was started anew", null);
+                        _chain = Says(ProgramState.Waiting, ProgramCause.Reboot, $"{name}, which has to be run before, asks for a restart: start this machine anew", null);
                         return null;
                     case Standing.Failed { Last: var last }:
                         _chain = Says(ProgramState.Failed, ProgramCause.FirstFailed, $"{name}, which has to be run before: {ReasonOf(last)}", null);
@@ -206,9 +216,9 @@ internal static class AdvertisementPlanner
         {
             var rules = offer.Program;
             if (rules.Platforms is { } platforms && !platforms.Contains(facts.Platform, StringComparer.Ordinal))
-                return Says(ProgramState.Waiting, ProgramCause.Platform, $"it is for {string.Join(", ", platforms)}, and this machine is {facts.Platform}", null);
+                return Says(ProgramState.Waiting, ProgramCause.Platform, $"it is for {string.Join(", ", platforms)}, and this machine is {facts.Platform}: it never runs here; another collection, or another program, would", null);
             if (facts.MemoryBytes < rules.MemoryBytes)
-                return Says(ProgramState.Waiting, ProgramCause.Memory, $"it needs {Bytes(rules.MemoryBytes)} of memory, and this machine has {Bytes(facts.MemoryBytes)}", null);
+                return Says(ProgramState.Waiting, ProgramCause.Memory, $"it needs {Bytes(rules.MemoryBytes)} of memory, and this machine has {Bytes(facts.MemoryBytes)}: it never runs here; another collection, or another program, would", null);
             return null;
         }
 
@@ -218,10 +228,10 @@ internal static class AdvertisementPlanner
             var here = needsContent ? facts.Content(Package(offer)) : null;
             var lacking = here is { IsComplete: false } ? Math.Max(0, here.TotalBytes - here.HereBytes) : 0;
             if (facts.FreeBytes < offer.Program.FreeDiskBytes + lacking)
-                return Says(ProgramState.Waiting, ProgramCause.Disk, $"it needs {Bytes(offer.Program.FreeDiskBytes + lacking)} on the disk, and {Bytes(facts.FreeBytes)} are free", facts.Now + DiskCheck);
+                return Says(ProgramState.Waiting, ProgramCause.Disk, $"it needs {Bytes(offer.Program.FreeDiskBytes + lacking)} on the disk{(lacking > 0 ? $", {Bytes(lacking)} of them for its content" : "")}, and {Bytes(facts.FreeBytes)} are free; free some: it is looked again at {Time(facts.Now + DiskCheck)}", facts.Now + DiskCheck);
             if (here is null or { IsComplete: true })
                 return null;
-            if (known.Content is { } wait && (wait.Until is null || wait.Until > facts.Now))
+            if (known.Content is { } wait && wait.Until > facts.Now)
                 return Says(ProgramState.Waiting, ProgramCause.Content, wait.Cause, wait.Until);
             return Says(ProgramState.Downloading, null, null, null) with { Step = new ProgramStep.Fetch(known, offer, IsDue: true) };
         }
@@ -233,27 +243,34 @@ internal static class AdvertisementPlanner
             {
                 var local = TimeOnly.FromDateTime(TimeZoneInfo.ConvertTime(facts.Now, facts.TimeZone).DateTime);
                 if (!facts.Window.Holds(local))
-                    return Says(ProgramState.Waiting, ProgramCause.Window, $"programs begin by themselves at {facts.Window} only", Sooner(facts.Now + facts.Window.Until(local)));
-                if (known.PostponedUntil is { } until && until > facts.Now)
-                    return Says(ProgramState.Waiting, ProgramCause.Postponed, $"it was postponed until {Time(until)} ({known.Postponements} of {Rules.MaxPostponements} times)", Sooner(until));
+                    return Says(ProgramState.Waiting, ProgramCause.Window, $"programs begin by themselves at {facts.Window} only, and it is {Clock(local)} here; {RunsNow}", Sooner(facts.Now + facts.Window.Until(local)));
+                // What is taken away was not what a person postponed.
+                if (!known.IsWithdrawn && known.PostponedUntil is { } until && until > facts.Now)
+                    return Says(ProgramState.Waiting, ProgramCause.Postponed, $"a person at this machine postponed it until {Time(until)} ({known.Postponements} of {Rules.MaxPostponements} times); {RunsNow}", Sooner(until));
             }
             var rules = offer.Program;
             if ((rules.RunAs == ProgramRules.AsUser || rules.WhenLoggedOn == true) && facts.Users.Count == 0)
-                return Says(ProgramState.Waiting, ProgramCause.NoUser, "it runs while somebody is logged on, and nobody is", facts.Now + UserCheck);
+                return Says(ProgramState.Waiting, ProgramCause.NoUser, "it runs while somebody is logged on, and nobody is; it is looked again each minute", facts.Now + UserCheck);
             return rules.WhenLoggedOn == false && facts.Users.Count > 0
-                ? Says(ProgramState.Waiting, ProgramCause.UserLoggedOn, $"it runs while nobody is logged on, and {facts.Users[0]} is", facts.Now + UserCheck)
+                ? Says(ProgramState.Waiting, ProgramCause.UserLoggedOn, $"it runs while nobody is logged on, and {Users} {(facts.Users.Count > 1 ? "are" : "is")}; it is looked again each minute", facts.Now + UserCheck)
                 : null;
         }
 
         private Verdict? Noticed(ProgramOffer offer)
         {
-            if (facts.Users.Count == 0 || known.IsAsked || offer.Program.NoticeSeconds == 0)
+            if (known.IsAsked || !IsToldFirst(offer.Program))
                 return null;
-            if (known.NoticedAt is not { } noticed)
-                return Says(ProgramState.Waiting, ProgramCause.Notice, "those who are logged on are told", null) with { Step = new ProgramStep.Notice(known) };
-            var over = noticed.AddSeconds(offer.Program.NoticeSeconds);
-            return over > facts.Now ? Says(ProgramState.Waiting, ProgramCause.Notice, $"those who are logged on were told that it runs at {Time(over)}", over) : null;
+            return Told(offer.Program) is not { } over ? Says(ProgramState.Waiting, ProgramCause.Notice, $"those who are logged on ({Users}) are told", null) with { Step = new ProgramStep.Notice(known, offer, IsRestart: false) }
+                : over > facts.Now ? Says(ProgramState.Waiting, ProgramCause.Notice, $"those who are logged on ({Users}) were told that it runs at {Time(over)}", over) : null;
         }
+
+        private bool IsToldFirst(ProgramRules rules) => facts.Users.Count > 0 && rules.NoticeSeconds > 0;
+
+        private string Users => string.Join(", ", facts.Users.Take(3)) + (facts.Users.Count > 3 ? $" and {facts.Users.Count - 3} more" : "");
+
+        /// <summary>The end of the time that those who are logged on were given; null when they have to be told, or told again since that was long ago.</summary>
+        private DateTimeOffset? Told(ProgramRules rules) =>
+            known.NoticedAt is { } noticed && noticed.AddSeconds(rules.NoticeSeconds) is var over && facts.Now < over + NoticeHolds ? over : null;
 
         private Verdict Runs(ProgramOffer offer, long occasion, bool isRemoval) =>
             Says(ProgramState.Ready, isRemoval ? ProgramCause.Removal : null, isRemoval ? "it is offered no more, and is removed" : null, null)
@@ -263,18 +280,25 @@ internal static class AdvertisementPlanner
         private Verdict Reboots(LedgerRun last)
         {
             if (Rules.AfterRun != ProgramRules.Reboot)
-                return Says(ProgramState.PendingReboot, ProgramCause.Reboot, "it has succeeded when this machine was started anew, by whoever uses it", null);
+                return Says(ProgramState.PendingReboot, ProgramCause.Reboot, $"it ended with exit code {last.ExitCode}, which asks for a restart: start this machine anew, then it has succeeded", null);
             // A machine that cannot be started anew by this program goes on with everything else.
-            if (known.Trouble is { } trouble && !(trouble.Until <= facts.Now))
+            if (known.Trouble is { } trouble && trouble.Until > facts.Now)
                 return Says(ProgramState.PendingReboot, ProgramCause.Trouble, trouble.Cause, trouble.Until);
-            var notice = facts.Users.Count > 0 ? (last.EndedAt ?? last.StartedAt).AddSeconds(Rules.NoticeSeconds) : facts.Now;
             var local = TimeOnly.FromDateTime(TimeZoneInfo.ConvertTime(facts.Now, facts.TimeZone).DateTime);
             if (!IsPastDeadline && !facts.Window.Holds(local))
-                return Says(ProgramState.PendingReboot, ProgramCause.Window, $"this machine is started anew at {facts.Window} only", Sooner(facts.Now + facts.Window.Until(local)));
-            return notice > facts.Now
-                ? Says(ProgramState.PendingReboot, ProgramCause.Reboot, $"this machine is started anew at {Time(notice)}", notice) with { Restarts = true }
+                return Says(ProgramState.PendingReboot, ProgramCause.Window, $"it asks for a restart, and this machine is started anew at {facts.Window} only; it is {Clock(local)} here", Sooner(facts.Now + facts.Window.Until(local)));
+            if (IsToldFirst(Rules) && Told(Rules) is not { })
+                return Says(ProgramState.PendingReboot, ProgramCause.Notice, $"those who are logged on ({Users}) are told that this machine is started anew", null) with { Restarts = true, Step = new ProgramStep.Notice(known, _document.Offer, IsRestart: true) };
+            return IsToldFirst(Rules) && Told(Rules) is { } notice && notice > facts.Now
+                ? Says(ProgramState.PendingReboot, ProgramCause.Reboot, $"those who are logged on ({Users}) were told that this machine is started anew at {Time(notice)}", notice) with { Restarts = true }
                 : Says(ProgramState.PendingReboot, ProgramCause.Reboot, "this machine is started anew", null) with { Restarts = true, Step = new ProgramStep.Restart(known, last) };
         }
+
+        private static string Clock(TimeOnly time) => time.ToString("HH:mm", CultureInfo.InvariantCulture);
+
+        private string RunsNow => $"capstan-client run-program {_document.AdvertisementId} runs it now";
+
+        private int Tries(LedgerRun last) => _runs.Count(run => run.AdvertisementId == last.AdvertisementId && run.Occasion == last.Occasion && run.PackageVersion == last.PackageVersion && !run.IsRemoval);
 
         /// <summary>A deadline ends what waits for a time.</summary>
         private DateTimeOffset Sooner(DateTimeOffset next) => _document.Deadline is { } deadline && At(deadline) is var end && end > facts.Now && end < next ? end : next;
@@ -305,8 +329,13 @@ internal static class AdvertisementPlanner
             _ => string.Create(CultureInfo.InvariantCulture, $"it ended with exit code {run.ExitCode}"),
         };
 
-        private string Time(DateTimeOffset time) => TimeZoneInfo.ConvertTime(time, facts.TimeZone).ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+        private static DateTimeOffset? Later(DateTimeOffset? ring, long? available) =>
+            available is not { } from ? ring : ring is { } at && at > At(from) ? at : At(from);
+
+        private string Time(DateTimeOffset time) => Display(time, facts.TimeZone);
     }
+
+    private static string Display(DateTimeOffset time, TimeZoneInfo zone) => TimeZoneInfo.ConvertTime(time, zone).ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 
     public static PackageKey Package(ProgramOffer offer) => new(offer.PackageId, offer.PackageVersion);
 

@@ -37,6 +37,7 @@ internal static class CommandLine
             Executable = executable,
             Arguments = arguments,
             WorkingDirectory = directory is null ? "/" : rules.WorkingDirectory is { } inside ? Inside(directory, inside) : directory,
+            Content = directory,
             Environment = environment,
             User = step.User,
             TimeLimitSeconds = rules.TimeLimitSeconds,

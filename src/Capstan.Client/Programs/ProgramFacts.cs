@@ -61,8 +61,8 @@ internal sealed record KnownAdvertisement
     public string? Missing { get; init; }
 }
 
-/// <param name="Until">Null: not before another order comes.</param>
-internal sealed record ContentWait(string Cause, DateTimeOffset? Until);
+/// <param name="Until">It is tried again then.</param>
+internal sealed record ContentWait(string Cause, DateTimeOffset Until);
 
 /// <summary>All that decides. Times are the wall clock's: it decides when something is due, and nothing that was done is forgotten by it.</summary>
 internal sealed record ProgramFacts
@@ -86,6 +86,10 @@ internal sealed record ProgramFacts
     public required TimeZoneInfo TimeZone { get; init; }
     /// <summary>Between the end of an offer and the removal of what it did: a machine that goes from one collection to another is for a moment in neither.</summary>
     public TimeSpan RemovalPause { get; init; } = TimeSpan.FromHours(1);
+    /// <summary>Before a ring or a time that is the same for many devices, these read content, each at its phase of so long; zero where nobody is in the way of another.</summary>
+    public TimeSpan ContentSpread { get; init; }
+    /// <summary>This device's place among all, from 0 to 1 (exclusive).</summary>
+    public double Phase { get; init; }
 }
 
 /// <summary>Words by which many devices' reasons are counted. Stable: docs/events.md.</summary>
@@ -124,10 +128,15 @@ internal abstract record ProgramStep
     public sealed record Run(KnownAdvertisement For, ProgramOffer Offer, long Occasion, bool IsRemoval, string? User) : ProgramStep;
 
     /// <summary>Tell those who are logged on; after that it waits.</summary>
-    public sealed record Notice(KnownAdvertisement For) : ProgramStep;
+    /// <param name="Offer">What is to be run.</param>
+    /// <param name="IsRestart">It has run, and this machine is started anew for it.</param>
+    public sealed record Notice(KnownAdvertisement For, ProgramOffer Offer, bool IsRestart) : ProgramStep;
 
-    /// <summary>It is offered no more, and there is nothing to remove.</summary>
-    public sealed record Forget(KnownAdvertisement For) : ProgramStep;
+    /// <summary>They are offered no more, and there is nothing to remove.</summary>
+    public sealed record Forget(IReadOnlyList<KnownAdvertisement> All) : ProgramStep
+    {
+        public override KnownAdvertisement For { get; init; } = All[0];
+    }
 
     /// <summary>Start the machine anew, as the program asks.</summary>
     public sealed record Restart(KnownAdvertisement For, LedgerRun After) : ProgramStep;

@@ -81,10 +81,11 @@ internal abstract record Standing
         };
     }
 
+    /// <summary>Where a start of the machine has no name, a run is taken for one of a start before: a restart too few is better than one after the other.</summary>
     private static Standing Done(LedgerRun last, string bootId) => last.Outcome switch
     {
         ProgramRun.Success => new Succeeded(last),
-        ProgramRun.SuccessReboot => last.BootId == bootId ? new PendingReboot(last) : new Succeeded(last),
+        ProgramRun.SuccessReboot => last.BootId == bootId && bootId.Length > 0 ? new PendingReboot(last) : new Succeeded(last),
         ProgramRun.Unknown => new Unknown(last),
         _ => new Failed(last),
     };

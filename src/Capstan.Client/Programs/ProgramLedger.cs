@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using Capstan.Client.Content;
 using Capstan.Client.State;
@@ -16,7 +17,14 @@ internal sealed class ProgramLedger(ClientDatabase database)
     /// <summary>Runs of one program that are remembered: rules count tries, and never so many.</summary>
     public const int MaxRunsOfOne = 500;
 
-    private const string RunColumns = "id, package_id, program, number, package_version, advertisement_id, revision, occasion, is_removal, boot_id, started_at, ended_at, outcome, exit_code, output";
+    /// <summary>What a program printed is told of its last run only, and may be long.</summary>
+    private const string RunColumns = "id, package_id, program, number, package_version, advertisement_id, revision, occasion, is_removal, boot_id, started_at, ended_at, outcome, exit_code, case when number = max(number) over (partition by package_id, program) then output end";
+
+    /// <summary>Longest postponement, and longest wait until content is tried again.</summary>
+    public static readonly TimeSpan LongestPostponement = TimeSpan.FromDays(7), LongestContentWait = TimeSpan.FromDays(1);
+
+    /// <summary>Advertisements are read for each plan, and seldom are others: by their hash.</summary>
+    private readonly ConcurrentDictionary<string, (string Sha256, Advertisement Document)> _decoded = new(StringComparer.Ordinal);
 
     /// <summary>Hash of what was adopted of an advertisement; null for none.</summary>
     public string? PrintOf(string advertisementId) => database.Read(connection =>
@@ -47,8 +55,39 @@ internal sealed class ProgramLedger(ClientDatabase database)
         }
     });
 
-    public void Forget(string advertisementId) => database.Write(connection =>
-        connection.Execute("delete from advertisement where id = $id", ("$id", advertisementId)));
+    public void Forget(IEnumerable<string> advertisementIds) => database.Write(connection =>
+    {
+        foreach (var id in advertisementIds)
+        {
+            connection.Execute("delete from advertisement where id = $id", ("$id", id));
+            _decoded.TryRemove(id, out _);
+        }
+    });
+
+    /// <summary>Moments that lie ahead were noted by a clock that was wrong and has been set back: they count as now, or what waits for them would wait for as long as the clock was wrong.</summary>
+    /// <returns>Whether there were any.</returns>
+    public bool CorrectMoments(DateTimeOffset now)
+    {
+        var moments = new (string, object?)[]
+        {
+            ("$now", Milliseconds(now)), ("$postponed", Milliseconds(now + LongestPostponement)), ("$content", Milliseconds(now + LongestContentWait)),
+        };
+        const string Known = "received_at > $now or withdrawn_at > $now or noticed_at > $now or since > $now or postponed_until > $postponed or content_retry_at > $content";
+        const string Runs = "started_at > $now or ended_at > $now";
+        if (database.Read(connection => connection.Scalar($"select exists (select 1 from advertisement where {Known}) or exists (select 1 from program_run where {Runs})", moments)) is not 1L)
+            return false;
+        database.Write(connection =>
+        {
+            // Null stays null: min() of it is.
+            connection.Execute($"""
+                update advertisement set received_at = min(received_at, $now), withdrawn_at = min(withdrawn_at, $now), noticed_at = min(noticed_at, $now), since = min(since, $now),
+                    postponed_until = min(postponed_until, $postponed), content_retry_at = min(content_retry_at, $content)
+                where {Known}
+                """, moments);
+            connection.Execute($"update program_run set started_at = min(started_at, $now), ended_at = min(ended_at, $now) where {Runs}", moments.AsSpan(0, 1));
+        });
+        return true;
+    }
 
     public bool HasManifest(PackageKey package) => Manifest(package) is not null;
 
@@ -67,12 +106,16 @@ internal sealed class ProgramLedger(ClientDatabase database)
     /// <param name="listed">Ids of the policy in force.</param>
     /// <param name="epoch">Of the site now.</param>
     public IReadOnlyList<KnownAdvertisement> Advertisements(IReadOnlySet<string> listed, long epoch) => database.Read(connection => connection.Query(
-        "select id, content, received_at, missing, is_asked, postponed_until, postponements, noticed_at, content_cause, content_retry_at, listed_epoch, withdrawn_at from advertisement order by id",
+        "select id, sha256, content, received_at, missing, is_asked, postponed_until, postponements, noticed_at, content_cause, content_retry_at, listed_epoch, withdrawn_at from advertisement order by id",
         row => Known(row, listed, epoch)).OfType<KnownAdvertisement>().ToList());
 
     public IReadOnlyDictionary<string, ToldDecision> Told() => database.Read(connection => connection.Query(
         "select id, state, cause, reason, since, next_try, here_bytes, total_bytes, source from advertisement",
         row => KeyValuePair.Create(row.GetString(0), new ToldDecision(row.GetString(1), Text(row, 2), Text(row, 3), Time(row.GetInt64(4)), Time(row, 5), Number(row, 6), Number(row, 7), Text(row, 8)))).ToDictionary(StringComparer.Ordinal));
+
+    /// <summary>Content that waits is tried again now: what it waits for may be other than it was.</summary>
+    public void RetryContent() => database.Write(connection =>
+        connection.Execute("update advertisement set content_cause = null, content_retry_at = null where content_cause is not null"));
 
     /// <summary>Writes what was decided; the moment of a state stays while the state does.</summary>
     public void Tell(IReadOnlyList<ProgramDecision> decisions, DateTimeOffset now) => database.Write(connection =>
@@ -130,23 +173,24 @@ internal sealed class ProgramLedger(ClientDatabase database)
     public long NextNumber(ProgramKey program) => database.Read(connection => 1 + ((long?)connection.Scalar(
         "select max(number) from program_run where package_id = $package and program = $program", ("$package", program.PackageId), ("$program", program.Name)) ?? 0));
 
-    private static KnownAdvertisement? Known(SqliteDataReader row, IReadOnlySet<string> listed, long epoch)
+    private KnownAdvertisement? Known(SqliteDataReader row, IReadOnlySet<string> listed, long epoch)
     {
         try
         {
             return new KnownAdvertisement
             {
-                Document = Documents.Advertisement.Decode((byte[])row[1]),
-                ReceivedAt = Time(row.GetInt64(2)),
-                Missing = Text(row, 3),
+                Document = Decoded(row),
+                ReceivedAt = Time(row.GetInt64(3)),
+                Missing = Text(row, 4),
                 IsWithdrawn = !listed.Contains(row.GetString(0)),
-                IsOfEarlierEpoch = row.GetInt64(10) is > 0 and var seen && seen < epoch,
-                WithdrawnAt = Time(row, 11),
-                IsAsked = row.GetInt64(4) != 0,
-                PostponedUntil = Time(row, 5),
-                Postponements = row.GetInt32(6),
-                NoticedAt = Time(row, 7),
-                Content = Text(row, 8) is { } cause ? new ContentWait(cause, Time(row, 9)) : null,
+                IsOfEarlierEpoch = row.GetInt64(11) is > 0 and var seen && seen < epoch,
+                WithdrawnAt = Time(row, 12),
+                IsAsked = row.GetInt64(5) != 0,
+                PostponedUntil = Time(row, 6),
+                Postponements = row.GetInt32(7),
+                NoticedAt = Time(row, 8),
+                // Without a time: of a program of ours that waited for another order.
+                Content = Text(row, 9) is { } cause ? new ContentWait(cause, Time(row, 10) ?? DateTimeOffset.UnixEpoch) : null,
             };
         }
         catch (ProtocolException)
@@ -154,6 +198,16 @@ internal sealed class ProgramLedger(ClientDatabase database)
             // It comes again with the next complete cycle, and is refused by name there.
             return null;
         }
+    }
+
+    private Advertisement Decoded(SqliteDataReader row)
+    {
+        var (id, sha256) = (row.GetString(0), row.GetString(1));
+        if (_decoded.TryGetValue(id, out var known) && known.Sha256 == sha256)
+            return known.Document;
+        var document = Documents.Advertisement.Decode((byte[])row[2]);
+        _decoded[id] = (sha256, document);
+        return document;
     }
 
     private static LedgerRun Run(SqliteDataReader row) => new()

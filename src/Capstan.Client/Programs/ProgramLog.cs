@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Capstan.Client.Programs;
 
-/// <summary>Log events of programs: 3200 to 3219 (docs/events.md).</summary>
+/// <summary>Log events of programs: 3200 to 3229 (docs/events.md).</summary>
 internal static partial class ProgramLog
 {
     [LoggerMessage(EventId = 3200, EventName = nameof(AdvertisementAdopted), Level = LogLevel.Information, Message = "Advertisement {Id} ({Name}), revision {Revision}, is in force")]
@@ -41,9 +41,18 @@ internal static partial class ProgramLog
     [LoggerMessage(EventId = 3211, EventName = nameof(RequestRefused), Level = LogLevel.Warning, Message = "A person asks to {What} advertisement {Id}: {Cause}")]
     public static partial void RequestRefused(ILogger logger, string what, string id, string cause);
 
-    [LoggerMessage(EventId = 3212, EventName = nameof(UsersTold), Level = LogLevel.Information, Message = "Those who are logged on ({Users}) are told that advertisement {Id} runs in {Seconds} s")]
-    public static partial void UsersTold(ILogger logger, string users, string id, int seconds);
+    [LoggerMessage(EventId = 3212, EventName = nameof(UsersTold), Level = LogLevel.Information, Message = "Those who are logged on are told of advertisement {Id} ({Seconds} s before it): {Text} Reached: {Reached}; not reached: {Missed}")]
+    public static partial void UsersTold(ILogger logger, string id, int seconds, string text, string reached, string missed);
+
+    [LoggerMessage(EventId = 3220, EventName = nameof(MomentsCorrected), Level = LogLevel.Warning, Message = "What was noted of programs lies ahead of this machine's clock, which was set back: it counts as of now")]
+    public static partial void MomentsCorrected(ILogger logger);
+
+    [LoggerMessage(EventId = 3221, EventName = nameof(ContentRetried), Level = LogLevel.Information, Message = "Settings of content are other than they were: content that waits is tried again")]
+    public static partial void ContentRetried(ILogger logger);
 
     [LoggerMessage(EventId = 3213, EventName = nameof(MachineRestarts), Level = LogLevel.Warning, Message = "This machine is started anew, as {Program} of advertisement {Id} asks")]
     public static partial void MachineRestarts(ILogger logger, string program, string id);
+
+    [LoggerMessage(EventId = 3214, EventName = nameof(GatesAreInside), Level = LogLevel.Warning, Message = "{Caveat}")]
+    public static partial void GatesAreInside(ILogger logger, string caveat);
 }

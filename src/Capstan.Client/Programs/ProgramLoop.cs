@@ -7,7 +7,7 @@ namespace Capstan.Client.Programs;
 
 /// <summary>The available programs manager (APM): beside the client's loop it plans, brings content, runs programs, one thing at a time, and reports. Whatever fails here stops nothing else.</summary>
 /// <remarks>It waits for a time that was planned, or for a signal: other orders, a person's request, the end of a run.</remarks>
-internal sealed class ProgramLoop : IDisposable
+internal sealed partial class ProgramLoop : IDisposable
 {
     /// <summary>What it keeps below the client's directory.</summary>
     public const string FolderName = "programs";
@@ -20,7 +20,11 @@ internal sealed class ProgramLoop : IDisposable
     /// <summary>A plan that is carried out is empty soon; more steps at one look are a defect.</summary>
     private const int MaxSteps = 5_000;
 
-    private static readonly TimeSpan s_longestPostponement = TimeSpan.FromDays(7);
+    /// <summary>A restart that was asked for has come by then, or does not.</summary>
+    private static readonly TimeSpan s_restartTakes = TimeSpan.FromMinutes(10);
+
+    /// <summary>Over how long many devices that have the same time for a program spread what they read before it: so, or the CAP's own interval where that is longer.</summary>
+    private static readonly TimeSpan s_contentSpread = TimeSpan.FromHours(1);
 
     private readonly ClientCore _core;
     private readonly ProgramMachine _machine;
@@ -33,7 +37,8 @@ internal sealed class ProgramLoop : IDisposable
     private readonly Signal _wake;
     private readonly Dictionary<string, (ContentWait Wait, int Times)> _troubles = new(StringComparer.Ordinal);
     private (Task Task, string Run)? _watched;
-    private string? _restartedFor;
+    private (string Run, long Since)? _restartAsked;
+    private ContentSettings? _contentSettings;
 
     public ProgramLoop(ClientCore core, ProgramMachine machine, IPackageContent content, TimeProvider time, Action<string>? passing = null)
     {
@@ -57,13 +62,33 @@ internal sealed class ProgramLoop : IDisposable
 
     private void Woken(object? sender, EventArgs e) => Wake();
 
+    /// <summary>Runs until cancelled, whatever fails.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        using var requests = Requests();
+        if (_machine.Gates.Caveat is { } caveat)
+            ProgramLog.GatesAreInside(_core.Log, caveat);
         while (true)
         {
-            var pause = await TurnAsync(cancellationToken);
-            await _wake.WaitAsync(pause, cancellationToken);
+            try
+            {
+                using var requests = Requests();
+                while (true)
+                {
+                    var pause = await TurnAsync(cancellationToken);
+                    await _wake.WaitAsync(pause, cancellationToken);
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                throw;
+            }
+#pragma warning disable CA1031 // Nobody waits for this loop but the end of the client: what it dies of would be seen by nobody.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                ProgramLog.TurnFailed(_core.Log, e.Message.ReplaceLineEndings(" "), TimeZoneInfo.ConvertTime(_core.Clock.Wall + s_retry, _time.LocalTimeZone), e);
+                await Task.Delay(s_retry, _time, cancellationToken);
+            }
         }
     }
 
@@ -103,16 +128,13 @@ internal sealed class ProgramLoop : IDisposable
     private async Task<TimeSpan> LookAsync(CancellationToken cancellationToken)
     {
         _runner.Tidy();
+        if (_ledger.CorrectMoments(_core.Clock.Wall))
+            ProgramLog.MomentsCorrected(_core.Log);
+        TakeSettings();
         TakeRequests();
         for (var steps = 0; steps < MaxSteps; steps++)
         {
-            if (_runner.Open() is { } open)
-            {
-                if (await _runner.SettleAsync(open, () => DamageAsync(open, cancellationToken), cancellationToken) is { } ended)
-                    Tell(ended);
-                else
-                    Watch(open, cancellationToken);
-            }
+            await SettleAsync(cancellationToken);
             if (_core.Lifecycle != ClientLifecycle.Approved || _core.Policy is not { } policy)
                 return s_longest;
             var facts = Facts(policy);
@@ -122,12 +144,27 @@ internal sealed class ProgramLoop : IDisposable
             if (plan.Step is not { } step || !await TryAsync(step, plan, cancellationToken))
             {
                 // How it ended is worth a contact of its own; that it runs is told with the next one.
-                if (!ProgramRuns && _reporter.TakeNews())
-                    _core.TellReports();
+                TellNews();
                 return Pause(plan);
             }
         }
         throw new InvalidOperationException($"the plan of the programs did not end after {MaxSteps} steps");
+    }
+
+    private async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        if (_runner.Open() is not { } open)
+            return;
+        if (await _runner.SettleAsync(open, () => DamageAsync(open, cancellationToken), cancellationToken) is { } ended)
+            Tell(ended);
+        else
+            Watch(open, cancellationToken);
+    }
+
+    private void TellNews()
+    {
+        if (!ProgramRuns && _reporter.TakeNews())
+            _core.TellReports();
     }
 
     /// <summary>One step. What fails is noted on its advertisement, which is left alone for a while: the others go on.</summary>
@@ -137,7 +174,9 @@ internal sealed class ProgramLoop : IDisposable
         try
         {
             var goesOn = await ActAsync(step, plan, cancellationToken);
-            _troubles.Remove(id);
+            // A restart that was asked for has not come yet.
+            if (step is not ProgramStep.Restart)
+                _troubles.Remove(id);
             return goesOn;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -145,7 +184,7 @@ internal sealed class ProgramLoop : IDisposable
             throw;
         }
 #pragma warning disable CA1031 // One advertisement must not stop the others, whatever is wrong with it.
-        catch (Exception e)
+        catch (Exception e) when (step is not ProgramStep.Forget)
 #pragma warning restore CA1031
         {
             var times = _troubles.GetValueOrDefault(id).Times + 1;
@@ -157,29 +196,18 @@ internal sealed class ProgramLoop : IDisposable
         }
     }
 
-    /// <summary>What is wrong with the content of a run that has not begun; null for nothing.</summary>
-    private async Task<string?> DamageAsync(LedgerRun run, CancellationToken cancellationToken)
-    {
-        var rules = _ledger.RulesOf(run.Id);
-        if (run.IsRemoval ? rules.Removal?.Command is null : rules.Native is { Action: NativePackage.Remove })
-            return null;
-        var package = new PackageKey(run.Program.PackageId, run.PackageVersion);
-        return _ledger.Manifest(package) is not { } manifest ? $"the manifest of {package} is not here any more"
-            : _content.Look(package).IsComplete ? await _content.VerifyAsync(package, manifest, cancellationToken) : $"the content of {package} is not here any more";
-    }
-
     /// <returns>False when nothing more can be done now.</returns>
     private async Task<bool> ActAsync(ProgramStep step, ProgramPlan plan, CancellationToken cancellationToken)
     {
         switch (step)
         {
             case ProgramStep.Forget forget:
-                _ledger.Forget(forget.For.Document.AdvertisementId);
-                ProgramLog.AdvertisementOver(_core.Log, forget.For.Document.AdvertisementId);
+                _ledger.Forget(forget.All.Select(known => known.Document.AdvertisementId));
+                foreach (var known in forget.All)
+                    ProgramLog.AdvertisementOver(_core.Log, known.Document.AdvertisementId);
                 return true;
             case ProgramStep.Notice notice:
-                _ledger.Notice(notice.For.Document.AdvertisementId, _core.Clock.Wall);
-                ProgramLog.UsersTold(_core.Log, string.Join(", ", _machine.Users()), notice.For.Document.AdvertisementId, notice.For.Document.Offer.Program.NoticeSeconds);
+                Notice(notice);
                 return true;
             case ProgramStep.Fetch fetch:
                 return await FetchAsync(fetch, plan, cancellationToken);
@@ -192,72 +220,16 @@ internal sealed class ProgramLoop : IDisposable
         }
     }
 
-    /// <summary>Brings content here, until it is here, cannot be had, or something else is due: what was read stays.</summary>
-    private async Task<bool> FetchAsync(ProgramStep.Fetch step, ProgramPlan plan, CancellationToken cancellationToken)
-    {
-        var id = step.For.Document.AdvertisementId;
-        var package = AdvertisementPlanner.Package(step.Offer);
-        if (_ledger.Manifest(package) is not { } manifest)
-        {
-            _ledger.TellContent(id, new ContentWait($"the manifest of {package} is not here; it comes with the next complete cycle", _core.Clock.Wall + s_longest));
-            return true;
-        }
-        using var cut = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var need = new ContentNeed(step.IsDue, step.For.Document.OverSlowLinks ? null : LinkSpeed.Slow);
-        var fetching = _content.EnsureAsync(package, manifest, need, new Progress(progress => _ledger.TellProgress(id, progress)), cut.Token);
-        await UntilOtherwiseAsync(fetching, id, package, plan, cancellationToken);
-        if (!fetching.IsCompleted)
-            await cut.CancelAsync();
-        ContentOutcome outcome;
-        try
-        {
-            outcome = await fetching;
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Something else is due; it goes on after that.
-            return true;
-        }
-        _ledger.TellContent(id, outcome switch
-        {
-            ContentOutcome.Waits waits => new ContentWait(waits.Cause, _core.Clock.Wall + waits.Pause),
-            ContentOutcome.Impossible impossible => new ContentWait(impossible.Cause, null),
-            _ => null,
-        });
-        if (outcome is ContentOutcome.Ready && !_content.Look(package).IsComplete)
-            throw new InvalidOperationException($"{package} was brought here, and is not here");
-        return true;
-    }
-
-    /// <summary>Returns when content is here or cannot be had, or when something else than this is next: a signal alone does not cut a long transfer, which would begin with looking through all that is here.</summary>
-    private async Task UntilOtherwiseAsync(Task fetching, string id, PackageKey package, ProgramPlan plan, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var pause = Pause(plan);
-            var waiting = _wake.WaitAsync(pause < s_shortestLook ? s_shortestLook : pause, done.Token);
-            await Task.WhenAny(fetching, waiting);
-            await done.CancelAsync();
-            await waiting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (fetching.IsCompleted || cancellationToken.IsCancellationRequested || _core.Lifecycle != ClientLifecycle.Approved || _core.Policy is not { } policy)
-                return;
-            TakeRequests();
-            var facts = Facts(policy);
-            plan = AdvertisementPlanner.Plan(facts);
-            _reporter.Tell(plan.Decisions, facts.Advertisements);
-            if (plan.Step is not ProgramStep.Fetch next || next.For.Document.AdvertisementId != id || AdvertisementPlanner.Package(next.Offer) != package)
-                return;
-        }
-    }
-
     private async Task<bool> RunAsync(ProgramStep.Run step, CancellationToken cancellationToken)
     {
         string? directory = null;
         if (CommandLine.NeedsContent(step))
         {
             var package = AdvertisementPlanner.Package(step.Offer);
-            directory = _content.Look(package).Directory ?? throw new InvalidOperationException($"{package} is not here, though it was planned to be run");
+            // It may have come for another one.
+            var here = _content.Look(package);
+            _ledger.TellProgress(step.For.Document.AdvertisementId, new ContentProgress(here.HereBytes, here.TotalBytes, Source: null));
+            directory = here.Directory ?? throw new InvalidOperationException($"{package} is not here, though it was planned to be run");
             if (_ledger.Manifest(package) is not { } manifest)
                 throw new InvalidOperationException($"the manifest of {package} is not here, though its content is");
             if (await _content.VerifyAsync(package, manifest, cancellationToken) is { } fault)
@@ -268,20 +240,36 @@ internal sealed class ProgramLoop : IDisposable
             }
         }
         var run = await _runner.BeginAsync(step, directory, cancellationToken);
-        _core.Report("information", StatusCode.ProgramStarted, $"{(step.IsRemoval ? "the removal of " : "")}{run.Program.Name} ({step.For.Document.Name}, {run.AdvertisementId}) was started", ProgramReporter.Component);
+        _reporter.Started(run, step.For.Document.Name);
         return true;
     }
 
     private async Task<bool> RestartAsync(ProgramStep.Restart step, CancellationToken cancellationToken)
     {
-        if (_restartedFor == step.After.Id)
-            return false;
+        if (_restartAsked is { } asked && asked.Run == step.After.Id)
+        {
+            // It takes a while, in which it is not asked again; others do not wait for what does not come.
+            if (_time.GetElapsedTime(asked.Since) < s_restartTakes)
+                return false;
+            _restartAsked = null;
+            throw new ClientException($"this machine was asked to start anew {s_restartTakes.TotalMinutes:F0} minutes ago, and has not", "restart_failed");
+        }
         ProgramLog.MachineRestarts(_core.Log, step.After.Program.Name, step.After.AdvertisementId);
         if (await _machine.Restart(cancellationToken) is { } fault)
             throw new ClientException($"this machine cannot be started anew: {fault}", "restart_failed");
-        // It takes a while, in which it is not asked again.
-        _restartedFor = step.After.Id;
+        _restartAsked = (step.After.Id, _time.GetTimestamp());
         return false;
+    }
+
+    private void Notice(ProgramStep.Notice notice)
+    {
+        var text = ProgramNotice.Of(notice, _core.Clock.Wall, _time.LocalTimeZone);
+        // Told first: whoever is told twice has lost nothing.
+        var told = _machine.Terminals?.Write(text) ?? [];
+        _ledger.Notice(notice.For.Document.AdvertisementId, _core.Clock.Wall);
+        ProgramLog.UsersTold(_core.Log, notice.For.Document.AdvertisementId, notice.Offer.Program.NoticeSeconds, text, Names(told.Where(one => one.Fault is null)), Names(told.Where(one => one.Fault is not null)));
+
+        static string Names(IEnumerable<ToldSession> told) => string.Join(", ", told) is { Length: > 0 } names ? names : "nobody";
     }
 
     private void Tell(LedgerRun ended)
@@ -321,31 +309,22 @@ internal sealed class ProgramLoop : IDisposable
         foreach (var (what, id, minutes) in ProgramRequests.Waiting(_folder))
         {
             var known = _ledger.Advertisements(Listed(), _core.Site?.Epoch ?? 0).FirstOrDefault(known => known.Document.AdvertisementId == id);
-            if (Fault(known, what, minutes) is { } fault)
+            if (ProgramRequests.Fault(known, what, minutes) is { } fault)
                 ProgramLog.RequestRefused(_core.Log, what, id, fault);
             else
             {
                 ProgramLog.RequestTaken(_core.Log, what, id);
                 if (what == ProgramRequests.Run)
+                {
                     _ledger.Ask(id);
+                    _reporter.Asked(id);
+                }
                 else
                     _ledger.Postpone(id, _core.Clock.Wall.AddMinutes(minutes));
             }
             ProgramRequests.Taken(_folder, what, id);
         }
     }
-
-    /// <summary>Why a request is not followed; null when it is. The verb asks the same before.</summary>
-    public static string? Fault(KnownAdvertisement? known, string what, int minutes) => known switch
-    {
-        null or { IsWithdrawn: true } => "this machine knows no such advertisement; capstan-client programs lists those that it does",
-        { Document.State: Advertisement.Halted } => "the site has halted it",
-        _ when what == ProgramRequests.Run => null,
-        _ when minutes < 1 || TimeSpan.FromMinutes(minutes) > s_longestPostponement => "it can be postponed for 1 minute to 7 days",
-        { Document.Purpose: not Advertisement.Required } => "it does not run by itself, so there is nothing to postpone",
-        _ when known.Postponements >= known.Document.Offer.Program.MaxPostponements => $"it may be postponed {known.Document.Offer.Program.MaxPostponements} times, and was {known.Postponements} times",
-        _ => null,
-    };
 
     private HashSet<string> Listed() => _core.Policy is { } policy ? policy.Advertisements.ToHashSet(StringComparer.Ordinal) : [];
 
@@ -365,23 +344,17 @@ internal sealed class ProgramLoop : IDisposable
         Window = _core.Settings.Window,
         RemovalPause = _core.Settings.RemovalPause,
         TimeZone = _time.LocalTimeZone,
+        ContentSpread = CapExport.AllLocal(_core) ? TimeSpan.Zero : Backoff.Max(s_contentSpread, TimeSpan.FromSeconds(_core.State.GetNumber(State.StateKey.PollSeconds))),
+        Phase = EvenPhase.Fraction(policy.Certificate.Ordinal),
     };
-
-    /// <summary>What runs or is to be run; first what is needed first. What is done with may go, and comes again when it is asked for.</summary>
-    private void Pin(ProgramPlan plan, IReadOnlyList<KnownAdvertisement> known) => _content.Pin([.. known
-        .Where(advertisement => advertisement.Document.Recurrence is not null || plan.Decisions.FirstOrDefault(decision => decision.AdvertisementId == advertisement.Document.AdvertisementId)?.State
-            is ProgramState.Received or ProgramState.Waiting or ProgramState.Downloading or ProgramState.Ready or ProgramState.Running)
-        .OrderByDescending(advertisement => advertisement.Document.Priority)
-        .SelectMany(advertisement => advertisement.Document.Offer.Chain())
-        .Select(AdvertisementPlanner.Package)
-        .Distinct()]);
 
     private TimeSpan Pause(ProgramPlan plan)
     {
+        var longest = _restartAsked is null ? s_longest : s_restartTakes;
         if (plan.Wake is not { } wake)
-            return s_longest;
+            return longest;
         var pause = wake - _core.Clock.Wall;
-        return pause < TimeSpan.Zero ? TimeSpan.Zero : Backoff.Min(pause, s_longest);
+        return pause < TimeSpan.Zero ? TimeSpan.Zero : Backoff.Min(pause, longest);
     }
 
     private FileSystemWatcher? Requests()
@@ -396,7 +369,7 @@ internal sealed class ProgramLoop : IDisposable
             watcher.EnableRaisingEvents = true;
             return watcher;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             // A request is then found at the next look.
             Failed(e);
@@ -411,17 +384,12 @@ internal sealed class ProgramLoop : IDisposable
         try
         {
             _core.State.SetComponent(new ComponentState(ItemKind.Programs, "failed", ClientCore.Clip(cause)));
-            _core.Report("error", StatusCode.ComponentFailed, $"programs: {cause}; next look in a minute", ProgramReporter.Component);
+            _core.Report("error", StatusCode.ComponentFailed, $"programs: {cause}; next look in a minute", ProgramReporter.Component, _core.OfMany);
         }
         catch (ClientException unwritable)
         {
             // Where the state cannot be written, the log is the only place to say so.
             ProgramLog.TurnFailed(_core.Log, unwritable.Message, TimeZoneInfo.ConvertTime(_core.Clock.Wall + s_retry, _time.LocalTimeZone), unwritable);
         }
-    }
-
-    private sealed class Progress(Action<ContentProgress> told) : IProgress<ContentProgress>
-    {
-        public void Report(ContentProgress value) => told(value);
     }
 }

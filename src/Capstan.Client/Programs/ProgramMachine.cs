@@ -11,6 +11,9 @@ internal sealed record ProgramMachine(GateStarter Gates, ProcessTable Processes,
 {
     public string Platform { get; init; } = ClientParts.Platform;
 
+    /// <summary>Of those who are logged on; null where nobody can be told.</summary>
+    public UserTerminals? Terminals { get; init; }
+
     /// <summary>Of the processes, which live in it.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
@@ -23,8 +26,12 @@ internal sealed record ProgramMachine(GateStarter Gates, ProcessTable Processes,
         if (!OperatingSystem.IsLinux())
             return null;
         var architecture = System.Runtime.InteropServices.RuntimeInformation.OSArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "aarch64" : "x86_64";
+        IReadOnlyList<Protocol.V1.LoggedOnUser> Sessions() => UserReader.Read(new EvidenceTree("/"), architecture);
         return new ProgramMachine(GateStarter.OfThisMachine(), ProcessTable.OfThisMachine, MemoryReader.Read(new EvidenceTree("/"), []).TotalBytes,
-            () => [.. UserReader.Read(new EvidenceTree("/"), architecture).Select(user => user.Name).Distinct(StringComparer.Ordinal)],
-            directory => new DriveInfo(directory).AvailableFreeSpace, MachineRestart.RunAsync);
+            () => [.. Sessions().Select(user => user.Name).Distinct(StringComparer.Ordinal)],
+            directory => new DriveInfo(directory).AvailableFreeSpace, MachineRestart.RunAsync)
+        {
+            Terminals = new UserTerminals(Sessions, TimeProvider.System),
+        };
     }
 }

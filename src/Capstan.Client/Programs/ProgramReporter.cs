@@ -12,19 +12,31 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
 
     private const string Fingerprint = ItemKind.Programs;
 
+    /// <summary>A person waits for these.</summary>
+    private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
     private bool _hasNews;
+
+    /// <summary>A person asks for an advertisement: until it has its end, its site hears of it at once. What many devices do at one moment is told by each at its own time.</summary>
+    public void Asked(string advertisementId) => _asked.Add(advertisementId);
 
     /// <summary>Writes down what was decided, and spools the report when it is another than the last.</summary>
     public void Tell(IReadOnlyList<ProgramDecision> decisions, IReadOnlyList<KnownAdvertisement> known)
     {
-        var before = ledger.Told();
-        ledger.Tell(decisions, core.Clock.Wall);
-        foreach (var decision in decisions.Where(decision => before.TryGetValue(decision.AdvertisementId, out var told) && (told.State != decision.State || told.Cause != decision.Cause)))
+        var told = ledger.Told();
+        var changed = decisions.Where(decision => told.TryGetValue(decision.AdvertisementId, out var before)
+            && (before.State != decision.State || before.Cause != decision.Cause || before.Reason != decision.Reason || before.Next?.ToUnixTimeMilliseconds() != decision.Next?.ToUnixTimeMilliseconds())).ToList();
+        var moved = changed.Where(decision => told[decision.AdvertisementId] is var before && (before.State != decision.State || before.Cause != decision.Cause)).ToList();
+        if (changed.Count > 0)
+        {
+            ledger.Tell(changed, core.Clock.Wall);
+            told = ledger.Told();
+        }
+        foreach (var decision in moved)
             ProgramLog.AdvertisementMoved(core.Log, decision.AdvertisementId, decision.State, decision.Reason ?? decision.Cause ?? decision.State);
         if (known.Count == 0 && core.State.Get(State.StateKey.Fingerprint(Fingerprint)) is null)
             return;
         // What a report says beside its own time and progress: the same is not sent twice.
-        var report = Make(decisions, known, ledger.Told(), core.Clock.Wall.ToUnixTimeMilliseconds());
+        var report = Make(decisions, known, told, core.Clock.Wall.ToUnixTimeMilliseconds());
         var print = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Documents.ProgramsReport.Encode(report with
         {
             MadeAt = 0,
@@ -32,12 +44,14 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
         })));
         if (core.State.Get(State.StateKey.Fingerprint(Fingerprint)) != print)
         {
-            core.Spool.Put(ItemKind.Programs, Documents.ProgramsReport.Encode(report), print);
-            _hasNews = true;
+            var urgency = moved.Any(decision => _asked.Contains(decision.AdvertisementId)) ? Urgency.AtOnce : core.OfMany;
+            core.Spool.Put(ItemKind.Programs, Documents.ProgramsReport.Encode(report), print, urgency);
+            _hasNews |= urgency == Urgency.AtOnce;
         }
+        _asked.RemoveWhere(id => decisions.FirstOrDefault(decision => decision.AdvertisementId == id)?.State is not (ProgramState.Received or ProgramState.Shown or ProgramState.Waiting or ProgramState.Downloading or ProgramState.Ready or ProgramState.Running));
     }
 
-    /// <summary>Whether a report was spooled that no contact was asked for yet; with the next call it is not.</summary>
+    /// <summary>Whether a report was spooled that a contact is to be made for, and none was asked for yet; with the next call it is not.</summary>
     public bool TakeNews()
     {
         var had = _hasNews;
@@ -45,26 +59,34 @@ internal sealed class ProgramReporter(ClientCore core, ProgramLedger ledger)
         return had;
     }
 
+    /// <summary>Tells of the beginning of a run.</summary>
+    public void Started(LedgerRun run, string advertisement) => Report("information", StatusCode.ProgramStarted, run, $"{What(run, advertisement)} was started");
+
     /// <summary>Tells of the end of a run.</summary>
     public void Ended(LedgerRun run, string advertisement, string rerun)
     {
-        var what = $"{(run.IsRemoval ? "the removal of " : "")}{run.Program.Name} ({advertisement}, {run.AdvertisementId})";
+        var what = What(run, advertisement);
         switch (run.Outcome)
         {
             case ProgramRun.Success:
-                core.Report("information", StatusCode.ProgramSucceeded, $"{what} has succeeded", Component);
+                Report("information", StatusCode.ProgramSucceeded, run, $"{what} has succeeded");
                 break;
             case ProgramRun.SuccessReboot:
-                core.Report("information", StatusCode.ProgramSucceeded, $"{what} has succeeded, and needs this machine to be started anew (exit code {run.ExitCode})", Component);
+                Report("information", StatusCode.ProgramSucceeded, run, $"{what} has succeeded, and needs this machine to be started anew (exit code {run.ExitCode})");
                 break;
             case ProgramRun.Unknown:
-                core.Report("warning", StatusCode.ProgramUnknown, $"{what} was begun, and nobody saw how it ended; its rule for runs again is {rerun}", Component);
+                Report("warning", StatusCode.ProgramUnknown, run, $"{what} was begun, and nobody saw how it ended; its rule for runs again is {rerun}");
                 break;
             default:
-                core.Report("error", StatusCode.ProgramFailed, $"{what}: {run.Outcome}{(run.ExitCode is { } code ? $", exit code {code}" : "")}{(run.Output is { } output ? ": " + Line(output, 500) : "")}", Component);
+                Report("error", StatusCode.ProgramFailed, run, $"{what}: {run.Outcome}{(run.ExitCode is { } code ? $", exit code {code}" : "")}{(run.Output is { } output ? ": " + Line(output, 500) : "")}");
                 break;
         }
     }
+
+    private void Report(string severity, string code, LedgerRun run, string text) =>
+        core.Report(severity, code, text, Component, _asked.Contains(run.AdvertisementId) ? Urgency.AtOnce : core.OfMany);
+
+    private static string What(LedgerRun run, string advertisement) => $"{(run.IsRemoval ? "the removal of " : "")}{run.Program.Name} ({advertisement}, {run.AdvertisementId})";
 
     /// <summary>Pure.</summary>
     public static ProgramsReport Make(IReadOnlyList<ProgramDecision> decisions, IReadOnlyList<KnownAdvertisement> known, IReadOnlyDictionary<string, ToldDecision> told, long now)

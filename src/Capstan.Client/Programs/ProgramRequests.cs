@@ -30,5 +30,18 @@ internal static class ProgramRequests
             .OrderBy(file => file.Path, StringComparer.Ordinal)
             .Select(file => (file.What, file.Id, int.TryParse(File.ReadAllText(file.Path), NumberStyles.None, CultureInfo.InvariantCulture, out var minutes) ? minutes : 0))];
 
+    /// <summary>Why a request is not followed; null when it is. The verb asks the same before.</summary>
+    public static string? Fault(KnownAdvertisement? known, string what, int minutes) => known switch
+    {
+        null or { IsWithdrawn: true } => "this machine knows no such advertisement; capstan-client programs lists those that it does",
+        { Document.State: Advertisement.Halted } => $"the site has halted it{(known.Document.HaltedBecause is { } why ? $": {why}" : "")}",
+        _ when what == Run => null,
+        _ when minutes < 1 || TimeSpan.FromMinutes(minutes) > ProgramLedger.LongestPostponement => "it can be postponed for 1 minute to 7 days",
+        { Document.Purpose: not Advertisement.Required } => "it does not run by itself, so there is nothing to postpone",
+        { Document.Offer.Program.MaxPostponements: 0 } => "its program allows no postponement",
+        _ when known.Postponements >= known.Document.Offer.Program.MaxPostponements => $"it may be postponed {known.Document.Offer.Program.MaxPostponements} times, and was {known.Postponements} times",
+        _ => null,
+    };
+
     public static void Taken(string programs, string what, string advertisementId) => DurableFile.Remove(Path.Combine(DirectoryIn(programs), $"{advertisementId}.{what}"));
 }

@@ -19,7 +19,11 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
     /// <summary>Most starts of the gate of one run.</summary>
     private const int MostStarts = 10;
 
+    /// <summary>Until a gate that was ended has gone; one that the kernel holds is tried again after the other.</summary>
+    private static readonly TimeSpan s_goes = TimeSpan.FromSeconds(15), s_heldPause = TimeSpan.FromMinutes(5);
+
     private Failing? _failing;
+    private string? _held;
     private readonly RunWatch _watch = new(machine.Processes, machine.Check, machine.Time);
 
     /// <summary>What has not been settled; null for nothing. One program runs at a time.</summary>
@@ -27,8 +31,11 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     /// <summary>The order first, then the ledger, then the gate: a directory that the ledger does not know was never started, and goes.</summary>
     /// <param name="content">The verified content; null for what needs none.</param>
+    /// <exception cref="ClientException"><c>program_runs</c>: one still runs that was begun for another site. Nothing was begun.</exception>
     public async Task<LedgerRun> BeginAsync(ProgramStep.Run step, string? content, CancellationToken cancellationToken)
     {
+        if (Unknown().Find(Runs) is { } stranger)
+            throw new ClientException($"run {Path.GetFileName(stranger.Path)} is not over, which this client has begun for another site; one program runs at a time", "program_runs");
         var program = ProgramKey.Of(step.Offer);
         var number = ledger.NextNumber(program);
         var run = new LedgerRun
@@ -45,8 +52,6 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
             StartedAt = time.GetUtcNow(),
         };
         var order = CommandLine.Of(step, content);
-        if (step.User is not null && content is not null)
-            LetUsersIn(content);
         passing?.Invoke("order");
         DurableFile.CreatePrivateDirectory(programs);
         DurableFile.CreatePrivateDirectory(Path.Combine(programs, RunsFolder));
@@ -64,18 +69,29 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
     public async Task<LedgerRun?> SettleAsync(LedgerRun run, Func<Task<string?>> damage, CancellationToken cancellationToken)
     {
         var folder = FolderOf(run);
-        var state = folder.Inspect(machine.Processes, time.GetUtcNow());
+        var state = folder.Inspect(machine.Processes);
         if (state is RunState.NotStarted && (_failing?.Run != run.Id || time.GetElapsedTime(_failing.Since) >= _failing.Pause))
         {
             var fault = await damage();
             var failed = fault is not null || _failing?.Run == run.Id && _failing.Times >= MostStarts;
             if (failed && await GiveUpAsync(folder, fault ?? $"its gate was started {MostStarts} times, and did not come up: {_failing!.Cause}"))
-                state = folder.Inspect(machine.Processes, time.GetUtcNow());
+                state = folder.Inspect(machine.Processes);
             else if (!failed)
             {
                 await StartAsync(run, cancellationToken);
-                state = folder.Inspect(machine.Processes, time.GetUtcNow());
+                state = folder.Inspect(machine.Processes);
             }
+        }
+        string? cause = null;
+        if (state is RunState.Stuck(_, var gates))
+        {
+            cause = StuckGate.End(machine.Processes, gates);
+            state = await _watch.WaitAsync(folder, found => found is not RunState.Stuck, s_goes, cancellationToken);
+            _held = state is RunState.Stuck ? run.Id : null;
+            if (state is RunState.NotStarted)
+                Fails(run, cause);
+            else
+                ProgramLog.GateFailed(log, run.Id, cause);
         }
         passing?.Invoke("end");
         var rules = ledger.RulesOf(run.Id);
@@ -92,7 +108,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
                 ProgramLog.ProgramEnded(log, run.Program.Name, run.AdvertisementId, run.Id, run.Outcome, run.ExitCode);
                 break;
             case RunState.Lost or RunState.Missing:
-                run = (state is RunState.Lost(var begun) ? run with { StartedAt = DateTimeOffset.FromUnixTimeMilliseconds(begun.StartedAt), BootId = begun.BootId } : run) with { Outcome = ProgramRun.Unknown, EndedAt = time.GetUtcNow() };
+                run = (state is RunState.Lost(var begun) ? run with { StartedAt = DateTimeOffset.FromUnixTimeMilliseconds(begun.StartedAt), BootId = begun.BootId } : run) with { Outcome = ProgramRun.Unknown, EndedAt = time.GetUtcNow(), Output = cause };
                 ProgramLog.ProgramLost(log, run.Program.Name, run.AdvertisementId, run.Id, rules.Rerun);
                 break;
             default:
@@ -106,26 +122,50 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     /// <summary>Returns when an open run is worth another look: it is over, or its gate, which does not come up, may be started again.</summary>
     public Task WaitAsync(LedgerRun run, CancellationToken cancellationToken) =>
-        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost, _failing?.Run == run.Id ? _failing.Pause : null, cancellationToken);
+        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost || state is RunState.Stuck && _held != run.Id,
+            _failing?.Run == run.Id ? _failing.Pause : _held == run.Id ? s_heldPause : null, cancellationToken);
 
-    /// <summary>Removes the directories of runs that the ledger does not wait for.</summary>
+    /// <summary>Removes the directories of runs that the ledger does not wait for, and that are over.</summary>
     public void Tidy()
     {
-        var folder = Path.Combine(programs, RunsFolder);
-        if (!Directory.Exists(folder))
-            return;
-        var open = ledger.Runs().Where(run => run.Outcome is null).Select(run => run.Id).ToHashSet(StringComparer.Ordinal);
-        foreach (var path in Directory.EnumerateDirectories(folder).Where(path => !open.Contains(Path.GetFileName(path))).ToList())
+        foreach (var run in Unknown())
         {
             try
             {
-                new RunFolder(path).Remove();
+                // What runs is the machine's, even when the ledger has forgotten it (another site): its gate writes its end there.
+                if (run.Inspect(machine.Processes) is RunState.Stuck(_, var gates))
+                    ProgramLog.GateFailed(log, Path.GetFileName(run.Path), StuckGate.End(machine.Processes, gates));
+                if (!Runs(run))
+                    run.Remove();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // A directory that stays costs a little room, and stops nothing.
-                ProgramLog.GateFailed(log, Path.GetFileName(path), $"its directory stays: {e.Message.ReplaceLineEndings(" ")}");
+                ProgramLog.GateFailed(log, Path.GetFileName(run.Path), $"its directory stays: {e.Message.ReplaceLineEndings(" ")}");
             }
+        }
+    }
+
+    /// <summary>Directories of which the ledger knows nothing, or nothing more.</summary>
+    private List<RunFolder> Unknown()
+    {
+        var folder = Path.Combine(programs, RunsFolder);
+        if (!Directory.Exists(folder))
+            return [];
+        var open = ledger.Runs().Where(run => run.Outcome is null).Select(run => run.Id).ToHashSet(StringComparer.Ordinal);
+        return [.. Directory.EnumerateDirectories(folder).Where(path => !open.Contains(Path.GetFileName(path))).Select(path => new RunFolder(path))];
+    }
+
+    private bool Runs(RunFolder run)
+    {
+        try
+        {
+            return run.Inspect(machine.Processes) is RunState.Running or RunState.Stuck;
+        }
+        catch (IOException)
+        {
+            // What cannot be read says nothing to anybody; its lock is asked for once more when it goes.
+            return false;
         }
     }
 
@@ -169,22 +209,9 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         }
         passing?.Invoke("started");
         if (await _watch.WaitAsync(folder, state => state is not RunState.NotStarted, s_comesUp, cancellationToken) is RunState.NotStarted)
-            Fails(run, $"it did not begin within {s_comesUp.TotalSeconds:F0} s");
+            Fails(run, folder.Failure() ?? $"it did not begin within {s_comesUp.TotalSeconds:F0} s");
         else
             _failing = null;
-    }
-
-    /// <summary>A user's program gets through the client's directories, which only root may list, to the content, and to nothing else: every file beside it is its owner's.</summary>
-    private static void LetUsersIn(string content)
-    {
-        const UnixFileMode Through = UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-        if (OperatingSystem.IsWindows())
-            return;
-        File.SetUnixFileMode(content, File.GetUnixFileMode(content) | Through | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
-        var parent = Path.GetDirectoryName(content)!;
-        File.SetUnixFileMode(parent, File.GetUnixFileMode(parent) | Through);
-        parent = Path.GetDirectoryName(parent)!;
-        File.SetUnixFileMode(parent, File.GetUnixFileMode(parent) | Through);
     }
 
     private sealed record Failing(string Run, int Times, long Since, TimeSpan Pause, string Cause);

@@ -37,12 +37,12 @@ internal sealed class RecordSpool(ClientDatabase database)
 
     /// <summary>Replaces the waiting item of the same kind.</summary>
     /// <param name="fingerprint">Remembered with it, so that an unchanged inventory is not sent again; null for none.</param>
-    public void Put(string kind, ReadOnlySpan<byte> document, string? fingerprint = null)
+    public void Put(string kind, ReadOnlySpan<byte> document, string? fingerprint = null, Urgency urgency = Urgency.AtOnce)
     {
         var body = Encoding.UTF8.GetString(document);
         database.Write(connection =>
         {
-            PutItem(connection, kind, "", body, urgent: true);
+            PutItem(connection, kind, "", body, urgency);
             if (fingerprint is not null)
                 ClientState.Put(connection, StateKey.Fingerprint(kind), fingerprint);
         });
@@ -70,7 +70,7 @@ internal sealed class RecordSpool(ClientDatabase database)
         var body = Encoding.UTF8.GetString(document);
         database.Write(connection =>
         {
-            PutItem(connection, kind, "", body, urgent: true);
+            PutItem(connection, kind, "", body, Urgency.AtOnce);
             ClientState.Put(connection, orderKey, order);
         });
     }
@@ -78,7 +78,7 @@ internal sealed class RecordSpool(ClientDatabase database)
     /// <summary>Puts the configuration request in and notes, in the same transaction, that it was made.</summary>
     public void PutRequest(ConfigurationRequest request) => database.Write(connection =>
     {
-        PutItem(connection, ItemKind.ConfigurationRequest, "", Encoding.UTF8.GetString(Documents.ConfigurationRequest.Encode(request)), urgent: true);
+        PutItem(connection, ItemKind.ConfigurationRequest, "", Encoding.UTF8.GetString(Documents.ConfigurationRequest.Encode(request)), Urgency.AtOnce);
         ClientState.Put(connection, StateKey.RequestWanted, null);
     });
 
@@ -86,18 +86,18 @@ internal sealed class RecordSpool(ClientDatabase database)
     public static void DropRequest(SqliteConnection connection) =>
         connection.Execute("delete from item where kind = $kind", ("$kind", ItemKind.ConfigurationRequest));
 
-    /// <summary>Adds a status message: the same component and code again raises the count. A text that was reported last is not urgent.</summary>
-    public void PutStatus(StatusMessage message) => database.Write(connection =>
+    /// <summary>Adds a status message: the same component and code again raises the count. A text that was reported last is quiet.</summary>
+    public void PutStatus(StatusMessage message, Urgency urgency) => database.Write(connection =>
     {
         var key = StateKey.Reported(message.Component, message.Code);
         var known = connection.Scalar("select value from state where name = $name", ("$name", key)) as string;
         PutItem(connection, ItemKind.Status, $"{message.Component}/{message.Code}",
-            Encoding.UTF8.GetString(Documents.StatusMessage.Encode(message)), urgent: !string.Equals(known, message.Text, StringComparison.Ordinal));
+            Encoding.UTF8.GetString(Documents.StatusMessage.Encode(message)), string.Equals(known, message.Text, StringComparison.Ordinal) ? Urgency.Quiet : urgency);
         ClientState.Put(connection, key, message.Text);
     });
 
     /// <summary>Replaces the waiting item of the same kind inside another transaction; it goes with the next record that is made.</summary>
-    public static void PutQuietly(SqliteConnection connection, string kind, string body) => PutItem(connection, kind, "", body, urgent: false);
+    public static void PutQuietly(SqliteConnection connection, string kind, string body) => PutItem(connection, kind, "", body, Urgency.Quiet);
 
     /// <summary>The waiting item of a kind that has one at most; null for none.</summary>
     public static string? Body(SqliteConnection connection, string kind) =>
@@ -135,6 +135,10 @@ internal sealed class RecordSpool(ClientDatabase database)
     /// <summary>Whether an approved client has something to send at once. A request is none: the site has answered it.</summary>
     public bool UrgentItems() => database.Read(connection =>
         connection.Scalar("select 1 from item where urgent = 1 and kind <> $kind limit 1", ("$kind", ItemKind.ConfigurationRequest)) is not null);
+
+    /// <summary>Whether an approved client that is at a CAP has something to send there.</summary>
+    public bool HasNews() => database.Read(connection =>
+        connection.Scalar("select 1 from item where urgent > 0 and kind <> $kind limit 1", ("$kind", ItemKind.ConfigurationRequest)) is not null);
 
     public IReadOnlyList<SpooledRecord> Records() => database.Read(connection => connection.Query(
         "select sequence, jws, hash, epoch, recipient, kinds, attempts, written_at, former from record order by sequence",
@@ -256,10 +260,10 @@ internal sealed class RecordSpool(ClientDatabase database)
             connection.Execute("delete from item where kind = $kind and code = $code", ("$kind", item.Kind), ("$code", item.Code));
     }
 
-    private static void PutItem(SqliteConnection connection, string kind, string code, string body, bool urgent) => connection.Execute("""
+    private static void PutItem(SqliteConnection connection, string kind, string code, string body, Urgency urgency) => connection.Execute("""
         insert into item (kind, code, body, count, urgent) values ($kind, $code, $body, 1, $urgent)
-        on conflict (kind, code) do update set body = excluded.body, count = item.count + 1, urgent = max(item.urgent, excluded.urgent)
-        """, ("$kind", kind), ("$code", code), ("$body", body), ("$urgent", urgent ? 1 : 0));
+        on conflict (kind, code) do update set body = excluded.body, count = item.count + 1, urgent = case when 1 in (item.urgent, excluded.urgent) then 1 else max(item.urgent, excluded.urgent) end
+        """, ("$kind", kind), ("$code", code), ("$body", body), ("$urgent", (int)urgency));
 
     private static void Insert(SqliteConnection connection, SpooledRecord record) => connection.Execute("""
         insert into record (sequence, jws, hash, epoch, recipient, kinds, attempts, written_at, former)

@@ -15,7 +15,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
 {
     private readonly RecordSigner _signer = new(core);
 
-    /// <param name="flush">Also take items that are not urgent along.</param>
+    /// <param name="flush">Also send items that are quiet.</param>
     /// <returns>Records written.</returns>
     /// <exception cref="NalException">The CAP did not take a record: it and those after it stay, and nothing is lost.</exception>
     public async Task<int> UploadAsync(SiteDescription site, bool flush, CancellationToken cancellationToken)
@@ -57,7 +57,7 @@ internal sealed class Uploader(ClientCore core, IStore store, bool localStorage)
     {
         var approved = core.Lifecycle == ClientLifecycle.Approved;
         // A request needs no room: it comes before what fills the spool.
-        if (approved && (!core.Spool.HasRoom(core.Settings.SpoolBytes) || !flush && !core.Spool.UrgentItems()))
+        if (approved && (!core.Spool.HasRoom(core.Settings.SpoolBytes) || !flush && !core.Spool.HasNews()))
             return;
         var items = core.Spool.Items().Where(item => item.Kind == ItemKind.ConfigurationRequest != approved).ToList();
         while (items.Count > 0 && (!approved || core.Spool.HasRoom(core.Settings.SpoolBytes)))

@@ -8,7 +8,7 @@ namespace Capstan.Nal.Arbiter;
 /// <summary>A store that ends with its lease: whoever keeps it longer gets <see cref="ObjectDisposedException"/>, not somebody else's connection.</summary>
 /// <remarks>An operation that hangs in the kernel does not look at its token: the caller gets away all the same, and the operation, which still has its effect
 /// when it ends, goes to <paramref name="abandoned"/>.</remarks>
-internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls abandoned) : IStore
+internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls abandoned) : IStore, IGivenReads
 {
     private volatile bool _ended;
     private volatile NalException? _lost;
@@ -35,6 +35,9 @@ internal sealed class LeasedStore(IStore inner, NalPath path, AbandonedCalls aba
         ArrayPool<byte>.Shared.Return(own);
         return count;
     }
+
+    public ValueTask<int> ReadGivenAsync(StorePath path, long offset, Memory<byte> given, CancellationToken cancellationToken) =>
+        Bounded(Store.ReadAsync(path, offset, given, cancellationToken), cancellationToken);
 
     public async IAsyncEnumerable<StoreEntry> ListAsync(StorePath directory, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

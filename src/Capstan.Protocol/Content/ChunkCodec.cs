@@ -17,19 +17,25 @@ public static class ChunkCodec
     /// <param name="stored">At least as long as <paramref name="plain"/>.</param>
     public static int Encode(ReadOnlySpan<byte> plain, Span<byte> stored)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(plain.Length, nameof(plain));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(plain.Length, ContentFormat.MaxChunkBytes, nameof(plain));
-        var most = plain.Length - plain.Length / 20 - 1;
-        if (!LooksRandom(plain) && BrotliEncoder.TryCompress(plain, stored[..Math.Max(most, 0)], out var length, Quality, Window) && length < plain.Length)
+        if (Compress(plain, stored) is > 0 and var length)
             return length;
         plain.CopyTo(stored);
         return plain.Length;
     }
 
-    /// <summary>Each byte about as frequent as the others, in four samples of a kilobyte: packed or encrypted already, and not worth the four nanoseconds a byte that trying costs.</summary>
+    /// <summary>As <see cref="Encode"/>, but 0 for a chunk that is stored raw: it is its own stored form, and nothing is copied.</summary>
+    public static int Compress(ReadOnlySpan<byte> plain, Span<byte> stored)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(plain.Length, nameof(plain));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(plain.Length, ContentFormat.MaxChunkBytes, nameof(plain));
+        var most = plain.Length - plain.Length / 20 - 1;
+        return !LooksRandom(plain) && BrotliEncoder.TryCompress(plain, stored[..Math.Max(most, 0)], out var length, Quality, Window) && length < plain.Length ? length : 0;
+    }
+
+    /// <summary>Each byte about as frequent as the others, in four samples of a quarter kilobyte: packed or encrypted already, and not worth the four nanoseconds a byte that trying costs.</summary>
     private static bool LooksRandom(ReadOnlySpan<byte> plain)
     {
-        const int Samples = 4, SampleBytes = 1 << 10, Sampled = Samples * SampleBytes;
+        const int Samples = 4, SampleBytes = 256, Sampled = Samples * SampleBytes;
         if (plain.Length < Sampled)
             return false;
         Span<int> counts = stackalloc int[256];
@@ -42,8 +48,8 @@ public static class ChunkCodec
         var squares = 0L;
         foreach (var count in counts)
             squares += (long)count * count;
-        // Evenly distributed bytes give Sampled² / 256, and chance a sixteenth more; what saves a twentieth lies beyond a half more.
-        return squares * 256 < (long)Sampled * Sampled * 5 / 4;
+        // Evenly distributed bytes give Sampled² / 256, and chance a quarter more (give or take a fiftieth); what saves a twentieth lies beyond three quarters more.
+        return squares * 256 < (long)Sampled * Sampled * 3 / 2;
     }
 
     /// <summary>Unpacks one chunk and believes it only by its hash.</summary>

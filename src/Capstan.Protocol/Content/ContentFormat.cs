@@ -15,6 +15,9 @@ public static class ContentFormat
     /// <summary>A writer closes a pack once it is this long: 16 MB.</summary>
     public const int FullPackBytes = 16_000_000;
 
+    /// <summary>A writer closes a pack once it has so many chunks, however short: 20,000. What a writer keeps in memory of a pack has a limit by it; a reader does not ask.</summary>
+    public const int FullPackChunks = 20_000;
+
     /// <summary>No pack is longer: 64 MB.</summary>
     public const int MaxPackBytes = 64_000_000;
 
@@ -35,6 +38,9 @@ public static class ContentFormat
 
     /// <summary>Most chunks that a manifest names for its tree: with chunks of usual length a tree of about 70 MB, 200,000 files or 15 GB of content.</summary>
     public const int MaxTreeChunks = 5_000;
+
+    /// <summary>Most extents in which those chunks lie, so that a manifest of that many chunks keeps within its 512 KiB. A writer whose tree would have more stores it anew, in one piece.</summary>
+    public const int MaxTreeExtents = 1_000;
 
     /// <summary>Largest file and largest version: 16 TiB. Keeps every sum within a signed 64-bit number.</summary>
     public const long MaxContentBytes = 1L << 44;

@@ -36,6 +36,11 @@ public static class TreeLines
     {
         if (line.Length > ContentFormat.MaxLineBytes)
             throw new ProtocolException(ProtocolError.TooLarge, $"a line of a tree has {line.Length} bytes; the limit is {ContentFormat.MaxLineBytes}");
+        if (ExtentLine.TryRead(line) is { } extent)
+        {
+            Check(extent);
+            return extent;
+        }
         if (!Utf8.IsValid(line))
             throw Malformed("not UTF-8");
         TreeLine parsed;

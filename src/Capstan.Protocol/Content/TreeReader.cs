@@ -2,7 +2,8 @@ namespace Capstan.Protocol.Content;
 
 /// <summary>Reads a tree line by line in one buffer of a quarter megabyte, whatever the tree's length. Not thread-safe; the stream stays the caller's.</summary>
 /// <remarks>Believes nothing about the bytes: give it what was verified chunk by chunk (<see cref="ChunkCodec.TryDecode"/>) against the signed manifest.</remarks>
-public sealed class TreeReader(Stream stream)
+/// <param name="entriesOnly">True: extents are passed over, and what lines say together is not checked. For a tree that was read to its end before, and whose hash still says so.</param>
+public sealed class TreeReader(Stream stream, bool entriesOnly = false)
 {
     private readonly byte[] _buffer = new byte[2 * ContentFormat.MaxLineBytes];
     private readonly TreeRules _rules = new();
@@ -20,21 +21,30 @@ public sealed class TreeReader(Stream stream)
             if (length > ContentFormat.MaxLineBytes || (length < 0 && _to - _from > ContentFormat.MaxLineBytes))
                 throw new ProtocolException(ProtocolError.TooLarge, $"line {_lines + 1} of a tree is longer than {ContentFormat.MaxLineBytes} bytes");
             if (length >= 0)
-                return Take(length);
+            {
+                if (Take(length) is { } line)
+                    return line;
+                continue;
+            }
             if (_isAtEnd)
                 return End();
             await FillAsync(cancellationToken);
         }
     }
 
-    private TreeLine Take(int length)
+    /// <returns>Null for a line that is passed over.</returns>
+    private TreeLine? Take(int length)
     {
         _lines++;
         var line = _buffer.AsSpan(_from, length);
         _from += length + 1;
+        if (entriesOnly && line.StartsWith(ExtentLine.Begin))
+            return null;
         try
         {
             var parsed = TreeLines.Parse(line);
+            if (entriesOnly)
+                return parsed as TreeEntry;
             _rules.Accept(parsed);
             return parsed;
         }
@@ -48,7 +58,8 @@ public sealed class TreeReader(Stream stream)
     {
         if (_from < _to)
             throw new ProtocolException(ProtocolError.Malformed, "the last line of a tree has no end");
-        _rules.Finish();
+        if (!entriesOnly)
+            _rules.Finish();
         return null;
     }
 

@@ -38,7 +38,7 @@ public sealed record PackageManifest
 /// <summary>The tree as it lies in packs: chunked like any file.</summary>
 /// <param name="Sha256">Of the plain tree.</param>
 /// <param name="LengthBytes">Of the plain tree.</param>
-/// <param name="Extents">Its chunks, at most <see cref="ContentFormat.MaxTreeChunks"/> in all.</param>
+/// <param name="Extents">At most <see cref="ContentFormat.MaxTreeExtents"/>, with at most <see cref="ContentFormat.MaxTreeChunks"/> chunks in all.</param>
 public sealed record PackageTree(string Sha256, long LengthBytes, IReadOnlyList<PackageExtent> Extents)
 {
     /// <summary>The same as <see cref="Extent"/>s.</summary>
@@ -48,7 +48,7 @@ public sealed record PackageTree(string Sha256, long LengthBytes, IReadOnlyList<
     {
         problems.Hash("sha256", Sha256);
         problems.Range("lengthBytes", LengthBytes, 1, (long)ContentFormat.MaxTreeChunks * ContentFormat.MaxChunkBytes);
-        problems.Each("extents", Extents, static (problems, extent) => extent.Check(problems), ContentFormat.MaxTreeChunks);
+        problems.Each("extents", Extents, static (problems, extent) => extent.Check(problems), ContentFormat.MaxTreeExtents);
         var chunks = Extents.Sum(extent => extent?.Chunks?.Count ?? 0);
         problems.Require(chunks <= ContentFormat.MaxTreeChunks, "extents", $"must have at most {ContentFormat.MaxTreeChunks} chunks");
         problems.Require(Extents.Sum(extent => extent?.Chunks?.Sum(chunk => (long)chunk.LengthBytes) ?? 0) == LengthBytes, "extents", "must be as long as the tree");

@@ -106,6 +106,10 @@ public sealed class ApiClient(HttpClient http)
     public Task<CollectionSaved> ChangeCollectionMembersAsync(string name, CollectionMembersChange change, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"{Collection(name)}/members", JsonContent.Create(change, ApiJson.Default.CollectionMembersChange), ApiJson.Default.CollectionSaved, cancellationToken);
 
+    /// <summary>Members by name leave one collection and come to another at once.</summary>
+    public Task<CollectionMoved> MoveCollectionMembersAsync(string name, CollectionMove move, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, $"{Collection(name)}/move", JsonContent.Create(move, ApiJson.Default.CollectionMove), ApiJson.Default.CollectionMoved, cancellationToken);
+
     /// <param name="query">Null for the query that it has.</param>
     public Task<CollectionPreview> PreviewCollectionAsync(string name, string? query, CancellationToken cancellationToken) =>
         GetAsync(Query($"{Collection(name)}/preview", ("query", query)), ApiJson.Default.CollectionPreview, cancellationToken);
@@ -244,13 +248,21 @@ public sealed class ApiClient(HttpClient http)
     public Task<PackageDetail> PackageAsync(string package, CancellationToken cancellationToken) => GetAsync($"api/v1/packages/{Uri.EscapeDataString(package)}", ApiJson.Default.PackageDetail, cancellationToken);
 
     /// <param name="archive">A tar stream; takes as long as it takes.</param>
-    public Task<PackageVersionRow> CreatePackageAsync(string name, HttpContent archive, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Post, Query("api/v1/packages", ("name", name)), archive, ApiJson.Default.PackageVersionRow, isLong: true, cancellationToken);
+    /// <param name="uploadId">Letters, digits and hyphens, new for each: <see cref="PackageUploadAsync"/> finds it so. Null when nobody asks.</param>
+    public Task<PackageVersionRow> CreatePackageAsync(string name, HttpContent archive, string? uploadId, CancellationToken cancellationToken) =>
+        UploadAsync(Query("api/v1/packages", ("name", name)), archive, uploadId, cancellationToken);
 
     /// <param name="package">Its id or its name.</param>
     /// <param name="archive">As above.</param>
-    public Task<PackageVersionRow> AddPackageVersionAsync(string package, HttpContent archive, CancellationToken cancellationToken) =>
-        SendAsync(HttpMethod.Post, $"api/v1/packages/{Uri.EscapeDataString(package)}/versions", archive, ApiJson.Default.PackageVersionRow, isLong: true, cancellationToken);
+    /// <param name="uploadId">As above.</param>
+    public Task<PackageVersionRow> AddPackageVersionAsync(string package, HttpContent archive, string? uploadId, CancellationToken cancellationToken) =>
+        UploadAsync($"api/v1/packages/{Uri.EscapeDataString(package)}/versions", archive, uploadId, cancellationToken);
+
+    /// <summary>Where the site lies on its machine, told to that machine alone.</summary>
+    public Task<SiteDirectoryRow> SiteDirectoryAsync(CancellationToken cancellationToken) => GetAsync("api/v1/site-directory", ApiJson.Default.SiteDirectoryRow, cancellationToken);
+
+    /// <summary>How an upload is, or what became of it: also when the connection that brought it broke.</summary>
+    public Task<PackageUpload> PackageUploadAsync(string uploadId, CancellationToken cancellationToken) => GetAsync($"api/v1/package-uploads/{uploadId}", ApiJson.Default.PackageUpload, cancellationToken);
 
     /// <param name="package">Its id or its name.</param>
     /// <param name="version">Null for the package with all versions.</param>
@@ -270,25 +282,34 @@ public sealed class ApiClient(HttpClient http)
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, path, null, type, cancellationToken);
 
-    private Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
-        SendAsync(method, path, content, type, isLong: false, cancellationToken);
-
-    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, bool isLong, CancellationToken cancellationToken)
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
-        using var response = await RequestAsync(method, path, content, isLong, cancellationToken);
-        return await response.Content.ReadFromJsonAsync(type, cancellationToken)
-            ?? throw new ApiException("empty_answer", (int)response.StatusCode, "The site answered without a document.");
+        using var response = await RequestAsync(method, path, content, cancellationToken);
+        return await DocumentAsync(response, type, cancellationToken);
     }
 
-    private Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken) =>
-        RequestAsync(method, path, content, isLong: false, cancellationToken);
+    /// <summary>The body may take any time; what can be refused without it is refused before it is sent.</summary>
+    private async Task<PackageVersionRow> UploadAsync(string path, HttpContent archive, string? uploadId, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = archive };
+        request.Headers.ExpectContinue = true;
+        if (uploadId is not null)
+            request.Headers.Add(Distribution.Content.PackageUploads.Header, uploadId);
+        using var response = await RequestAsync(request, isLong: true, cancellationToken);
+        return await DocumentAsync(response, ApiJson.Default.PackageVersionRow, cancellationToken);
+    }
 
-    /// <param name="isLong">The body may take any time; what can be refused without it is refused before it is sent.</param>
-    private async Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, bool isLong, CancellationToken cancellationToken)
+    private static async Task<T> DocumentAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        await response.Content.ReadFromJsonAsync(type, cancellationToken) ?? throw new ApiException("empty_answer", (int)response.StatusCode, "The site answered without a document.");
+
+    private async Task<HttpResponseMessage> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative)) { Content = content };
-        if (isLong)
-            request.Headers.ExpectContinue = true;
+        return await RequestAsync(request, isLong: false, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> RequestAsync(HttpRequestMessage request, bool isLong, CancellationToken cancellationToken)
+    {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (!isLong)
             limit.CancelAfter(Patience);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Capstan.Site.Console;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -31,7 +32,7 @@ internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
         }
         catch (BadHttpRequestException cause) when (!context.Response.HasStarted)
         {
-            await Problems.WriteAsync(context, cause.StatusCode, CodeOf(cause.StatusCode), cause.Message);
+            await Problems.WriteAsync(context, cause.StatusCode, CodeOf(cause.StatusCode), cause.InnerException is JsonException { Path.Length: > 2 } json ? $"The body does not fit at {json.Path}: {json.Message}" : cause.Message);
         }
         catch (SiteException cause) when (!context.Response.HasStarted)
         {
@@ -44,10 +45,12 @@ internal sealed class ApiGuard(RequestDelegate next, ILogger<ApiGuard> logger)
         }
     }
 
-    private static int StatusOf(string code) => code switch
+    /// <summary>The HTTP status of a refusal with a code.</summary>
+    internal static int StatusOf(string code) => code switch
     {
         "bad_licensing" or "bad_alias" or "bad_build" or "bad_setting" or "bad_collection" or "bad_query" or "bad_program" or "bad_advertisement" or "bad_boundary" or "bad_package" or "package_too_large" => StatusCodes.Status400BadRequest,
         "account_unknown" or "cap_unknown" or "build_unknown" or "setting_unknown" or "setting_unset" or "collection_unknown" or "program_unknown" or "advertisement_unknown" or "not_a_member" or "boundary_unknown" or "package_unknown" => StatusCodes.Status404NotFound,
+        "too_many_uploads" => StatusCodes.Status429TooManyRequests,
         _ => StatusCodes.Status409Conflict,
     };
 

@@ -24,6 +24,8 @@ internal static class BoundaryEndpoints
             Results.Json(await boundaries.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListBoundaryRow)).Produces<IReadOnlyList<BoundaryRow>>();
         api.MapPost("/boundaries", async (HttpContext http, BoundaryAdministration boundaries, BoundaryAdd boundary, CancellationToken cancellationToken) =>
         {
+            if (string.IsNullOrEmpty(boundary.Range))
+                return Problems.Invalid("range is required.");
             AccessGuard.About(http, $"{boundary.Range} {boundary.Cap}".TrimEnd());
             return Results.Json(await boundaries.AddAsync(boundary, cancellationToken), ApiJson.Default.BoundaryRow, statusCode: StatusCodes.Status201Created);
         }).Produces<BoundaryRow>(201).Produces<Problem>(400).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);

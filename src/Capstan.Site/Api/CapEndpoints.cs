@@ -41,6 +41,8 @@ internal static class CapEndpoints
 
     private static async Task<IResult> AddAsync(HttpContext http, CapAdministration administration, ContentKeeper keeper, CapAdd cap, CancellationToken cancellationToken)
     {
+        if (string.IsNullOrEmpty(cap.Path))
+            return Problems.Invalid("path is required.");
         AccessGuard.About(http, cap.Path);
         if (!NalPath.TryParse(cap.Path, out var path, out var error))
             return Problems.Invalid($"The path '{cap.Path}' is not a NAL path: at column {error.Column}, expected {error.Expected}. For a folder: LOCAL:\\\\srv\\cap\\ or file:///srv/cap/.");
@@ -56,7 +58,8 @@ internal static class CapEndpoints
     private static string? Fault(CapAccount? account, string member) => account switch
     {
         null => null,
-        { Name.Length: < 1 or > 256 } => $"{member}.name must have 1 to 256 characters.",
+        _ when string.IsNullOrEmpty(account.Name) || account.Name.Length > 256 => $"{member}.name must have 1 to 256 characters.",
+        _ when account.Password is null => $"{member}.password is required.",
         { Password.Length: > 1_024 } => $"{member}.password has at most 1,024 characters.",
         _ => account.Name.Any(char.IsControl) ? $"{member}.name must not have control characters." : null,
     };

@@ -63,7 +63,7 @@ internal static class ClientEndpoints
         }, cancellationToken);
 
     private static Task<IResult> ApproveAsync(DeviceStore devices, Enrolment enrolment, string id, CancellationToken cancellationToken) =>
-        DeviceLookup.WithAsync(devices, id, async deviceId =>
+        DeviceLookup.WithKeyAsync(devices, id, async deviceId =>
         {
             if (!await enrolment.ApproveAsync(deviceId, cancellationToken))
                 return Problems.Of(StatusCodes.Status409Conflict, "not_pending", "The client is approved or retired already; only a pending one can be approved.");

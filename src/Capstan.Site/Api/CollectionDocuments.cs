@@ -5,7 +5,20 @@ namespace Capstan.Site.Api;
 /// <param name="Members">Approved clients.</param>
 /// <param name="EvaluatedAt">When its members were last found out without a failure; null for never.</param>
 /// <param name="Error">Why the last evaluation failed; the members are those of the one before. Null when it did not fail.</param>
-public sealed record CollectionSummary(string Name, string? Query, int Priority, int Members, bool IsBuiltIn, DateTimeOffset AddedAt, DateTimeOffset? EvaluatedAt, string? Error);
+/// <param name="Held">Its members stay until that is confirmed: too many would come or lose what they have. Null for not.</param>
+public sealed record CollectionSummary(string Name, string? Query, int Priority, int Members, bool IsBuiltIn, DateTimeOffset AddedAt, DateTimeOffset? EvaluatedAt, string? Error, CollectionHeld? Held = null)
+{
+    /// <summary>Why its members are not those of its query now, in one line; null when they are.</summary>
+    public string? Problem => Error is not null ? $"The query cannot be evaluated, the members are those of the last time: {Error}" : Held?.Text;
+}
+
+/// <param name="Coming">Clients that would come by the query: with those of the last 24 hours more than <see cref="AdvertisementCreate.Unasked"/>. <paramref name="Removals"/>: those that would leave and remove what was installed.</param>
+public sealed record CollectionHeld(DateTimeOffset Since, int Coming, int Removals)
+{
+    /// <summary>In one line.</summary>
+    public string Text => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+        $"The members stay since {Since:u} until that is confirmed: {Coming:N0} more clients would come by the query{(Removals == 0 ? "" : $", and {Removals:N0} would leave and remove what was installed")}.");
+}
 
 /// <summary>POST /api/v1/collections</summary>
 /// <param name="Name">1 to 64 letters, digits, - _ . and single spaces; no two differ in case alone.</param>
@@ -16,12 +29,20 @@ public sealed record CollectionCreate(string Name, string? Query = null, int? Pr
 
 /// <summary>PUT /api/v1/collections/{name}: what is null stays as it is.</summary>
 /// <param name="Query">Empty to take it away.</param>
-/// <param name="Confirmed">Needed where something is offered to the collection that would newly reach more than <see cref="AdvertisementCreate.Unasked"/> clients, or that clients which leave would remove.</param>
+/// <param name="Confirmed">Alone it ends a hold (<see cref="CollectionHeld"/>). Needed where something is offered to the collection that would newly reach more than <see cref="AdvertisementCreate.Unasked"/> clients, or that clients which leave would remove.</param>
 public sealed record CollectionEdit(string? Query = null, int? Priority = null, bool Confirmed = false);
 
 /// <summary>POST /api/v1/collections/{name}/members: all of it, or nothing.</summary>
 /// <param name="Confirmed">See <see cref="CollectionEdit"/>.</param>
 public sealed record CollectionMembersChange(IReadOnlyList<string>? Add = null, IReadOnlyList<string>? Drop = null, bool Confirmed = false);
+
+/// <summary>POST /api/v1/collections/{name}/move: members by name leave one collection and come to another at once; all of it, or nothing.</summary>
+/// <param name="Clients">Ids, fingerprints or host names.</param>
+/// <param name="Confirmed">See <see cref="CollectionEdit"/>.</param>
+public sealed record CollectionMove(string To, IReadOnlyList<string> Clients, bool Confirmed = false);
+
+/// <summary>The answer to it.</summary>
+public sealed record CollectionMoved(CollectionSaved From, CollectionSaved To);
 
 /// <param name="Added">Clients that came with the change, and <paramref name="Removed"/>, that left.</param>
 /// <param name="Clients">Approved clients whose policy is another now.</param>

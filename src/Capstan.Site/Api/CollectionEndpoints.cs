@@ -34,6 +34,7 @@ internal static class CollectionEndpoints
             Results.Json(await collections.RemoveAsync(name, cancellationToken), ApiJson.Default.CollectionSaved)).Produces<CollectionSaved>().Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapGet("/collections/{name}/members", MembersAsync).Produces<Page<CollectionMember>>().Produces<Problem>(404);
         api.MapPost("/collections/{name}/members", ChangeMembersAsync).Produces<CollectionSaved>().Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
+        api.MapPost("/collections/{name}/move", MoveAsync).Produces<CollectionMoved>().Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
         api.MapGet("/collections/{name}/preview", async (CollectionAdministration collections, string name, string? query, CancellationToken cancellationToken) =>
             Results.Json(await collections.PreviewAsync(name, query, cancellationToken), ApiJson.Default.CollectionPreview)).Produces<CollectionPreview>().Produces<Problem>(400).Produces<Problem>(404);
     }
@@ -63,6 +64,15 @@ internal static class CollectionEndpoints
         return refusal ?? Results.Json(await collections.MembersAsync(name, new CollectionMembersChange(add, drop, change.Confirmed), cancellationToken), ApiJson.Default.CollectionSaved);
     }
 
+    private static async Task<IResult> MoveAsync(HttpContext http, CollectionAdministration collections, DeviceStore devices, string name, CollectionMove move, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrEmpty(move.To) || move.Clients is not { Count: > 0 })
+            return Problems.Invalid("to and clients are required.");
+        AccessGuard.About(http, $"{name} to {move.To}: {move.Clients.Count}");
+        var (clients, refusal) = await IdsAsync(devices, move.Clients, cancellationToken);
+        return refusal ?? Results.Json(await collections.MoveAsync(name, move with { Clients = clients }, cancellationToken), ApiJson.Default.CollectionMoved);
+    }
+
     private static async Task<IResult> MembersAsync(CollectionAdministration collections, string name, string? cursor, int? limit, CancellationToken cancellationToken)
     {
         if (Paging.Read(limit, cursor) is not { } page)
@@ -80,6 +90,8 @@ internal static class CollectionEndpoints
         var ids = new List<string>();
         foreach (var id in given ?? [])
         {
+            if (string.IsNullOrEmpty(id))
+                return ([], Problems.Invalid("Each client is named by its host name, id or fingerprint."));
             var (deviceId, refusal) = await DeviceLookup.FindAsync(devices, id, cancellationToken);
             if (refusal is not null)
                 return ([], refusal);

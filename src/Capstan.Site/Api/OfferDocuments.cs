@@ -14,7 +14,7 @@ public sealed record ProgramSummary(string PackageId, string PackageName, Progra
 /// <summary>POST /api/v1/programs</summary>
 /// <param name="Package">Id or name.</param>
 /// <param name="Name">For <paramref name="Rules"/> of null: name of the program that a package of the operating system proposes; null for <c>install</c>.</param>
-/// <param name="Rules">Null for what is proposed: install and remove lines of the .deb or .rpm that the package is.</param>
+/// <param name="Rules">Without <c>command</c> and <c>native</c>, the other rules of what is proposed: install and remove lines of the .deb or .rpm that the package is. Null for the proposal with all defaults.</param>
 /// <param name="First">PACKAGE/PROGRAM that has to have succeeded before.</param>
 /// <param name="Replace">Changes one that is there, and every advertisement of it.</param>
 public sealed record ProgramCreate(string Package, string? Name = null, ProgramRules? Rules = null, string? First = null, bool Replace = false);

@@ -13,7 +13,7 @@ namespace Capstan.Site.Api;
 internal static class OfferEndpoints
 {
     public static IServiceCollection AddOffers(this IServiceCollection services) => services
-        .AddSingleton<OfferStore>().AddSingleton<OfferStates>().AddSingleton<OfferReader>().AddSingleton<OfferKeeper>().AddSingleton<WhyReader>()
+        .AddSingleton<OfferStore>().AddSingleton<OfferStates>().AddSingleton<OfferCounts>().AddSingleton<OfferReader>().AddSingleton<OfferKeeper>().AddSingleton<WhyReader>()
         .AddSingleton<ProgramAdministration>().AddSingleton<AdvertisementAdministration>();
 
     public static void MapOffers(this IEndpointRouteBuilder api)

@@ -14,7 +14,39 @@ public sealed record PackageDetail(string PackageId, string Name, IReadOnlyList<
 /// <param name="NewBytes">What was written for it: the rest of its content was there.</param>
 /// <param name="TreeSha256">Of the list of what it holds: equal for equal content.</param>
 /// <param name="IsNew">False: the newest version has this content already, and none was made.</param>
-public sealed record PackageVersionRow(string PackageId, string Name, int Version, long SizeBytes, int FileCount, long NewBytes, string TreeSha256, DateTimeOffset AddedAt, bool IsNew, NativeFile? Native);
+public sealed record PackageVersionRow(string PackageId, string Name, int Version, long SizeBytes, int FileCount, long NewBytes, string TreeSha256, DateTimeOffset AddedAt, bool IsNew, NativeFile? Native)
+{
+    /// <summary>Since when it waits for a client access point that has all of it; null when clients are offered it.</summary>
+    public DateTimeOffset? WaitingSince { get; init; }
+
+    /// <summary>How it is on each client access point; null where nobody asked for that.</summary>
+    public IReadOnlyList<VersionOnCap>? Caps { get; init; }
+}
+
+/// <param name="Cap">Its path.</param>
+/// <param name="Packs">That hold the version.</param>
+/// <param name="MissingPacks">Of those, what is not there yet; null when the site has not looked there since it started.</param>
+/// <param name="NextTry">When a CAP that failed is tried again.</param>
+/// <param name="Problem">Why it waits there; null when nothing is wrong.</param>
+public sealed record VersionOnCap(string Cap, int Packs, int? MissingPacks, long? MissingBytes, DateTimeOffset? NextTry, string? Problem);
+
+/// <summary>GET /api/v1/site-directory: what is no source of a package.</summary>
+/// <param name="Directory">Null for who asks from another machine.</param>
+public sealed record SiteDirectoryRow(string? Directory);
+
+/// <summary>GET /api/v1/package-uploads/{id}: an upload of a package whose request named itself so in the header <c>Capstan-Upload</c>.</summary>
+/// <param name="State"><c>waiting</c> (one is published at a time), <c>receiving</c>, <c>published</c> or <c>refused</c>.</param>
+/// <param name="ReceivedBytes">Of the archive.</param>
+/// <param name="WaitingFor">What is published meanwhile; null when it does not wait.</param>
+/// <param name="Result">Null unless it is published.</param>
+/// <param name="Problem">Why it was refused; null otherwise.</param>
+public sealed record PackageUpload(string State, DateTimeOffset StartedAt, long ReceivedBytes, string? WaitingFor, PackageVersionRow? Result, Problem? Problem)
+{
+    public const string Waiting = "waiting";
+    public const string Receiving = "receiving";
+    public const string Published = "published";
+    public const string Refused = "refused";
+}
 
 /// <summary>A Debian or RPM package at the top of a package, the only one there.</summary>
 /// <param name="Format"><c>deb</c> or <c>rpm</c>.</param>

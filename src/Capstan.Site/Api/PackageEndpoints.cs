@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Capstan.Site.Api;
 
@@ -17,14 +18,20 @@ internal static class PackageEndpoints
             Results.Json(await packages.ListAsync(cancellationToken), ApiJson.Default.IReadOnlyListPackageRow)).Produces<IReadOnlyList<PackageRow>>();
         api.MapGet("/packages/{id}", async (PackageAdministration packages, string id, CancellationToken cancellationToken) =>
             Results.Json(await packages.ShowAsync(id, cancellationToken), ApiJson.Default.PackageDetail)).Produces<PackageDetail>().Produces<Problem>(404);
-        api.MapPost("/packages", async (PackageAdministration packages, HttpContext http, string name, CancellationToken cancellationToken) =>
+        api.MapPost("/packages", (PackageAdministration packages, PackageUploads uploads, TimeProvider time, HttpContext http, string name, CancellationToken cancellationToken) =>
         {
             AccessGuard.About(http, name);
-            return Answer(await packages.CreateAsync(name, Body(http), cancellationToken));
-        }).Accepts<Stream>("application/x-tar").Produces<PackageVersionRow>(201).Produces<Problem>(400).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
-        api.MapPost("/packages/{id}/versions", async (PackageAdministration packages, HttpContext http, string id, CancellationToken cancellationToken) =>
-            Answer(await packages.AddVersionAsync(id, Body(http), cancellationToken)))
-            .Accepts<Stream>("application/x-tar").Produces<PackageVersionRow>().Produces<PackageVersionRow>(201).Produces<Problem>(400).Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
+            return TakeInAsync(uploads, time, http, (upload, body) => packages.CreateAsync(name, body, upload, cancellationToken));
+        }).Accepts<Stream>("application/x-tar").Produces<PackageVersionRow>(201).Produces<Problem>(400).Produces<Problem>(409).Produces<Problem>(429).WithMetadata(NeedsRole.Administrator);
+        api.MapPost("/packages/{id}/versions", (PackageAdministration packages, PackageUploads uploads, TimeProvider time, HttpContext http, string id, CancellationToken cancellationToken) =>
+            TakeInAsync(uploads, time, http, (upload, body) => packages.AddVersionAsync(id, body, upload, cancellationToken)))
+            .Accepts<Stream>("application/x-tar").Produces<PackageVersionRow>().Produces<PackageVersionRow>(201).Produces<Problem>(400).Produces<Problem>(404).Produces<Problem>(429).WithMetadata(NeedsRole.Administrator);
+        api.MapGet("/site-directory", (SiteContext site, HttpContext http) => Results.Json(
+            new SiteDirectoryRow(http.Connection.RemoteIpAddress is { } address && System.Net.IPAddress.IsLoopback(address) ? site.Directory.Root : null), ApiJson.Default.SiteDirectoryRow))
+            .Produces<SiteDirectoryRow>().WithMetadata(NeedsRole.Administrator);
+        api.MapGet("/package-uploads/{id}", (PackageUploads uploads, string id) => uploads.Find(id) is { } upload
+            ? Results.Json(upload, ApiJson.Default.PackageUpload)
+            : Problems.NotFound($"No upload {id} is known; the last 100 are, until the site stops.")).Produces<PackageUpload>().Produces<Problem>(404).WithMetadata(NeedsRole.Administrator);
         api.MapDelete("/packages/{id}", async (PackageAdministration packages, string id, int? version, CancellationToken cancellationToken) =>
         {
             await packages.RemoveAsync(id, version, cancellationToken);
@@ -55,14 +62,32 @@ internal static class PackageEndpoints
             : row);
     }
 
-    private static IResult Answer(PackageVersionRow row) =>
-        Results.Json(row, ApiJson.Default.PackageVersionRow, statusCode: row.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
-
-    /// <summary>Of any length: what it takes of memory does not depend on it.</summary>
-    private static Stream Body(HttpContext http)
+    /// <summary>Publishes the body of a request, which may be of any length: what it takes of memory does not depend on it.</summary>
+    private static async Task<IResult> TakeInAsync(PackageUploads uploads, TimeProvider time, HttpContext http, Func<PackageUploadWatch, Stream, Task<PackageVersionRow>> publish)
     {
-        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = null;
-        return http.Request.Body;
+        var upload = uploads.Begin(http.Request.Headers[PackageUploads.Header] is [{ } id] ? id : null);
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            size.MaxRequestBodySize = null;
+        // Whoever waits for its turn sends nothing; silence has a limit of its own.
+        if (http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
+            rate.MinDataRate = null;
+        try
+        {
+            await using var body = new UploadBody(http.Request.Body, upload, time, http.RequestAborted);
+            var row = await publish(upload, body);
+            upload.Ends(row);
+            return Results.Json(row, ApiJson.Default.PackageVersionRow, statusCode: row.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+        }
+        catch (Exception cause)
+        {
+            upload.Ends(cause switch
+            {
+                SiteException refusal => Problems.Of(refusal),
+                _ when http.RequestAborted.IsCancellationRequested => Problems.Document(StatusCodes.Status400BadRequest, "upload_cut", "The connection broke before all of it had arrived. Nothing was published; send it again: what is here already is not written twice."),
+                BadHttpRequestException bad => Problems.Document(bad.StatusCode, "invalid_request", bad.Message),
+                _ => Problems.Document(StatusCodes.Status500InternalServerError, "internal_error", "The request failed in the site; its log says why."),
+            });
+            throw;
+        }
     }
 }

@@ -18,6 +18,9 @@ internal static class Problems
         return context.Response.WriteAsJsonAsync(Document(status, code, detail) with { ErrorCode = errorCode }, ApiJson.Default.Problem, "application/problem+json", context.RequestAborted);
     }
 
-    private static Problem Document(int status, string code, string detail) =>
+    /// <summary>As it is answered.</summary>
+    public static Problem Of(SiteException refusal) => Document(ApiGuard.StatusOf(refusal.Code), refusal.Code, refusal.Message) with { ErrorCode = refusal.StorageError?.ToString() };
+
+    public static Problem Document(int status, string code, string detail) =>
         new($"urn:capstan:problem:{code}", Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status), status, detail, code);
 }

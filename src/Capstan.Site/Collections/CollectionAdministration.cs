@@ -26,14 +26,10 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     public void Dispose() => _asks.Dispose();
 
     public async Task<IReadOnlyList<CollectionSummary>> ListAsync(CancellationToken cancellationToken) =>
-        [.. (await store.ListAsync(cancellationToken)).Select(entry => Summary(entry.Row, entry.Members))];
+        [.. (await store.ListAsync(cancellationToken)).Select(Summary)];
 
     /// <exception cref="SiteException"><c>collection_unknown</c>.</exception>
-    public async Task<CollectionSummary> ShowAsync(string name, CancellationToken cancellationToken)
-    {
-        var row = await RequireAsync(name, cancellationToken);
-        return (await ListAsync(cancellationToken)).Single(summary => summary.Name == row.Name);
-    }
+    public async Task<CollectionSummary> ShowAsync(string name, CancellationToken cancellationToken) => Summary(await RequireAsync(name, cancellationToken));
 
     /// <exception cref="SiteException"><c>collection_unknown</c>.</exception>
     public async Task<IReadOnlyList<CollectionMember>> MembersAsync(string name, int offset, int limit, CancellationToken cancellationToken)
@@ -62,11 +58,11 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             var id = await CollectionStore.AddAsync(transaction, name, query, request.Priority ?? 0, site.Time.GetUtcNow());
             foreach (var member in request.Members ?? [])
                 await CollectionStore.AddStaticAsync(transaction, id, member);
-            return (id, name, 0);
+            return (id, 0);
         }, isQuestionNew: query is not null, isConfirmed: true, cancellationToken);
     }
 
-    /// <summary>What is null stays as it is; an empty query takes it away.</summary>
+    /// <summary>What is null stays as it is; an empty query takes it away. Nothing but a confirmation lets in, or go, whom a hold keeps, also of a built-in collection.</summary>
     /// <exception cref="SiteException"><c>bad_collection</c>, <c>bad_query</c>, <c>collection_unknown</c>, <c>built_in</c>, <c>needs_confirmation</c>.</exception>
     public Task<CollectionSaved> EditAsync(string name, CollectionEdit request, CancellationToken cancellationToken)
     {
@@ -74,9 +70,11 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         var query = Canonical(request.Query);
         return ChangeAsync(async transaction =>
         {
+            if (request is { Query: null, Priority: null, Confirmed: true } && await CollectionStore.FindAsync(transaction, name) is { } held)
+                return (held.CollectionId, 0);
             var row = await RequireOwnAsync(transaction, name);
             await CollectionStore.ChangeAsync(transaction, row.CollectionId, request.Query is null ? row.Query : query, request.Priority ?? row.Priority);
-            return (row.CollectionId, row.Name, request.Priority is { } priority && priority != row.Priority ? await PolicyContents.SettleAsync(transaction) : 0);
+            return (row.CollectionId, request.Priority is { } priority && priority != row.Priority ? await PolicyContents.SettleAsync(transaction) : 0);
         }, isQuestionNew: query is not null, request.Confirmed, cancellationToken);
     }
 
@@ -89,10 +87,37 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         foreach (var member in change.Add ?? [])
             await CollectionStore.AddStaticAsync(transaction, row.CollectionId, member);
         foreach (var member in change.Drop ?? [])
-            if (!await CollectionStore.DropStaticAsync(transaction, row.CollectionId, member))
-                throw new SiteException($"{member} is not a member of {row.Name} by name; members by the collection's query leave with the query.", "not_a_member");
-        return (row.CollectionId, row.Name, 0);
+            await DropAsync(transaction, row, member);
+        return (row.CollectionId, 0);
     }, isQuestionNew: false, change.Confirmed, cancellationToken);
+
+    /// <summary>Takes members by name from one collection to another at once: what both are offered is never taken back in between.</summary>
+    /// <param name="move">With whole device ids.</param>
+    /// <exception cref="SiteException"><c>collection_unknown</c>, <c>bad_collection</c>, <c>built_in</c>, <c>not_a_member</c>, <c>needs_confirmation</c>: then nothing was changed.</exception>
+    public async Task<CollectionMoved> MoveAsync(string name, CollectionMove move, CancellationToken cancellationToken)
+    {
+        await evaluator.RefreshAsync(cancellationToken);
+        var moved = await site.Database.WriteAsync(async transaction =>
+        {
+            var (from, to) = (await RequireOwnAsync(transaction, name), await RequireOwnAsync(transaction, move.To));
+            if (from.CollectionId == to.CollectionId)
+                throw new SiteException($"{from.Name} is where they are.", "bad_collection");
+            foreach (var client in move.Clients)
+            {
+                await DropAsync(transaction, from, client);
+                await CollectionStore.AddStaticAsync(transaction, to.CollectionId, client);
+            }
+            // Before anything is asked: what the other collection is offered, too, is not removed.
+            var left = await SettleAsync(transaction, from.CollectionId, isGuarded: !move.Confirmed);
+            var came = await SettleAsync(transaction, to.CollectionId, isGuarded: !move.Confirmed);
+            foreach (var settled in move.Confirmed ? [] : new[] { left, came })
+                await ReachGuard.AskAsync(transaction, settled.Row, settled.Coming, settled.Leaving, site.Time.GetUtcNow());
+            return new CollectionMoved(left.Saved, came.Saved);
+        }, cancellationToken);
+        if (moved.From.Clients + moved.To.Clients > 0)
+            publisher.Changed(PublishUrgency.Enrolment);
+        return moved;
+    }
 
     /// <exception cref="SiteException"><c>collection_unknown</c>, <c>built_in</c>, <c>collection_in_use</c>.</exception>
     public async Task<CollectionSaved> RemoveAsync(string name, CancellationToken cancellationToken)
@@ -100,11 +125,11 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
         var (saved, policies) = await site.Database.WriteAsync(async transaction =>
         {
             var row = await RequireOwnAsync(transaction, name);
-            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
+            var members = await CollectionStore.MembersAsync(transaction, row.CollectionId);
             if (await OfferStore.OfCollectionAsync(transaction, row.CollectionId) is { Count: > 0 } offers)
                 throw new SiteException($"{row.Name} is offered {string.Join(", ", offers.Take(5))}: end that with `capstan advertisement remove`, or offer it to another collection, first.", "collection_in_use");
             await CollectionStore.RemoveAsync(transaction, row);
-            var changed = await PolicyContents.SettleAsync(transaction, [.. members.Keys]);
+            var changed = await PolicyContents.SettleAsync(transaction, [.. members]);
             return (new CollectionSaved(row.Name, row.Query, 0, 0, members.Count, changed), changed);
         }, cancellationToken);
         if (policies > 0)
@@ -173,26 +198,40 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     }
 
     /// <param name="isQuestionNew">A query that cannot be evaluated is then refused, and nothing is changed.</param>
-    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, string Name, int Policies)>> change, bool isQuestionNew, bool isConfirmed, CancellationToken cancellationToken)
+    private async Task<CollectionSaved> ChangeAsync(Func<DbTransaction, Task<(long Id, int Policies)>> change, bool isQuestionNew, bool isConfirmed, CancellationToken cancellationToken)
     {
         await evaluator.RefreshAsync(cancellationToken);
         var (saved, policies) = await site.Database.WriteAsync(async transaction =>
         {
-            var (id, name, others) = await change(transaction);
-            var before = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
-            var changed = others + await evaluator.EvaluateAsync(transaction, id);
-            var after = (await CollectionStore.MembershipAsync(transaction, id)).Keys.ToHashSet();
-            var row = (await CollectionStore.FindAsync(transaction, id))!;
-            if (isQuestionNew && row.Error is { } error)
+            var (id, others) = await change(transaction);
+            var settled = await SettleAsync(transaction, id, isGuarded: !isConfirmed && !isQuestionNew);
+            if (isQuestionNew && settled.Row.Error is { } error)
                 throw new SiteException(error, "bad_query");
-            var (coming, leaving) = (after.Except(before).ToList(), before.Except(after).ToList());
             if (!isConfirmed)
-                await ReachGuard.AskAsync(transaction, row, coming, leaving, site.Time.GetUtcNow());
-            return (new CollectionSaved(name, row.Query, after.Count, coming.Count, leaving.Count, changed), changed);
+                await ReachGuard.AskAsync(transaction, settled.Row, settled.Coming, settled.Leaving, site.Time.GetUtcNow());
+            var clients = others + settled.Saved.Clients;
+            return (settled.Saved with { Clients = clients }, clients);
         }, cancellationToken);
         if (policies > 0)
             publisher.Changed(PublishUrgency.Enrolment);
         return saved;
+    }
+
+    /// <summary>Finds the members anew after a change, and says who came and who left.</summary>
+    private async Task<Settled> SettleAsync(DbTransaction transaction, long id, bool isGuarded)
+    {
+        var before = await CollectionStore.MembersAsync(transaction, id);
+        var policies = await evaluator.EvaluateAsync(transaction, id, isGuarded);
+        var after = await CollectionStore.MembersAsync(transaction, id);
+        var row = (await CollectionStore.FindAsync(transaction, id))!;
+        var (coming, leaving) = (after.Except(before).ToList(), before.Except(after).ToList());
+        return new Settled(row, coming, leaving, new CollectionSaved(row.Name, row.Query, after.Count, coming.Count, leaving.Count, policies));
+    }
+
+    private static async Task DropAsync(DbTransaction transaction, CollectionRow row, string member)
+    {
+        if (!await CollectionStore.DropStaticAsync(transaction, row.CollectionId, member))
+            throw new SiteException($"{member} is not a member of {row.Name} by name; members by the collection's query leave with the query.", "not_a_member");
     }
 
     private async Task<CollectionRow> RequireAsync(string name, CancellationToken cancellationToken) => await store.FindAsync(name, cancellationToken) ?? throw Unknown(name);
@@ -224,8 +263,8 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
             throw new SiteException($"The priority of a collection is 0 to {HighestPriority:N0}.", "bad_collection");
     }
 
-    private static CollectionSummary Summary(CollectionRow row, int members) =>
-        new(row.Name, row.Query, (int)row.Priority, members, row.IsBuiltIn, Times.At(row.AddedAt), Times.At(row.EvaluatedAt), row.Error);
+    private static CollectionSummary Summary(CollectionRow row) => new(row.Name, row.Query, (int)row.Priority, (int)row.Members, row.IsBuiltIn, Times.At(row.AddedAt), Times.At(row.EvaluatedAt), row.Error,
+        row.HeldSince is { } since ? new CollectionHeld(Times.At(since), (int)row.HeldComing, (int)row.HeldRemovals) : null);
 
     private static CollectionMember Member(MemberRow row) => new(row.DeviceId, row.HostName, $"{row.DeviceId[..4]}-{row.DeviceId[4..8]}", row.OperatingSystem, Times.At(row.LastSeen), By((MemberWhy)row.Why));
 
@@ -238,4 +277,6 @@ internal sealed class CollectionAdministration(SiteContext site, CollectionStore
     };
 
     private static SiteException Unknown(string name) => new($"There is no collection {name}; `capstan collection list` shows all.", "collection_unknown");
+
+    private sealed record Settled(CollectionRow Row, IReadOnlyList<long> Coming, IReadOnlyList<long> Leaving, CollectionSaved Saved);
 }

@@ -7,7 +7,11 @@ namespace Capstan.Site.Collections;
 /// <summary>A collection as the store has it.</summary>
 /// <param name="Query">Null for static members only.</param>
 /// <param name="Error">Why the last evaluation failed; null when it did not.</param>
-internal sealed record CollectionRow(long CollectionId, string Name, string? Query, long Priority, long BuiltIn, long AddedAt, long? EvaluatedAt, string? Error)
+/// <param name="Members">How many it has.</param>
+/// <param name="Came">Clients that came by the query alone since <paramref name="CameSince"/> while something was offered to it: see <see cref="CollectionHold"/>.</param>
+/// <param name="HeldSince">Since when its members stay until somebody confirms; null for not. <paramref name="HeldComing"/> and <paramref name="HeldRemovals"/> are those of the hold.</param>
+internal sealed record CollectionRow(long CollectionId, string Name, string? Query, long Priority, long BuiltIn, long AddedAt, long? EvaluatedAt, string? Error, long Members, long Came, long CameSince,
+    long? HeldSince, long HeldComing, long HeldRemovals)
 {
     public bool IsBuiltIn => BuiltIn != 0;
 }
@@ -33,13 +37,10 @@ internal sealed class CollectionStore(SiteDatabase database)
     /// <summary>The other way round, of a table named <c>c</c>.</summary>
     private const string StrongestFirst = "c.built_in, c.priority desc, c.name_key desc";
 
-    private const string Columns = "collection_id, name, query, priority, built_in, added_at, evaluated_at, error";
+    private const string Columns = "collection_id, name, query, priority, built_in, added_at, evaluated_at, error, members, came, came_since, held_since, held_coming, held_removals";
 
-    public Task<IReadOnlyList<(CollectionRow Row, int Members)>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(CollectionRow, int)>>(async connection =>
-    {
-        var counts = (await connection.QueryAsync<(long Id, long Members)>("select collection_id, count(*) from collection_member group by collection_id")).ToDictionary(row => row.Id, row => (int)row.Members);
-        return [.. (await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by built_in desc, case when built_in = 1 then collection_id end, priority desc, name_key desc")).Select(row => (row, counts.GetValueOrDefault(row.CollectionId)))];
-    }, cancellationToken);
+    public Task<IReadOnlyList<CollectionRow>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<CollectionRow>>(async connection =>
+        [.. await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by built_in desc, case when built_in = 1 then collection_id end, priority desc, name_key desc")], cancellationToken);
 
     public Task<CollectionRow?> FindAsync(string name, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleOrDefaultAsync<CollectionRow>($"select {Columns} from collection where name_key = @key", new { key = Folding.Value(name) }), cancellationToken);
@@ -50,11 +51,8 @@ internal sealed class CollectionStore(SiteDatabase database)
     public static Task<CollectionRow?> FindAsync(DbTransaction transaction, long id) => transaction.Connection!.QuerySingleOrDefaultAsync<CollectionRow>(
         $"select {Columns} from collection where collection_id = @id", new { id }, transaction);
 
-    public static async Task<IReadOnlyList<CollectionRow>> AllAsync(DbTransaction transaction) =>
-        [.. await transaction.Connection!.QueryAsync<CollectionRow>($"select {Columns} from collection order by collection_id", null, transaction)];
-
-    public Task<IReadOnlyList<long>> IdsAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<long>>(
-        async connection => [.. await connection.QueryAsync<long>("select collection_id from collection order by collection_id")], cancellationToken);
+    public static async Task<IReadOnlyList<CollectionRow>> AllAsync(DbConnection connection, DbTransaction? transaction) =>
+        [.. await connection.QueryAsync<CollectionRow>($"select {Columns} from collection order by collection_id", null, transaction)];
 
     public static Task<int> CountAsync(DbTransaction transaction) => transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from collection", null, transaction);
 
@@ -150,16 +148,27 @@ internal sealed class CollectionStore(SiteDatabase database)
         }, cancellationToken);
     }
 
-    public static async Task<IReadOnlyDictionary<long, MemberWhy>> MembershipAsync(DbTransaction transaction, long id) =>
-        (await transaction.Connection!.QueryAsync<(long Number, long Why)>("select device_number, why from collection_member where collection_id = @id", new { id }, transaction)).ToDictionary(row => row.Number, row => (MemberWhy)row.Why);
+    public static async Task<IReadOnlyDictionary<long, MemberWhy>> MembershipAsync(DbConnection connection, DbTransaction? transaction, long id) =>
+        (await connection.QueryAsync<(long Number, long Why)>("select device_number, why from collection_member where collection_id = @id", new { id }, transaction)).ToDictionary(row => row.Number, row => (MemberWhy)row.Why);
 
-    public static Task<IReadOnlySet<long>> StaticAsync(DbTransaction transaction, long id) => StaticAsync(transaction.Connection!, transaction, id);
+    public static async Task<IReadOnlySet<long>> MembersAsync(DbTransaction transaction, long id) =>
+        (await transaction.Connection!.QueryAsync<long>("select device_number from collection_member where collection_id = @id", new { id }, transaction)).ToHashSet();
 
-    private static async Task<IReadOnlySet<long>> StaticAsync(DbConnection connection, DbTransaction? transaction, long id) => (await connection.QueryAsync<long>(
+    /// <summary>Approved devices that a collection names.</summary>
+    public static async Task<IReadOnlySet<long>> StaticAsync(DbConnection connection, DbTransaction? transaction, long id) => (await connection.QueryAsync<long>(
         "select d.number from collection_static s join device d on d.device_id = s.device_id where s.collection_id = @id and d.state = 'approved'", new { id }, transaction)).ToHashSet();
 
-    public static async Task<IReadOnlySet<long>> ApprovedAsync(DbTransaction transaction) =>
-        (await transaction.Connection!.QueryAsync<long>("select number from device where state = 'approved'", null, transaction)).ToHashSet();
+    public static async Task<IReadOnlySet<long>> ApprovedAsync(DbConnection connection, DbTransaction? transaction) =>
+        (await connection.QueryAsync<long>("select number from device where state = 'approved'", null, transaction)).ToHashSet();
+
+    /// <summary>How many of some devices were clients before a time.</summary>
+    public static async Task<int> OlderAsync(DbTransaction transaction, IEnumerable<long> numbers, DateTimeOffset than)
+    {
+        var older = 0;
+        foreach (var chunk in numbers.Chunk(DeviceFacts.Page))
+            older += await transaction.Connection!.ExecuteScalarAsync<int>("select count(*) from device where number in @chunk and coalesce(approved_at, 0) < @than", new { chunk, than = Times.Of(than) }, transaction);
+        return older;
+    }
 
     public static Task SaveMemberAsync(DbTransaction transaction, long id, long number, MemberWhy why) => why == MemberWhy.None
         ? transaction.RunAsync("delete from collection_member where collection_id = @id and device_number = @number", ("@id", id), ("@number", number))
@@ -167,7 +176,21 @@ internal sealed class CollectionStore(SiteDatabase database)
             "insert into collection_member (collection_id, device_number, why) values (@id, @number, @why) on conflict (collection_id, device_number) do update set why = excluded.why",
             ("@id", id), ("@number", number), ("@why", (long)why));
 
-    /// <param name="error">Null when it went well.</param>
-    public static Task EvaluatedAsync(DbTransaction transaction, long id, string? error, DateTimeOffset now) => transaction.Connection!.ExecuteAsync(
-        "update collection set evaluated_at = case when @error is null then @now else evaluated_at end, error = @error where collection_id = @id", new { id, error, now = Times.Of(now) }, transaction);
+    /// <summary>Writes down what an evaluation found.</summary>
+    public static Task EvaluatedAsync(DbTransaction transaction, CollectionRow row, long? evaluatedAt) => transaction.Connection!.ExecuteAsync(
+        """
+        update collection set evaluated_at = @evaluatedAt, error = @Error, members = @Members, came = @Came, came_since = @CameSince, held_since = @HeldSince, held_coming = @HeldComing, held_removals = @HeldRemovals
+        where collection_id = @CollectionId
+        """, new { evaluatedAt, row.Error, row.Members, row.Came, row.CameSince, row.HeldSince, row.HeldComing, row.HeldRemovals, row.CollectionId }, transaction);
+
+    /// <summary>Counts the members of one anew.</summary>
+    public static Task CountedAsync(DbTransaction transaction, long id) =>
+        transaction.Connection!.ExecuteAsync("update collection set members = (select count(*) from collection_member m where m.collection_id = collection.collection_id) where collection_id = @id", new { id }, transaction);
+
+    /// <summary>Some were looked at, and are what they were.</summary>
+    public static async Task StillAsync(DbTransaction transaction, IReadOnlyCollection<long> ids, DateTimeOffset now)
+    {
+        if (ids.Count > 0)
+            await transaction.Connection!.ExecuteAsync("update collection set evaluated_at = @now where collection_id in @ids", new { now = Times.Of(now), ids }, transaction);
+    }
 }

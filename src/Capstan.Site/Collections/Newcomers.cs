@@ -1,5 +1,6 @@
 using System.Data.Common;
-using Capstan.Site.Store;
+using Capstan.Site.Distribution.Offers;
+using Dapper;
 
 namespace Capstan.Site.Collections;
 
@@ -16,9 +17,10 @@ internal static class Newcomers
         var connection = transaction.Connection!;
         var told = await CollectionStore.ReadUntilAsync(connection, transaction, now);
         var some = added.ToHashSet();
-        foreach (var row in await CollectionStore.AllAsync(transaction))
+        foreach (var row in await CollectionStore.AllAsync(connection, transaction))
         {
-            var named = await CollectionStore.StaticAsync(transaction, row.CollectionId);
+            var named = await CollectionStore.StaticAsync(connection, transaction, row.CollectionId);
+            var members = await connection.QueryAsync<long>("select device_number from collection_member where collection_id = @CollectionId and device_number in @added", new { row.CollectionId, added }, transaction);
             IReadOnlySet<long> selected = new HashSet<long>();
             try
             {
@@ -30,12 +32,21 @@ internal static class Newcomers
                 // The evaluation of the collection says why; nobody new is a member by what cannot be read.
                 selected = new HashSet<long>();
             }
+            var joined = new List<long>();
             foreach (var number in some)
             {
                 var why = (named.Contains(number) ? MemberWhy.Name : MemberWhy.None) | (selected.Contains(number) ? MemberWhy.Query : MemberWhy.None);
-                if (why != MemberWhy.None)
-                    await CollectionStore.SaveMemberAsync(transaction, row.CollectionId, number, why);
+                if (why == MemberWhy.None)
+                    continue;
+                await CollectionStore.SaveMemberAsync(transaction, row.CollectionId, number, why);
+                joined.Add(number);
             }
+            // One that is named may be a member already.
+            var came = joined.Except(members).ToList();
+            if (came.Count == 0)
+                continue;
+            await OfferCounts.MovedAsync(transaction, row.CollectionId, came, []);
+            await CollectionStore.CountedAsync(transaction, row.CollectionId);
         }
         return (changed, added);
     }

@@ -31,7 +31,7 @@ public static class ConsoleEndpoints
         return services;
     }
 
-    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/collections</c>, <c>/software</c>, <c>/advertisements</c>, <c>/health</c>, <c>/health.csv</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
+    /// <summary>Maps the pages <c>/</c>, <c>/clients</c>, <c>/clients.csv</c>, <c>/clients/{id}</c>, <c>/clients/{id}/why/{advertisement}</c>, <c>/collections</c>, <c>/software</c>, <c>/advertisements</c>, <c>/health</c>, <c>/health.csv</c>, <c>/caps</c>, <c>/status</c>, <c>/quarantine</c>, <c>/audit</c> and the assets.</summary>
     /// <param name="app">Services need <see cref="AddConsole"/>.</param>
     /// <param name="api">Gives the client of this site's own API; called once per request, after the server has started.</param>
     /// <param name="time">The clock that relative times start from.</param>
@@ -47,6 +47,7 @@ public static class ConsoleEndpoints
             ClientsCsv(api(), ClientsView.Of(filter, state, sort, cursor: null), cancellationToken));
         console.MapGet("/clients/{id}", (string id, string? software, string? all, CancellationToken cancellationToken) =>
             Client(api(), id, software, all is not null, time, cancellationToken));
+        console.MapGet("/clients/{id}/why/{advertisement}", (string id, string advertisement, CancellationToken cancellationToken) => Why(api(), id, advertisement, time, cancellationToken));
         console.MapGet("/collections", (CancellationToken cancellationToken) => Collections(api(), time, cancellationToken));
         console.MapGet("/collections/{name}", (string name, string? cursor, CancellationToken cancellationToken) => Collection(api(), name, cursor, time, cancellationToken));
         console.MapGet("/software", (CancellationToken cancellationToken) => Software(api(), time, cancellationToken));
@@ -66,6 +67,7 @@ public static class ConsoleEndpoints
         if (HasCharts)
         {
             assets.MapGet("/chart.js", () => Asset("chart.js", "text/javascript; charset=utf-8"));
+            assets.MapGet("/lines.js", () => Asset("lines.js", "text/javascript; charset=utf-8"));
             assets.MapGet("/curve.js", () => Asset("curve.js", "text/javascript; charset=utf-8"));
             assets.MapGet("/capacity.js", () => Asset("capacity.js", "text/javascript; charset=utf-8"));
         }
@@ -135,6 +137,9 @@ public static class ConsoleEndpoints
             Now = time.GetUtcNow(),
         });
     }
+
+    private static async Task<IResult> Why(ApiClient api, string id, string advertisement, TimeProvider time, CancellationToken cancellationToken) =>
+        Page<WhyPage>(new { Data = await api.WhyAsync(id, advertisement, cancellationToken), Now = time.GetUtcNow() });
 
     private static async Task<IResult> Collections(ApiClient api, TimeProvider time, CancellationToken cancellationToken) =>
         Page<CollectionsPage>(new { Rows = await api.CollectionsAsync(cancellationToken), Now = time.GetUtcNow() });

@@ -12,8 +12,8 @@ internal sealed class ConsoleFilter(TimeProvider time) : IEndpointFilter
     private const string ContentSecurityPolicy =
         "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-    /// <summary>For a page with a chart: scripts of this site, in files of their own; still none in the page.</summary>
-    public static void AllowOwnScript(HttpContext http) => http.Response.Headers.ContentSecurityPolicy = ContentSecurityPolicy + "; script-src 'self'";
+    /// <summary>For a page with a chart: scripts of this site, in files of their own, which may read the page again; still none in the page.</summary>
+    public static void AllowOwnScript(HttpContext http) => http.Response.Headers.ContentSecurityPolicy = ContentSecurityPolicy + "; script-src 'self'; connect-src 'self'";
 
     /// <summary>What holds for every answer of the site, pages or not: nothing is kept, framed, or taken for something else.</summary>
     public static void Protect(IHeaderDictionary headers)

@@ -216,7 +216,7 @@ internal sealed class IngestWriter(SiteContext site, UploadReader reader, Invent
                 await ReportStore.SaveAsync(transaction, number, item.Body.GetRawText(), now);
                 break;
             case ProgramsReport report:
-                await OfferStates.SaveAsync(transaction, number, report, now);
+                await OfferIntake.SaveAsync(transaction, number, report, now);
                 break;
             case StatusMessage message:
                 await StatusStore.AddAsync(transaction, number, message, now);

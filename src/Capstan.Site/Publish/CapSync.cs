@@ -100,6 +100,9 @@ internal sealed class CapSync(SiteContext site, CapAccess access, CapWriter writ
         }
     }
 
+    /// <summary>The pointer as this process has left it on a CAP, after it saw that nobody else's lies there; null while it has not.</summary>
+    public byte[]? PointerLeft(string cap) => _left.GetValueOrDefault(cap)?.Pointer;
+
     /// <summary>The last superseded file that this process has removed from a CAP, and all before it.</summary>
     public Superseded RemovedUntil(string cap) => _removed.GetValueOrDefault(cap, Superseded.None);
 

@@ -33,9 +33,10 @@ internal sealed class CapTurn<T>(CapState cap)
 }
 
 /// <summary>Work on all CAPs at once, one turn at a time on each. One that hangs holds up no other: it is left to itself, and said to fail after a while. Thread-safe.</summary>
-/// <remarks>Work belongs to the site, not to whoever asked for it: it ends by itself, by <see cref="Limit"/>, or by <see cref="EndAsync"/>.</remarks>
+/// <remarks>Work belongs to the site, not to whoever asked for it: it ends by itself, by its limit, or by <see cref="EndAsync"/>.</remarks>
 /// <param name="failed">Writes down that work of that name on a CAP took too long.</param>
-internal sealed class CapWork<T>(SiteContext site, Func<CapState, string, Exception, CancellationToken, Task> failed, ILogger logger) : IAsyncDisposable
+/// <param name="longest">Limit of one turn; null for <see cref="Limit"/>, infinite for work that has one of its own.</param>
+internal sealed class CapWork<T>(SiteContext site, Func<CapState, string, Exception, CancellationToken, Task> failed, ILogger logger, TimeSpan? longest = null) : IAsyncDisposable
 {
     /// <summary>How long a pass waits for the slowest.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -184,7 +185,7 @@ internal sealed class CapWork<T>(SiteContext site, Func<CapState, string, Except
         // It may have waited for its turn until after the end.
         if (_ending.IsCancellationRequested)
             throw new OperationCanceledException();
-        using var limit = new CancellationTokenSource(Limit, site.Time);
+        using var limit = new CancellationTokenSource(longest ?? Limit, site.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token, limit.Token);
         var token = either.Token;
         // A mount that is gone can block the thread that asks for it.

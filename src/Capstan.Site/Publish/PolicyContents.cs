@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Text.Json;
 using Capstan.Protocol.V1;
 using Capstan.Site.Collections;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish.Settings;
 using Capstan.Site.Store;
 using Dapper;
@@ -59,7 +60,10 @@ internal static class PolicyContents
         {
             var (settings, advertisements) = (contents.Settings(device.Number, device.DeviceId), contents.Advertisements(device.Number));
             result[device.Number] = new PolicyContent(ReadSettings(settings), ReadAdvertisements(advertisements));
-            await transaction.RunAsync("update device set settings = @settings, advertisements = @advertisements where number = @number and (settings <> @settings or advertisements <> @advertisements)",
+            await transaction.RunAsync("""
+                update device set settings = @settings, advertisements = @advertisements, offers_behind = case when advertisements = @advertisements then offers_behind when @advertisements = '[]' then 0 else 1 end
+                where number = @number and (settings <> @settings or advertisements <> @advertisements)
+                """,
                 ("@settings", settings), ("@advertisements", advertisements), ("@number", device.Number));
         }
         return result;
@@ -88,7 +92,10 @@ internal static class PolicyContents
             where 'collection:' || c.name in (select scope from client_setting){Only(devices, "m.device_number")}
             """, new { devices }, transaction)).ToLookup(row => row.Number, row => row.Name);
         // Devices by the collections that something is offered to: many devices share one list, and it is written once.
-        var offered = (await connection.QueryAsync<(long Collection, string Id)>("select collection_id, advertisement_id from advertisement where ended_at is null", null, transaction)).ToLookup(row => row.Collection, row => row.Id);
+        // One whose content is on no CAP yet is signed when it is, and then listed.
+        var held = await HeldOffers.OfAsync(connection, transaction);
+        var offered = (await connection.QueryAsync<(long Collection, string Id, string? Signed)>("select a.collection_id, a.advertisement_id, s.advertisement_id from advertisement a left join advertisement_signed s on s.advertisement_id = a.advertisement_id where a.ended_at is null", null, transaction))
+            .Where(row => row.Signed is not null || !held.Contains(row.Id)).ToLookup(row => row.Collection, row => row.Id);
         var members = (await connection.QueryAsync<(long Number, long Collection)>(
             $"select device_number, collection_id from collection_member where collection_id in (select collection_id from advertisement where ended_at is null){Only(devices, "device_number")} order by device_number, collection_id",
             new { devices }, transaction)).ToLookup(row => row.Number, row => row.Collection);

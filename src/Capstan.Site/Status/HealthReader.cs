@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using Capstan.Site.Access;
 using Capstan.Site.Api;
+using Capstan.Site.Collections;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -10,7 +12,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Status;
 
 /// <summary>Reads the facts that <see cref="HealthRules"/> judges.</summary>
-internal sealed class HealthReader(SiteContext site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads, ServedTls tls)
+internal sealed class HealthReader(SiteContext site, DeviceStore devices, QuarantineStore quarantine, CapStore caps, PublishStore published, SettingStore settings, Publisher publisher, InboxHealth inboxes, CycleHealth cycles, SiteAccounts accounts, CapLoadReader loads, CollectionAdministration collections, HomePacks content, ServedTls tls)
 {
     public async Task<IReadOnlyList<HealthCondition>> ReadAsync(CancellationToken cancellationToken) => HealthRules.Judge(new HealthFacts(
         site.Time.GetUtcNow(),
@@ -26,11 +28,13 @@ internal sealed class HealthReader(SiteContext site, DeviceStore devices, Quaran
     {
         Tls = tls.Listener?.Facts(),
         AccountsInDoubt = await settings.GetAsync(SettingStore.AccountsInDoubt, cancellationToken) is not null,
+        LackingContent = (content.Amount.Packs, content.Amount.Bytes, content.Problem),
         Epoch = site.Site.Epoch,
         EpochSeen = await NumberAsync(SettingStore.EpochSeen, cancellationToken) ?? 0,
         EpochClaims = await devices.EpochClaimsAsync(site.Site.Epoch, cancellationToken),
         RolledBackFrom = await NumberAsync(SettingStore.RolledBackFrom, cancellationToken) ?? 0,
         Accounts = await accounts.HandoutAsync(cancellationToken),
+        Collections = [.. (await collections.ListAsync(cancellationToken)).Where(collection => collection.Problem is not null)],
         Loads = [.. (await loads.ReadAsync(days: 7, cancellationToken)).Select(reading => reading.Judgement)],
     });
 

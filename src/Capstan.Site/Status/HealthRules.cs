@@ -1,6 +1,7 @@
 using Capstan.Protocol.V1;
 using Capstan.Site.Access;
 using Capstan.Site.Api;
+using Capstan.Site.Console;
 using Capstan.Site.Fleet;
 using Capstan.Site.Load;
 using Capstan.Site.Publish;
@@ -31,8 +32,14 @@ internal sealed record HealthFacts(DateTimeOffset Now, int Quarantined, long Qua
     /// <summary>See <see cref="SettingStore.RolledBackFrom"/>; 0 for none.</summary>
     public long RolledBackFrom { get; init; }
 
+    /// <summary>Packs that the site's own disk lacks, their bytes, and what keeps them from coming.</summary>
+    public (int Packs, long Bytes, string? Problem) LackingContent { get; init; }
+
     /// <summary>How near each CAP is to its limit.</summary>
     public IReadOnlyList<CapJudgement> Loads { get; init; } = [];
+
+    /// <summary>Those whose members are not what their queries say now.</summary>
+    public IReadOnlyList<CollectionSummary> Collections { get; init; } = [];
 }
 
 /// <summary>Health conditions: one cause, one line. Pure.</summary>
@@ -71,6 +78,13 @@ internal static class HealthRules
         foreach (var load in facts.Loads)
             if (load is { Text: { } text, NextStep: { } step })
                 conditions.Add(new(CapWatch.Code(load.Level), "warning", text, step));
+        foreach (var collection in facts.Collections)
+            Collection(collection, conditions);
+        if (facts.LackingContent is { Packs: > 0 } lacking)
+            conditions.Add(new("content_incomplete", "warning",
+                $"The site's own disk lacks {Display.Plural(lacking.Packs, "pack")} of packages ({Display.Bytes(lacking.Bytes)}){(lacking.Problem is { } problem ? $", and {problem}" : "")}.",
+                lacking.Problem is not null ? "Make room on the disk that holds the site's directory; they then come back from a client access point by themselves."
+                    : "They come back by themselves from a client access point that has them. What stays is whole nowhere: `capstan content verify` names it; publish the packages that hold it again."));
         if (facts.Quarantined > 0)
             conditions.Add(new("quarantine", "warning",
                 $"{facts.Quarantined} uploads are in quarantine{(facts.QuarantineDropped > 0 ? $"; {facts.QuarantineDropped} older files were dropped for want of room" : "")}.",
@@ -143,6 +157,15 @@ internal static class HealthRules
                     $"{cap.Path}: an upload waits since {inbox.OldestWaiting:u} for one that came before it, or for its own end.",
                     "Nothing to do: after 7 days the site goes on without it and asks the client for everything anew."));
         }
+    }
+
+    private static void Collection(CollectionSummary collection, List<HealthCondition> conditions)
+    {
+        if (collection.Error is not null)
+            conditions.Add(new("collection_failed", "warning", $"Collection {collection.Name}: {collection.Problem}", $"Mend the query: `capstan collection edit \"{collection.Name}\" --query QUERY`; one of a newer version of the site is read by that version."));
+        else if (collection.Held is { } held)
+            conditions.Add(new("collection_held", "warning", $"Collection {collection.Name}: {held.Text}",
+                $"Look at them with `capstan collection preview \"{collection.Name}\"`; `capstan collection edit \"{collection.Name}\" --yes` makes it so, another query does not."));
     }
 
     private static void Epochs(HealthFacts facts, List<HealthCondition> conditions)

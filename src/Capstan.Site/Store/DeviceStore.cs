@@ -308,10 +308,20 @@ internal sealed class DeviceStore(SiteDatabase database)
     public Task<IReadOnlyList<string>> BinsInUseAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
         async connection => [.. await connection.QueryAsync<string>("select bin from device union select bin from receipt_bin")], cancellationToken);
 
-    /// <summary>Ids that begin with <paramref name="prefix"/>, at most two: enough to tell none, one and several apart.</summary>
-    public Task<IReadOnlyList<string>> MatchIdsAsync(string prefix, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
-        async connection => [.. await connection.QueryAsync<string>(
-            "select device_id from device where substr(device_id, 1, @Length) = @prefix order by device_id limit 2", new { prefix, prefix.Length })], cancellationToken);
+    /// <summary>Devices that a person may mean: those whose id begins with <paramref name="prefix"/>, and those named <paramref name="host"/> in any case of letters. At most <paramref name="limit"/>.</summary>
+    /// <param name="prefix">Null for no id.</param>
+    /// <param name="host">Null for no name. A retired device is meant by its name only where no other one has it.</param>
+    public Task<IReadOnlyList<DeviceMatch>> MatchAsync(string? prefix, string? host, int limit, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<DeviceMatch>>(async connection =>
+    {
+        var matches = new List<DeviceMatch>();
+        if (prefix is not null)
+            matches.AddRange(await connection.QueryAsync<DeviceMatch>("select device_id, host_name, state from device where substr(device_id, 1, @Length) = @prefix order by device_id limit @limit", new { prefix, prefix.Length, limit }));
+        if (host is null)
+            return matches;
+        var named = (await connection.QueryAsync<DeviceMatch>("select device_id, host_name, state from device where lower(host_name) = lower(@host) order by case state when 'retired' then 1 else 0 end, device_id limit @limit", new { host, limit })).ToList();
+        matches.AddRange(named.Where(match => match.State != DeviceState.Retired || named[0].State == DeviceState.Retired));
+        return [.. matches.DistinctBy(match => match.DeviceId, StringComparer.Ordinal).Take(limit)];
+    }, cancellationToken);
 
     public Task<(int Clients, int Pending, int Day, int Week)> CountsAsync(DateTimeOffset now, CancellationToken cancellationToken) => database.ReadAsync(
         connection => connection.QuerySingleAsync<(int, int, int, int)>(
@@ -377,3 +387,6 @@ internal sealed class DeviceStore(SiteDatabase database)
         };
     }
 }
+
+/// <summary>A device that a person may mean.</summary>
+internal sealed record DeviceMatch(string DeviceId, string HostName, string State);

@@ -24,6 +24,10 @@ internal sealed class CapstanProcess : IAsyncDisposable
     /// <summary>Starts <c>capstan-client</c> in <paramref name="directory"/>.</summary>
     public static CapstanProcess StartAgent(string directory, params string[] arguments) => Start("Capstan.Agent", "capstan-client", directory, arguments);
 
+    /// <summary>The same behind words of another program, which changes what the agent finds around it and then becomes it.</summary>
+    public static CapstanProcess StartAgent(string directory, IReadOnlyList<string> enter, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        Start("Capstan.Agent", "capstan-client", directory, arguments, environment, enter);
+
     /// <summary>Starts <c>capstan-fleet</c> in <paramref name="directory"/>.</summary>
     public static CapstanProcess StartFleet(string directory, params string[] arguments) => Start("Capstan.Fleet", "capstan-fleet", directory, arguments);
 
@@ -59,16 +63,16 @@ internal sealed class CapstanProcess : IAsyncDisposable
         return (code, process.Output, process.Errors);
     }
 
-    private static CapstanProcess Start(string project, string program, string directory, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
+    private static CapstanProcess Start(string project, string program, string directory, string[] arguments, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? enter = null)
     {
         // artifacts/bin/<project>/<configuration>/: the tests run beside what they test.
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var bin = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", project, configuration, program + ".dll"));
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(bin);
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
+        IReadOnlyList<string> words = [.. enter ?? [], "dotnet", bin, .. arguments];
+        var start = new ProcessStartInfo(words[0], words.Skip(1)) { WorkingDirectory = directory, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["NO_COLOR"] = "1";
+        // Most of these processes live for a second or two.
+        start.Environment["DOTNET_TieredPGO"] = "0";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
             start.Environment[name] = value;
         var process = new CapstanProcess(new Process { StartInfo = start });

@@ -177,6 +177,14 @@ internal sealed class SambaServer : IAsyncDisposable
     /// <summary>SIGKILL for every process of the server, as a crash would end it. The port refuses afterwards.</summary>
     public Task KillAsync() => _processes!.KillAsync();
 
+    /// <summary>Starts one that was killed again, on the same port, with the same folders and accounts.</summary>
+    public async Task RestartAsync()
+    {
+        await _processes!.DisposeAsync();
+        _processes = ServerProcesses.Start(Command(), Wrapped());
+        await ListeningAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_processes is not null)

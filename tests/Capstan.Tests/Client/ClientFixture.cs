@@ -158,10 +158,14 @@ internal sealed class StoreProvider(string name, IStore store) : IStorageProvide
     public int Open { get; private set; }
     public int Opened { get; private set; }
 
+    /// <summary>Connections that were asked for, refused ones included.</summary>
+    public int Attempts { get; private set; }
+
     public string? ServerOf(NalPath path) => name == "LOCAL" ? null : $"{path.Root}:445";
 
     public ValueTask<IStorageConnection> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken)
     {
+        Attempts++;
         if (Refuse is { } cause)
             throw new Capstan.Nal.NalException(RefuseWith, cause, request.Path.ToString(), isTransient: true);
         Logons.Add(request.Account?.Name ?? "");

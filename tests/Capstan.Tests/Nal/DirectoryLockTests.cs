@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Capstan.Nal;
 
 namespace Capstan.Tests.Nal;
@@ -14,6 +15,22 @@ public sealed class DirectoryLockTests : IDisposable
         Assert.Empty(nobody);
         Assert.Null(DirectoryLock.TryTake(_directory, out var holder));
         Assert.Equal(OperatingSystem.IsWindows() ? "another process" : $"process {Environment.ProcessId}", holder);
+    }
+
+    [Fact]
+    [UnsupportedOSPlatform("windows")]
+    public void Nobody_else_may_open_it_and_so_keep_its_owner_out()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "modes are those of Unix");
+        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        var path = Path.Combine(_directory, "lock");
+        DirectoryLock.TryTake(_directory, out _)?.Dispose();
+        Assert.Equal(OwnerOnly, File.GetUnixFileMode(path));
+
+        // As an earlier version made it.
+        File.SetUnixFileMode(path, OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+        DirectoryLock.TryTake(_directory, out _)?.Dispose();
+        Assert.Equal(OwnerOnly, File.GetUnixFileMode(path));
     }
 
     [Fact]

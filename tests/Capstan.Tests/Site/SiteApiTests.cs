@@ -58,7 +58,7 @@ public class SiteApiTests
             Assert.Equal("retired", (await api.RetireAsync(devices[0], CancellationToken.None)).State);
             Assert.Equal("already_retired", (await Assert.ThrowsAsync<ApiException>(() => api.RetireAsync(devices[0], CancellationToken.None))).Code);
             Assert.Equal("not_found", (await Assert.ThrowsAsync<ApiException>(() => api.RetireAsync("zzzz-zzzz", CancellationToken.None))).Code);
-            Assert.Equal("invalid_request", (await Assert.ThrowsAsync<ApiException>(() => api.RetireAsync("zz", CancellationToken.None))).Code);
+            Assert.Equal("invalid_request", (await Assert.ThrowsAsync<ApiException>(() => api.ApproveAsync("zz", CancellationToken.None))).Code);
             Assert.Equal("retired", (await api.ClientAsync(devices[0], CancellationToken.None)).Summary.State);
             Assert.Equal(6, (await api.OverviewAsync(CancellationToken.None)).Pending);
         }

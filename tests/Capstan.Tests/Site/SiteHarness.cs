@@ -16,6 +16,7 @@ using Capstan.Site.Store;
 using Capstan.Testing;
 using Capstan.Tests.Protocol.Tuf;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -46,6 +47,9 @@ internal sealed class SiteHarness : IAsyncDisposable
 
     public NalPath Cap => NalPath.FromDirectory(CapDirectory);
     public SiteContext Context { get; }
+
+    /// <summary>All that the site serves.</summary>
+    public IEnumerable<RouteEndpoint> Endpoints => ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
     public T Get<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 

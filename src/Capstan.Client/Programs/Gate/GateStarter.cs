@@ -11,17 +11,29 @@ internal sealed class GateStarter(IReadOnlyList<string> gate, string? systemdRun
     /// <summary>How long a shutdown waits for a program before the gate is killed.</summary>
     private const int StopSeconds = 300;
 
-    private static readonly string[] s_systemdRun = ["/usr/bin/systemd-run", "/bin/systemd-run"];
+    private static readonly string[] s_systemdRun = ["/usr/bin/systemd-run", "/bin/systemd-run", "/usr/local/bin/systemd-run", "/run/current-system/sw/bin/systemd-run"];
+
+    /// <summary>What an administrator should know of how programs are run here; null for nothing.</summary>
+    public string? Caveat { get; private init; }
+
+    /// <summary>The command line of this very program with another verb.</summary>
+    public static IReadOnlyList<string> This(string verb)
+    {
+        var program = Environment.ProcessPath ?? throw new PlatformNotSupportedException("this system does not tell a program's own path");
+        // Started by the host of a development machine, the program is its argument.
+        return Path.GetFileNameWithoutExtension(program) == "dotnet" ? [program, Path.GetFullPath(Environment.GetCommandLineArgs()[0]), verb] : [program, verb];
+    }
 
     /// <summary>The gate that this very program is, by its other name.</summary>
     public static GateStarter OfThisMachine()
     {
-        var program = Environment.ProcessPath ?? throw new PlatformNotSupportedException("this system does not tell a program's own path");
-        // Started by the host of a development machine, the program is its argument.
-        IReadOnlyList<string> gate = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [program, Path.GetFullPath(Environment.GetCommandLineArgs()[0]), ProgramGate.Verb] : [program, ProgramGate.Verb];
         // sd_booted(3)
         var isSystemd = Environment.IsPrivilegedProcess && Directory.Exists("/run/systemd/system");
-        return new GateStarter(gate, isSystemd ? s_systemdRun.FirstOrDefault(File.Exists) : null);
+        var systemdRun = s_systemdRun.FirstOrDefault(File.Exists);
+        return new GateStarter(This(ProgramGate.Verb), isSystemd ? systemdRun : null)
+        {
+            Caveat = isSystemd && systemdRun is null ? $"systemd runs this machine, and there is no systemd-run ({string.Join(", ", s_systemdRun)}): programs are started inside the agent's own service, bound by its sandbox, and end with it" : null,
+        };
     }
 
     /// <summary>Starts a gate for a directory; harmless when one has been started for it, ever.</summary>
@@ -59,7 +71,8 @@ internal sealed class GateStarter(IReadOnlyList<string> gate, string? systemdRun
     {
         using var process = Process.Start(new ProcessStartInfo(program,
         [
-            "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
+            // No type: "exec" is of systemd 240, and a gate that is not executed is told by its lock.
+            "--quiet", "--collect", "--no-ask-password",
             $"--unit=capstan-program-{Path.GetFileName(folder.Path)}", $"--description=A program of Capstan ({Path.GetFileName(folder.Path)})",
             // What a program leaves, a daemon perhaps, is its own affair; and a shutdown lets it finish.
             "--property=KillMode=process", $"--property=TimeoutStopSec={StopSeconds}",

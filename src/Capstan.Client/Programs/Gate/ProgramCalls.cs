@@ -5,14 +5,20 @@ namespace Capstan.Client.Programs.Gate;
 /// <summary>Starting, awaiting and ending processes as the base library does not: in a group of their own, with exactly the given environment, and whoever's children they become. Linux.</summary>
 internal static unsafe partial class ProgramCalls
 {
-    public const int Terminate = 15, Kill = 9;
+    public const int Terminate = 15, Kill = 9, Stop = 19;
 
     private const int NoChild = 10;                 // ECHILD
     private const int Interrupted = 4;              // EINTR
     private const int ChildSubreaper = 36;          // PR_SET_CHILD_SUBREAPER
+    private const int ChildEnded = 17;              // SIGCHLD
+    private const int FileTooLong = 25;             // SIGXFSZ
+    private const nint Ignored = 1;                 // SIG_IGN
+    private const int OpenFiles = 7;                // RLIMIT_NOFILE
+    private const ulong UsualOpenFiles = 1_024;
+    private const int SinceStart = 7;               // CLOCK_BOOTTIME
     private const int ReadOnly = 0;
     private const int SetFlagsOfFile = 2, CloseOnStart = 1; // F_SETFD, FD_CLOEXEC
-    private const short OwnGroup = 0x02, DefaultSignals = 0x04, SignalMask = 0x08;
+    private const short OwnGroup = 0x02, DefaultSignals = 0x04, SignalMask = 0x08, NewSession = 0x80;
 
     /// <summary>More than any C library needs for <c>posix_spawnattr_t</c>, <c>posix_spawn_file_actions_t</c> or <c>sigset_t</c>.</summary>
     private const int Ample = 1_024;
@@ -42,29 +48,56 @@ internal static unsafe partial class ProgramCalls
         }
     }
 
-    /// <summary>Starts a program in a process group of its own, with every signal as by default, input from <c>/dev/null</c>, output and errors into a pipe.</summary>
-    /// <param name="output">The pipe's end for writing.</param>
+    /// <summary>Undoes what this process may have been given by whoever started it, or by its own runtime: ends of children that nobody awaits, a limit of open files that old programs go through one by one.</summary>
+    public static void UsualProcess()
+    {
+        _ = SetSignal(ChildEnded, 0);
+        if (GetLimit(OpenFiles, out var limit) == 0 && limit.Current > UsualOpenFiles)
+            _ = SetLimit(OpenFiles, limit with { Current = UsualOpenFiles });
+    }
+
+    /// <summary>A file that becomes longer than this process may make it is an error of the write, not the end of the process.</summary>
+    public static void SurviveLimits() => _ = SetSignal(FileTooLong, Ignored);
+
+    /// <summary>How long this machine has run, sleep included: the clock by which the starts of processes are told.</summary>
+    public static TimeSpan Uptime() => ReadClock(SinceStart, out var time) == 0
+        ? TimeSpan.FromSeconds(time.Seconds) + TimeSpan.FromMicroseconds(time.Nanoseconds / 1_000)
+        : throw new IOException($"this system does not tell how long it has run: {Marshal.GetLastPInvokeErrorMessage()}");
+
+    /// <summary>Gives an open file another owner.</summary>
+    public static void GiveTo(uint user, int file)
+    {
+        if (ChangeOwner(file, user, uint.MaxValue) != 0)
+            throw new IOException($"a pipe cannot be given to user {user}: {Marshal.GetLastPInvokeErrorMessage()}");
+    }
+
+    /// <summary>Starts a program with every signal as by default, where the calling thread is.</summary>
+    /// <param name="input">What it reads; null for <c>/dev/null</c>.</param>
+    /// <param name="output">What it has as its output.</param>
+    /// <param name="errors">What it has for errors; the same will do.</param>
+    /// <param name="isApart">In a session of its own, not only in a process group of its own.</param>
     /// <param name="id">Of the process, and of its group.</param>
     /// <returns>0, or the error of the operating system.</returns>
-    public static int Start(string executable, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, string directory, SafeHandle output, out int id)
+    public static int Start(string executable, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, SafeHandle? input, SafeHandle output, SafeHandle errors, bool isApart, out int id)
     {
         byte* actions = stackalloc byte[Ample], attributes = stackalloc byte[Ample], none = stackalloc byte[Ample], all = stackalloc byte[Ample];
         var words = Strings([executable, .. arguments]);
         var variables = Strings([.. environment.Select(variable => $"{variable.Key}={variable.Value}")]);
         id = 0;
-        var added = false;
+        bool holdsInput = false, holdsOutput = false, holdsErrors = false;
         var error = InitActions(actions);
         if (error != 0)
             return error;
         error = InitAttributes(attributes);
         try
         {
-            output.DangerousAddRef(ref added);
-            var pipe = (int)output.DangerousGetHandle();
+            input?.DangerousAddRef(ref holdsInput);
+            output.DangerousAddRef(ref holdsOutput);
+            errors.DangerousAddRef(ref holdsErrors);
             _ = EmptySet(none);
             _ = FillSet(all);
             if (error == 0)
-                error = SetFlags(attributes, OwnGroup | DefaultSignals | SignalMask);
+                error = SetFlags(attributes, (short)((isApart ? NewSession : OwnGroup) | DefaultSignals | SignalMask));
             if (error == 0)
                 error = SetGroup(attributes, 0);
             if (error == 0)
@@ -72,19 +105,21 @@ internal static unsafe partial class ProgramCalls
             if (error == 0)
                 error = SetMask(attributes, none);
             if (error == 0)
-                error = AddDirectory(actions, directory);
+                error = input is null ? AddOpen(actions, 0, "/dev/null", ReadOnly, 0) : AddDuplicate(actions, (int)input.DangerousGetHandle(), 0);
             if (error == 0)
-                error = AddOpen(actions, 0, "/dev/null", ReadOnly, 0);
+                error = AddDuplicate(actions, (int)output.DangerousGetHandle(), 1);
             if (error == 0)
-                error = AddDuplicate(actions, pipe, 1);
-            if (error == 0)
-                error = AddDuplicate(actions, pipe, 2);
+                error = AddDuplicate(actions, (int)errors.DangerousGetHandle(), 2);
             return error != 0 ? error : Spawn(out id, executable, actions, attributes, words, variables);
         }
         finally
         {
-            if (added)
+            if (holdsInput)
+                input!.DangerousRelease();
+            if (holdsOutput)
                 output.DangerousRelease();
+            if (holdsErrors)
+                errors.DangerousRelease();
             Free(words);
             Free(variables);
             _ = DestroyAttributes(attributes);
@@ -95,11 +130,14 @@ internal static unsafe partial class ProgramCalls
     /// <summary>Waits with the calling thread until a child ends, any.</summary>
     /// <param name="code">Its exit code; 128 and the number for one that a signal ended.</param>
     /// <returns>Its process id; 0 when there is no child left.</returns>
-    public static int WaitForAny(out int code)
+    public static int WaitForAny(out int code) => WaitFor(-1, out code);
+
+    /// <summary>As the other, for one child.</summary>
+    public static int WaitFor(int child, out int code)
     {
         while (true)
         {
-            var id = WaitProcess(-1, out var status, 0);
+            var id = WaitProcess(child, out var status, 0);
             if (id > 0)
             {
                 var signal = status & 0x7F;
@@ -117,7 +155,8 @@ internal static unsafe partial class ProgramCalls
     /// <summary>Sends a signal to a process, or to a group by its negative number; one that is gone is no error.</summary>
     public static void Signal(int process, int signal) => _ = SendSignal(process, signal);
 
-    private static byte** Strings(IReadOnlyList<string> texts)
+    /// <summary>A list as the operating system takes it, for <see cref="Free"/>.</summary>
+    public static byte** Strings(IReadOnlyList<string> texts)
     {
         var list = (byte**)NativeMemory.AllocZeroed((nuint)texts.Count + 1, (nuint)sizeof(byte*));
         for (var i = 0; i < texts.Count; i++)
@@ -125,12 +164,38 @@ internal static unsafe partial class ProgramCalls
         return list;
     }
 
-    private static void Free(byte** list)
+    public static void Free(byte** list)
     {
         for (var text = list; *text is not null; text++)
             Marshal.FreeCoTaskMem((nint)(*text));
         NativeMemory.Free(list);
     }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private record struct Limit(ulong Current, ulong Most);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private record struct Timestamp(long Seconds, long Nanoseconds);
+
+    [LibraryImport("libc", EntryPoint = "signal", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint SetSignal(int signal, nint handler);
+
+    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int GetLimit(int what, out Limit limit);
+
+    [LibraryImport("libc", EntryPoint = "setrlimit", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int SetLimit(int what, in Limit limit);
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ReadClock(int clock, out Timestamp time);
+
+    [LibraryImport("libc", EntryPoint = "fchown", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ChangeOwner(int file, uint user, uint group);
 
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
@@ -171,10 +236,6 @@ internal static unsafe partial class ProgramCalls
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int DestroyActions(byte* actions);
-
-    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addchdir_np", StringMarshalling = StringMarshalling.Utf8)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int AddDirectory(byte* actions, string directory);
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addopen", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -1,23 +1,31 @@
 namespace Capstan.Client.Programs.Gate;
 
-/// <summary>Awaits a program, and all that it leaves, with one thread in the kernel.</summary>
+/// <summary>Awaits a program, and all that it leaves, with one thread in the kernel. Made before the program begins, so that nothing can fail after.</summary>
 internal sealed class ProgramWait
 {
-    private readonly int _program;
+    private const int None = 0;
+
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<int> _begun = new();
     private volatile bool _waitsForAll;
     private int _exitCode = -1;
 
-    /// <param name="program">Process id of a child that nobody else awaits.</param>
-    public ProgramWait(int program, bool waitsForAll)
+    public ProgramWait(bool waitsForAll)
     {
-        _program = program;
         _waitsForAll = waitsForAll;
         new Thread(Wait) { IsBackground = true, Name = "program" }.Start();
     }
 
     /// <summary>Of the program itself; null while it runs.</summary>
     public int? ExitCode => Volatile.Read(ref _exitCode) is >= 0 and var code ? code : null;
+
+    public bool HasEnded => _ended.Task.IsCompleted;
+
+    /// <param name="program">Process id of a child that nobody else awaits.</param>
+    public void Begin(int program) => _begun.SetResult(program);
+
+    /// <summary>There is nothing to be awaited.</summary>
+    public void GiveUp() => _begun.SetResult(None);
 
     /// <summary>From now on the end is that of everything.</summary>
     public void WaitForAll() => _waitsForAll = true;
@@ -37,9 +45,10 @@ internal sealed class ProgramWait
     {
         try
         {
-            while (ProgramCalls.WaitForAny(out var code) is > 0 and var ended)
+            var program = _begun.Task.GetAwaiter().GetResult();
+            while (program != None && ProgramCalls.WaitForAny(out var code) is > 0 and var ended)
             {
-                if (ended == _program)
+                if (ended == program)
                     Volatile.Write(ref _exitCode, code);
                 if (ExitCode is not null && !_waitsForAll)
                     break;

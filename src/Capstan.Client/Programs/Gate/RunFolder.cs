@@ -21,6 +21,9 @@ internal abstract record RunState
     /// <param name="Started">Null while the gate is just about to write it.</param>
     public sealed record Running(RunStarted? Started) : RunState;
 
+    /// <summary>As the last, but its gate holds the directory for longer than any may: it is to be ended.</summary>
+    public sealed record Stuck(RunStarted? Started, IReadOnlyList<ProcessEntry> Gates) : RunState;
+
     /// <summary>It was started, and nobody is left who could say how it ended: a power cut, a killed gate.</summary>
     public sealed record Lost(RunStarted Started) : RunState;
 
@@ -35,6 +38,11 @@ internal abstract record RunState
 internal sealed class RunFolder(string path)
 {
     public const string OrderFile = "order.json", StartedFile = "started.json", EndedFile = "ended.json";
+
+    private const string FailureFile = "failed.txt", Gone = ".gone";
+    private const int MostFailure = 1_000;
+
+    private static readonly TimeSpan s_late = TimeSpan.FromMinutes(1);
 
     /// <summary>The most that is read of any of the files: output is kept in one.</summary>
     private const int MaxBytes = 2 << 20;
@@ -60,11 +68,39 @@ internal sealed class RunFolder(string path)
 
     public Task WriteEndedAsync(RunEnded ended) => DurableFile.WriteAsync(Of(EndedFile), JsonSerializer.SerializeToUtf8Bytes(ended, RunJson.Default.RunEnded), CancellationToken.None).AsTask();
 
+    /// <summary>Last words of a gate that ends without having started anything; where they cannot be written, it says nothing.</summary>
+    public void TellFailure(string cause)
+    {
+        try
+        {
+            File.WriteAllText(Of(FailureFile), cause);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The directory has gone, or cannot be written, which may be what it wanted to say.
+            return;
+        }
+    }
+
+    /// <summary>What the last gate said that did not come up; null for nothing.</summary>
+    public string? Failure()
+    {
+        try
+        {
+            var said = File.ReadAllText(Of(FailureFile));
+            return said.Length == 0 ? null : said[..Math.Min(said.Length, MostFailure)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It said nothing.
+            return null;
+        }
+    }
+
     /// <summary>Looks without changing anything; takes the lock from nobody.</summary>
     /// <param name="machine">What runs on this machine.</param>
-    /// <param name="now">Null: what a gate that was killed has left runs as long as anything of it lives.</param>
     /// <exception cref="IOException">The disk cannot be read.</exception>
-    public RunState Inspect(ProcessTable machine, DateTimeOffset? now = null)
+    public RunState Inspect(ProcessTable machine)
     {
         // The lock before the files: a gate that ends between the two has written its end.
         var isTaken = Directory.Exists(Path) && DirectoryLock.IsTaken(Path);
@@ -72,10 +108,11 @@ internal sealed class RunFolder(string path)
         if (Read(EndedFile, RunJson.Default.RunEnded) is { } ended)
             return new RunState.Ended(started, ended);
         if (isTaken)
-            return new RunState.Running(started);
+            return StuckGate.Find(machine, this, started) is { Count: > 0 } stuck ? new RunState.Stuck(started, stuck) : new RunState.Running(started);
         if (started is not null)
         {
-            if (machine.HasSession(started) && !(now is { } by && IsOverdue(started, by)))
+            // Without its gate nobody ends it: what still lives of its session beyond its time is what it left, a daemon perhaps.
+            if (machine.HasSession(started) && !IsOverdue(started, s_late))
                 return new RunState.Running(started);
             // Once more: a gate may have come, written its end and gone while this looked.
             return Read(EndedFile, RunJson.Default.RunEnded) is { } late ? new RunState.Ended(started, late) : DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
@@ -83,18 +120,35 @@ internal sealed class RunFolder(string path)
         return Order() is null ? new RunState.Missing() : new RunState.NotStarted();
     }
 
-    /// <summary>Its gate is gone, and with it who would end it: what still lives of its session beyond its time is what it left, a daemon perhaps. </summary>
-    private bool IsOverdue(RunStarted started, DateTimeOffset now) => Order() is not { } order
-        || now.ToUnixTimeMilliseconds() - started.StartedAt > (order.TimeLimitSeconds + order.GraceSeconds + 60L) * 1_000;
+    /// <summary>Whether it began longer ago than its time limit and its grace allow, by the clock since the start of the machine.</summary>
+    public bool IsOverdue(RunStarted started, TimeSpan late) =>
+        Order() is not { } order || ProcessTable.Since(started.SessionStart) > TimeSpan.FromSeconds(order.TimeLimitSeconds) + TimeSpan.FromSeconds(order.GraceSeconds) + late;
 
-    /// <summary>Removes the directory: the order first, so that a gate that comes late finds nothing to do.</summary>
-    public void Remove()
+    /// <summary>Removes the directory; a gate that comes late finds nothing to do. Cut off anywhere, it is there whole, or under a name that no gate knows, and the same call finishes it.</summary>
+    /// <returns>False when its gate lives and has not written its end: nothing was removed.</returns>
+    public bool Remove()
     {
         if (!Directory.Exists(Path))
-            return;
-        DurableFile.Remove(Of(OrderFile));
-        Directory.Delete(Path, recursive: true);
-        if (System.IO.Path.GetDirectoryName(Path) is { } parent)
+            return true;
+        var gone = Path;
+        if (!Path.EndsWith(Gone, StringComparison.Ordinal))
+        {
+            // The lock, since a gate that has it may be about to begin. One that has written its end begins nothing any more.
+            using var taken = DirectoryLock.TryTake(Path, out _);
+            if (taken is null && !HasEnded())
+                return false;
+            gone = Path + Gone;
+            Directory.Move(Path, gone);
+            Flush(gone);
+        }
+        Directory.Delete(gone, recursive: true);
+        Flush(gone);
+        return true;
+    }
+
+    private static void Flush(string removed)
+    {
+        if (System.IO.Path.GetDirectoryName(removed) is { } parent)
             DurableFile.FlushDirectory(parent);
     }
 

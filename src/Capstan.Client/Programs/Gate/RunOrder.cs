@@ -12,7 +12,9 @@ internal sealed record RunOrder
     public required IReadOnlyList<string> Arguments { get; init; }
     /// <summary>Absolute path.</summary>
     public required string WorkingDirectory { get; init; }
-    /// <summary>The whole environment: nothing of the gate's own is handed on.</summary>
+    /// <summary>Absolute path of the package's verified files, which are shown to a user who may not enter the directories above; null for what needs none.</summary>
+    public string? Content { get; init; }
+    /// <summary>The whole environment, but for what a user has of his own (HOME, USER and the like): nothing of the gate's is handed on.</summary>
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
     /// <summary>A user's name, who then runs it; null for the user of the gate.</summary>
     public string? User { get; init; }
@@ -54,6 +56,7 @@ internal sealed record RunEnded
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(RunOrder))]
+[JsonSerializable(typeof(ProgramPlan))]
 [JsonSerializable(typeof(RunStarted))]
 [JsonSerializable(typeof(RunEnded))]
 internal sealed partial class RunJson : JsonSerializerContext;

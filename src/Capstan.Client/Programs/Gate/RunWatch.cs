@@ -1,3 +1,5 @@
+using Capstan.Client.Configuration;
+
 namespace Capstan.Client.Programs.Gate;
 
 /// <summary>Waits for what becomes of a run, woken by the files that its gate writes.</summary>
@@ -13,11 +15,12 @@ internal sealed class RunWatch(ProcessTable machine, TimeSpan check, TimeProvide
     public async Task<RunState> WaitAsync(RunFolder folder, Func<RunState, bool> until, TimeSpan? limit, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
-        using var changed = new SemaphoreSlim(0);
+        // A watcher that is disposed may still be telling something.
+        using var changed = new Signal(time);
         using var watcher = Watch(folder, changed);
         while (true)
         {
-            var state = folder.Inspect(machine, time.GetUtcNow());
+            var state = folder.Inspect(machine);
             if (until(state) || state is RunState.Missing)
                 return state;
             var pause = check;
@@ -25,17 +28,17 @@ internal sealed class RunWatch(ProcessTable machine, TimeSpan check, TimeProvide
                 pause = most - time.GetElapsedTime(began);
             if (pause <= TimeSpan.Zero)
                 return state;
-            await ChangedAsync(changed, pause, cancellationToken);
+            await changed.WaitAsync(pause, cancellationToken);
         }
     }
 
-    private static FileSystemWatcher? Watch(RunFolder folder, SemaphoreSlim changed)
+    private static FileSystemWatcher? Watch(RunFolder folder, Signal changed)
     {
         try
         {
             var watcher = new FileSystemWatcher(folder.Path) { NotifyFilter = NotifyFilters.FileName };
-            watcher.Created += (_, _) => changed.Release();
-            watcher.Renamed += (_, _) => changed.Release();
+            watcher.Created += (_, _) => changed.Set();
+            watcher.Renamed += (_, _) => changed.Set();
             watcher.EnableRaisingEvents = true;
             return watcher;
         }
@@ -43,21 +46,6 @@ internal sealed class RunWatch(ProcessTable machine, TimeSpan check, TimeProvide
         {
             // The directory has gone, or the system has no more watches to give: looking now and then is enough.
             return null;
-        }
-    }
-
-    private async Task ChangedAsync(SemaphoreSlim changed, TimeSpan pause, CancellationToken cancellationToken)
-    {
-        using var over = new CancellationTokenSource(pause, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancellationToken);
-        try
-        {
-            await changed.WaitAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The pause is over.
-            return;
         }
     }
 }

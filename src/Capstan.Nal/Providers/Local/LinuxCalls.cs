@@ -15,6 +15,9 @@ internal static partial class LinuxCalls
     public static readonly int DirectoryOnly =          // O_DIRECTORY is one of the few flags that differ by processor
         RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 or Architecture.Ppc64le ? 0x4000 : 0x10000;
 
+    /// <summary>Of statx, for which glibc has a name since 2.28 only.</summary>
+    public static readonly nint StatxNumber = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 332 : 291;
+
     private const int Create = 0x40;
     private const int CloseOnExec = 0x80000;
     private const int WorkingDirectory = -100;
@@ -31,6 +34,30 @@ internal static partial class LinuxCalls
         public ulong Flags;
         public ulong Mode;
         public ulong Resolve;
+    }
+
+    /// <summary>Some of what statx(2) tells, whose form is the same on every processor.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct EntryFacts
+    {
+        [FieldOffset(28)]
+        public ushort Mode;
+
+        /// <summary>Apparent length.</summary>
+        [FieldOffset(40)]
+        public long SizeBytes;
+
+        [FieldOffset(48)]
+        public long Blocks;
+
+        /// <summary>Room that it takes: less than its length where it has holes.</summary>
+        public readonly long AllocatedBytes => Blocks * 512;
+
+        public readonly int Permissions => Mode & 0x1FF;
+
+        public readonly bool IsDirectory => (Mode & 0xF000) == 0x4000;
+
+        public readonly bool IsLink => (Mode & 0xF000) == 0xA000;
     }
 
     /// <summary>Opens <paramref name="path"/> below <paramref name="directory"/>; no component may be a link.</summary>
@@ -62,6 +89,15 @@ internal static partial class LinuxCalls
     public static int Unlink(SafeFileHandle directory, string name, bool isDirectory) =>
         UnlinkAt(directory, name, isDirectory ? 0x200 : 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
+    /// <summary>Facts about an entry of an open directory; of a link itself.</summary>
+    /// <returns>0, or the error number.</returns>
+    public static int Look(SafeFileHandle directory, string name, out EntryFacts facts)
+    {
+        const int NoFollow = 0x100;
+        const uint TypeModeSizeBlocks = 0x1 | 0x2 | 0x200 | 0x400;
+        return StatX(StatxNumber, directory, name, NoFollow, TypeModeSizeBlocks, out facts) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
     private static SafeFileHandle? Open(int directory, string path, int flags, ulong resolve, out int error)
     {
         var how = new OpenHow
@@ -91,4 +127,7 @@ internal static partial class LinuxCalls
 
     [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int UnlinkAt(SafeFileHandle directory, string name, int flags);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint StatX(nint number, SafeFileHandle directory, string name, nint flags, nuint mask, out EntryFacts facts);
 }

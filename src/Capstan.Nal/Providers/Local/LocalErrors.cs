@@ -19,6 +19,9 @@ internal static class LocalErrors
     /// <summary>True for the failures of the platform; everything else passes through untranslated.</summary>
     public static bool IsPlatform(Exception cause) => cause is IOException or UnauthorizedAccessException;
 
+    /// <summary>Whether this machine or process lacks handles or memory now: nothing was learnt about the file.</summary>
+    public static bool IsShortage(Exception cause) => !OperatingSystem.IsWindows() && cause.HResult is 12 or 23 or 24;
+
     /// <param name="cause">What the platform threw (<see cref="IsPlatform"/>).</param>
     /// <param name="isWrite">The side that failed, for causes that say nothing more.</param>
     /// <param name="what">The operation and the path, for the message: <c>creating /srv/cap/inbox/x</c>.</param>

@@ -1,86 +1,85 @@
-using System.Formats.Tar;
 using Capstan.Protocol.Content;
 
 namespace Capstan.Site.Distribution.Content;
 
-/// <summary>Reads a tar stream into a publication: files to the pipeline, what they are to the spool. Any order, any tar format; of several entries with one path the last counts.</summary>
-internal sealed class ArchiveReader(ChunkPipeline pipeline, TreeSpool spool)
+/// <summary>Reads a tar stream into a publication: files to the pipeline, what they are to the spool. Any order, any usual form of tar; of several entries with one path the last counts.</summary>
+internal sealed class ArchiveReader(ChunkPipeline pipeline, EntrySpool spool, PackFolder folder) : IDisposable
 {
     private readonly ArchiveProblems _problems = new();
-    private readonly List<(string Path, string Target)> _hardLinks = [];
+    /// <summary>Hard links by what they lead to, which may come after them.</summary>
+    private readonly EntrySpool _links = new(folder);
     private long _bytes;
 
     /// <exception cref="SiteException"><c>bad_package</c> with all that is wrong; <c>package_too_large</c>.</exception>
     public async Task ReadAsync(Stream archive, CancellationToken cancellationToken)
     {
-        var watched = new ArchiveEnd(archive);
+        var entries = new TarEntries(archive);
         try
         {
-            await using var reader = new TarReader(watched, leaveOpen: true);
-            while (await reader.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
-                await TakeAsync(entry, cancellationToken);
-            await watched.CopyToAsync(Stream.Null, cancellationToken);
+            while (await entries.NextAsync(cancellationToken) is { } entry)
+                await TakeAsync(entries, entry, cancellationToken);
         }
-        catch (EndOfStreamException) when (watched.IsEmpty)
+        catch (InvalidDataException cause)
         {
-            // Some make an archive of nothing so: it is told below.
+            throw new SiteException($"Nothing was published: what arrived is no whole tar archive: {cause.Message}. Send it again.", "bad_package", cause);
         }
-        catch (Exception cause) when (cause is InvalidDataException or FormatException or EndOfStreamException or NotSupportedException)
-        {
-            throw new SiteException($"Nothing was published: what arrived is no whole tar archive ({cause.Message.TrimEnd('.')}). Send it again.", "bad_package", cause);
-        }
-        if (!watched.IsWhole && !watched.IsEmpty)
-            throw new SiteException("Nothing was published: the archive has no end (1,024 zero bytes), so something of it may be missing. Send it again.", "bad_package");
         AddHardLinks();
         _problems.Throw();
         if (spool.Count == 0)
             throw new SiteException("Nothing was published: the package is empty. Give a file, or a directory that holds one.", "bad_package");
     }
 
-    private async Task TakeAsync(TarEntry entry, CancellationToken cancellationToken)
+    public void Dispose() => _links.Dispose();
+
+    private async Task TakeAsync(TarEntries entries, TarHeader entry, CancellationToken cancellationToken)
     {
         if (PathOf(entry.Name) is not { Length: > 0 } path)
             return;
-        if (spool.Count >= ContentFormat.MaxEntries)
+        if (spool.Count + _links.Count >= ContentFormat.MaxEntries)
             throw new SiteException($"A package has at most {ContentFormat.MaxEntries} entries: divide it.", "package_too_large");
         if (Fault(path) is { } fault)
         {
             _problems.Add(path, fault);
             return;
         }
-        var mode = (int)entry.Mode & ContentFormat.ModeMask;
-        switch (entry.EntryType)
+        var mode = entry.Mode & ContentFormat.ModeMask;
+        switch (entry.Type)
         {
-            case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
+            case '0' or '7':
                 // Once something is wrong, the rest is only looked at for more of it.
                 if (!_problems.Any)
-                    await TakeFileAsync(path, mode, entry.DataStream, cancellationToken);
+                    await TakeFileAsync(path, mode, entries, cancellationToken);
                 break;
-            case TarEntryType.Directory or TarEntryType.DirectoryList:
-                spool.AddEntry(new SpooledEntry(path, TreeKind.Directory, mode, 0, default, null, 0, 0));
+            case '5' or 'D':
+                spool.Add(new SpooledEntry(path, TreeKind.Directory, mode, 0, default, null, 0, 0));
                 break;
-            case TarEntryType.SymbolicLink when LinkFault(path, entry.LinkName) is { } reason:
+            case '2' when LinkFault(path, entry.Target) is { } reason:
                 _problems.Add(path, reason);
                 break;
-            case TarEntryType.SymbolicLink:
-                spool.AddEntry(new SpooledEntry(path, TreeKind.Link, 0, 0, default, entry.LinkName, 0, 0));
+            case '2':
+                spool.Add(new SpooledEntry(path, TreeKind.Link, 0, 0, default, entry.Target, 0, 0));
                 break;
-            case TarEntryType.HardLink:
-                _hardLinks.Add((path, PathOf(entry.LinkName)));
+            case '1' when PathOf(entry.Target) is var target:
+                _links.Add(new SpooledEntry(target, TreeKind.Link, 0, 0, default, path, 0, 0));
                 break;
-            case TarEntryType.CharacterDevice or TarEntryType.BlockDevice or TarEntryType.Fifo:
+            case '3' or '4' or '6':
                 _problems.Add(path, "a device or a pipe cannot be published");
                 break;
+            case 'S':
+                _problems.Add(path, "a sparse entry cannot be published; for tar, leave out --sparse");
+                // What follows is laid out in another way.
+                _problems.Throw();
+                break;
             default:
-                _problems.Add(path, $"an entry of type {entry.EntryType} cannot be published; for tar, leave out --sparse and --multi-volume");
+                _problems.Add(path, $"an entry of type {entry.Type} cannot be published; for tar, leave out --multi-volume and --label");
                 break;
         }
     }
 
-    private async Task TakeFileAsync(string path, int mode, Stream? content, CancellationToken cancellationToken)
+    private async Task TakeFileAsync(string path, int mode, TarEntries entries, CancellationToken cancellationToken)
     {
         var first = pipeline.Chunks;
-        while (content is not null && await content.ReadAsync(pipeline.Free, cancellationToken) is > 0 and var count)
+        while (await entries.ReadAsync(pipeline.Free, cancellationToken) is > 0 and var count)
         {
             _bytes += count;
             if (_bytes > ContentFormat.MaxContentBytes)
@@ -88,25 +87,30 @@ internal sealed class ArchiveReader(ChunkPipeline pipeline, TreeSpool spool)
             await pipeline.AdvanceAsync(count, cancellationToken);
         }
         var (length, hash) = await pipeline.EndFileAsync(cancellationToken);
-        spool.AddEntry(new SpooledEntry(path, TreeKind.File, mode, length, hash, null, first, pipeline.Chunks - first));
+        spool.Add(new SpooledEntry(path, TreeKind.File, mode, length, hash, null, first, pipeline.Chunks - first));
     }
 
-    /// <summary>Each becomes a file of its own that shares the chunks.</summary>
+    /// <summary>Each becomes a file of its own that shares the chunks. Both lists in one order, one look at each.</summary>
     private void AddHardLinks()
     {
-        if (_hardLinks.Count == 0)
+        if (_links.Count == 0)
             return;
-        var wanted = _hardLinks.Select(link => link.Target).ToHashSet(StringComparer.Ordinal);
-        var targets = new Dictionary<string, SpooledEntry>(StringComparer.Ordinal);
-        foreach (var entry in spool.Entries().Where(entry => entry.Kind == TreeKind.File && wanted.Contains(entry.Path)))
-            targets[entry.Path] = entry;
-        foreach (var (path, target) in _hardLinks)
+        using var found = new EntrySpool(folder);
+        using (var files = spool.Sorted().GetEnumerator())
         {
-            if (targets.TryGetValue(target, out var file))
-                spool.AddEntry(file with { Path = path });
-            else
-                _problems.Add(path, "a hard link whose other end is no file of the package");
+            var isThere = files.MoveNext();
+            foreach (var link in _links.Sorted(keepAll: true))
+            {
+                while (isThere && TreePath.Compare(files.Current.Path, link.Path) < 0)
+                    isThere = files.MoveNext();
+                if (isThere && files.Current.Kind == TreeKind.File && files.Current.Path == link.Path)
+                    found.Add(files.Current with { Path = link.Target! });
+                else
+                    _problems.Add(link.Target!, "a hard link whose other end is no file of the package");
+            }
         }
+        foreach (var file in found.Entries())
+            spool.Add(file);
     }
 
     private static string? Fault(string path) =>

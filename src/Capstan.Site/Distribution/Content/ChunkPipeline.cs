@@ -4,14 +4,14 @@ using Capstan.Protocol.Content;
 
 namespace Capstan.Site.Distribution.Content;
 
-/// <summary>Bytes in, chunks in packs out: one thread reads and cuts, the others hash and compress whole batches, one stores them in order. Used by one publication.</summary>
+/// <summary>Bytes in, chunks out to where they are stored: one thread reads and cuts, the others hash and compress whole batches, one stores them in order. Used by one publication.</summary>
 /// <remarks>Memory is bounded by the number of batches: whoever reads waits for a free one.</remarks>
 internal sealed class ChunkPipeline : IAsyncDisposable
 {
     /// <summary>12 MiB in all: enough that no processor waits for another.</summary>
     private const int Batches = 6;
 
-    private readonly PackWriter _writer;
+    private readonly IBatchStore _store;
     private readonly Channel<ChunkBatch> _free = Channel.CreateBounded<ChunkBatch>(Batches);
     private readonly Channel<Step> _steps = Channel.CreateUnbounded<Step>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -21,9 +21,10 @@ internal sealed class ChunkPipeline : IAsyncDisposable
     private int _chunkFrom, _filled;
     private long _length;
 
-    public ChunkPipeline(PackWriter writer)
+    /// <param name="store">Stays the caller's.</param>
+    public ChunkPipeline(IBatchStore store)
     {
-        _writer = writer;
+        _store = store;
         for (var i = 1; i < Batches; i++)
             _free.Writer.TryWrite(new ChunkBatch());
         _storing = Task.Run(StoreAsync);
@@ -42,7 +43,7 @@ internal sealed class ChunkPipeline : IAsyncDisposable
         _length += count;
         _filled += count;
         Cut(isLast: false);
-        if (_filled == ChunkBatch.Capacity)
+        if (_filled == ChunkBatch.Capacity || _batch.IsFull)
             await PassOnAsync(cancellationToken);
     }
 
@@ -50,7 +51,7 @@ internal sealed class ChunkPipeline : IAsyncDisposable
     public async ValueTask<(long LengthBytes, ContentHash Hash)> EndFileAsync(CancellationToken cancellationToken)
     {
         Cut(isLast: true);
-        if (_filled == ChunkBatch.Capacity)
+        if (_filled == ChunkBatch.Capacity || _batch.IsFull)
             await PassOnAsync(cancellationToken);
         var length = _length;
         _length = 0;
@@ -92,18 +93,28 @@ internal sealed class ChunkPipeline : IAsyncDisposable
     /// <summary>The batch goes on; what is not cut yet goes to the beginning of the next.</summary>
     private async ValueTask PassOnAsync(CancellationToken cancellationToken)
     {
-        if (!_free.Reader.TryRead(out var next))
-        {
-            if (_storing.IsCompleted)
-                await _storing;
-            next = await _free.Reader.ReadAsync(cancellationToken);
-        }
+        var next = await FreeBatchAsync(cancellationToken);
         var left = _batch.Plain[_chunkFrom.._filled];
         left.CopyTo(next.Plain);
         (_chunkFrom, _filled) = (0, left.Length);
         var batch = _batch;
         _batch = next;
-        await _steps.Writer.WriteAsync(new Step(batch, Task.Run(() => _writer.PrepareAsync(batch, _ending.Token), _ending.Token), null), cancellationToken);
+        // Never refused, and asks no token: what has begun is always waited for.
+        _steps.Writer.TryWrite(new Step(batch, Task.Run(() => _store.PrepareAsync(batch, _ending.Token), _ending.Token), null));
+    }
+
+    private async ValueTask<ChunkBatch> FreeBatchAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _free.Reader.ReadAsync(cancellationToken);
+        }
+        catch (ChannelClosedException)
+        {
+            // Storing has failed: its own cause is what the sender is told.
+            await _storing;
+            throw;
+        }
     }
 
     private async Task StoreAsync()
@@ -114,12 +125,12 @@ internal sealed class ChunkPipeline : IAsyncDisposable
             {
                 if (step.Batch is not { } batch)
                 {
-                    await _writer.FlushAsync();
+                    await _store.FlushAsync();
                     step.Flushed!.SetResult();
                     continue;
                 }
                 await step.Prepared;
-                await _writer.StoreAsync(batch, _ending.Token);
+                await _store.StoreAsync(batch, _ending.Token);
                 batch.Clear();
                 _free.Writer.TryWrite(batch);
             }

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Capstan.Site.Distribution.Content;
 
-/// <summary>Log events of content, 4190 to 4199.</summary>
+/// <summary>Log events of content, 4190 to 4199 and 4220 to 4229.</summary>
 internal static partial class ContentLog
 {
     [LoggerMessage(EventId = 4190, EventName = nameof(PackagePublished), Level = LogLevel.Information, Message = "Package {PackageId} version {Version} ({Name}): {Files} files, {SizeBytes} bytes, of which {NewBytes} bytes are new in packs")]
@@ -31,4 +31,19 @@ internal static partial class ContentLog
 
     [LoggerMessage(EventId = 4198, EventName = nameof(NativeUnread), Level = LogLevel.Warning, Message = "The package file {File} could not be looked into: {Reason}")]
     public static partial void NativeUnread(ILogger logger, string file, string reason);
+
+    [LoggerMessage(EventId = 4220, EventName = nameof(ContentIncomplete), Level = LogLevel.Warning, Message = "{Packs} of {All} packs ({Bytes} bytes) are not on the site's disk; they are read back from the CAPs that have them")]
+    public static partial void ContentIncomplete(ILogger logger, int packs, int all, long bytes);
+
+    [LoggerMessage(EventId = 4221, EventName = nameof(ContentComplete), Level = LogLevel.Information, Message = "All packs are on the site's disk again")]
+    public static partial void ContentComplete(ILogger logger);
+
+    [LoggerMessage(EventId = 4222, EventName = nameof(PackNotRemoved), Level = LogLevel.Information, Message = "Pack {Pack}, which no version needs, stays on CAP {Cap} for now: {Reason}")]
+    public static partial void PackNotRemoved(ILogger logger, string pack, string cap, string reason);
+
+    [LoggerMessage(EventId = 4223, EventName = nameof(VersionReady), Level = LogLevel.Information, Message = "Version {Version} of package {PackageId} is whole on CAP {Cap}, and is offered to clients from now on")]
+    public static partial void VersionReady(ILogger logger, string packageId, long version, string cap);
+
+    [LoggerMessage(EventId = 4224, EventName = nameof(PackNotBuiltUpon), Level = LogLevel.Warning, Message = "Pack {Pack} on the site's disk is {State} ({Reason}): the package that is being published stores its content anew")]
+    public static partial void PackNotBuiltUpon(ILogger logger, string pack, PackState state, string reason);
 }

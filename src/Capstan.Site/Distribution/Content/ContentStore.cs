@@ -2,6 +2,7 @@ using System.Data.Common;
 using Capstan.Protocol.Content;
 using Capstan.Site.Store;
 using Dapper;
+using static System.FormattableString;
 
 namespace Capstan.Site.Distribution.Content;
 
@@ -21,32 +22,36 @@ internal sealed record PackRow(long Number, string Sha256, long LengthBytes, lon
 /// <summary>Which packs the site has, and which chunk lies where.</summary>
 internal sealed class ContentStore(SiteDatabase database, TimeProvider time)
 {
+    /// <summary>Rows of one statement: a statement costs more than the row that it finds or writes, and each parameter is looked for among all.</summary>
+    private const int RowsFound = 48, RowsWritten = 12;
+
     /// <summary>Where each of these chunks lies; null for one that is in no pack.</summary>
-    public Task<IReadOnlyList<KnownChunk?>> FindAsync(IEnumerable<ContentHash> hashes, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<KnownChunk?>>(async connection =>
+    public Task<IReadOnlyList<KnownChunk?>> FindAsync(IReadOnlyList<ContentHash> hashes, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<KnownChunk?>>(async connection =>
     {
         await using var command = connection.CreateCommand();
-        command.CommandText = "select pack, offset_bytes, stored_bytes, length_bytes from content_chunk where hash = @hash";
-        var hash = Add(command, "@hash");
-        var found = new List<KnownChunk?>();
-        foreach (var wanted in hashes)
+        var wanted = Enumerable.Range(0, RowsFound).Select(row => Add(command, Invariant($"@hash{row}"))).ToList();
+        command.CommandText = $"select hash, pack, offset_bytes, stored_bytes, length_bytes from content_chunk where hash in ({string.Join(',', wanted.Select(hash => hash.ParameterName))})";
+        var found = new Dictionary<ContentHash, KnownChunk>();
+        foreach (var part in hashes.Chunk(RowsFound))
         {
-            hash.Value = wanted.ToArray();
+            // What is missing to a full statement is asked for twice.
+            foreach (var (row, hash) in wanted.Index())
+                hash.Value = part[Math.Min(row, part.Length - 1)].ToArray();
             await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            found.Add(await reader.ReadAsync(cancellationToken)
-                ? new KnownChunk(reader.GetInt64(0), reader.GetInt32(1), new StoredChunk(reader.GetInt32(2), reader.GetInt32(3), wanted))
-                : null);
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                var hash = new ContentHash(reader.GetFieldValue<byte[]>(0));
+                found[hash] = new KnownChunk(reader.GetInt64(1), reader.GetInt32(2), new StoredChunk(reader.GetInt32(3), reader.GetInt32(4), hash));
+            }
         }
-        return found;
+        return [.. hashes.Select(hash => found.GetValueOrDefault(hash))];
     }, cancellationToken);
 
-    public Task<(ContentHash Name, long LengthBytes)> PackAsync(long number, CancellationToken cancellationToken) => database.ReadAsync(async connection =>
-    {
-        var (sha256, length) = await connection.QuerySingleAsync<(string, long)>("select sha256, length_bytes from content_pack where number = @number", new { number });
-        return (ContentHash.Parse(sha256), length);
-    }, cancellationToken);
+    public Task<PackRow> PackAsync(long number, CancellationToken cancellationToken) => database.ReadAsync(
+        connection => connection.QuerySingleAsync<PackRow>("select number, sha256, length_bytes, unused_since from content_pack where number = @number", new { number }), cancellationToken);
 
     /// <summary>A pack is complete on the disk: its chunks are found there from now on. Unused, until a version names it.</summary>
-    public Task AddPackAsync(ContentHash pack, int lengthBytes, IReadOnlyList<(StoredChunk Chunk, int Offset)> chunks, CancellationToken cancellationToken) => database.WriteAsync(async transaction =>
+    public Task AddPackAsync(ContentHash pack, int lengthBytes, IReadOnlyCollection<ChunkPlace> chunks, CancellationToken cancellationToken) => database.WriteAsync(async transaction =>
     {
         var number = await transaction.Connection!.ExecuteScalarAsync<long>(
             """
@@ -55,26 +60,67 @@ internal sealed class ContentStore(SiteDatabase database, TimeProvider time)
             on conflict (sha256) do update set unused_since = case when content_pack.unused_since is null then null else excluded.unused_since end
             returning number
             """, new { sha256 = pack.ToString(), lengthBytes, now = Times.Of(time.GetUtcNow()) }, transaction);
-        await using var command = transaction.Connection!.CreateCommand();
-        command.Transaction = transaction;
-        // One that lay elsewhere lay in a pack that is damaged: otherwise it would not have been stored again.
-        command.CommandText =
-            """
-            insert into content_chunk (hash, pack, offset_bytes, stored_bytes, length_bytes) values (@hash, @pack, @offset, @stored, @length)
-            on conflict (hash) do update set pack = excluded.pack, offset_bytes = excluded.offset_bytes, stored_bytes = excluded.stored_bytes
-            """;
-        Add(command, "@pack").Value = number;
-        var (hash, offset, stored, length) = (Add(command, "@hash"), Add(command, "@offset"), Add(command, "@stored"), Add(command, "@length"));
-        foreach (var (chunk, place) in chunks)
+        DbCommand? command = null;
+        try
         {
-            (hash.Value, offset.Value, stored.Value, length.Value) = (chunk.Hash.ToArray(), place, chunk.StoredBytes, chunk.LengthBytes);
-            await command.ExecuteNonQueryAsync(cancellationToken);
+            foreach (var part in chunks.Chunk(RowsWritten))
+            {
+                if (command?.Parameters.Count != 1 + 4 * part.Length)
+                {
+                    if (command is not null)
+                        await command.DisposeAsync();
+                    command = InsertChunks(transaction, number, part.Length);
+                }
+                var parameter = 1;
+                foreach (var place in part)
+                {
+                    command.Parameters[parameter++].Value = place.Chunk.Hash.ToArray();
+                    command.Parameters[parameter++].Value = place.Offset;
+                    command.Parameters[parameter++].Value = place.Chunk.StoredBytes;
+                    command.Parameters[parameter++].Value = place.Chunk.LengthBytes;
+                }
+                await command.ExecuteNonQueryAsync(cancellationToken);
+            }
         }
+        finally
+        {
+            if (command is not null)
+                await command.DisposeAsync();
+        }
+    }, cancellationToken);
+
+    /// <summary>The chunks that are looked for in a pack, by their place in it: all of it, but for those that were stored anew elsewhere.</summary>
+    public Task<IReadOnlyList<(int Offset, StoredChunk Chunk)>> ChunksOfAsync(long number, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(int, StoredChunk)>>(async connection =>
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = "select hash, offset_bytes, stored_bytes, length_bytes from content_chunk where pack = @pack order by offset_bytes";
+        Add(command, "@pack").Value = number;
+        var found = new List<(int, StoredChunk)>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+            found.Add((reader.GetInt32(1), new StoredChunk(reader.GetInt32(2), reader.GetInt32(3), new ContentHash((byte[])reader[0]))));
+        return found;
     }, cancellationToken);
 
     /// <summary>All packs, those included that no version names.</summary>
     public Task<IReadOnlyList<PackRow>> PacksAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<PackRow>>(
         async connection => [.. await connection.QueryAsync<PackRow>("select number, sha256, length_bytes, unused_since from content_pack order by number")], cancellationToken);
+
+    /// <summary>Those that a version names.</summary>
+    public static async Task<IReadOnlyList<PackRow>> PacksOfAsync(DbTransaction transaction, string packageId, long version) => [.. await transaction.Connection!.QueryAsync<PackRow>(
+        "select p.number, p.sha256, p.length_bytes, p.unused_since from version_pack v join content_pack p on p.number = v.pack where v.package_id = @packageId and v.version = @version", new { packageId, version }, transaction)];
+
+    /// <summary>Those that a version names.</summary>
+    public Task<IReadOnlyList<PackRow>> PacksOfAsync(string packageId, long version, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<PackRow>>(async connection => [.. await connection.QueryAsync<PackRow>(
+        "select p.number, p.sha256, p.length_bytes, p.unused_since from version_pack v join content_pack p on p.number = v.pack where v.package_id = @packageId and v.version = @version", new { packageId, version })], cancellationToken);
+
+    /// <summary>Versions that wait for a CAP that has all of their packs.</summary>
+    public Task<IReadOnlyList<(string PackageId, long Version)>> WaitingAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(string, long)>>(
+        async connection => [.. await connection.QueryAsync<(string, long)>("select package_id, version from content_waiting order by since")], cancellationToken);
+
+    /// <summary>They wait no longer.</summary>
+    public static Task ReadyAsync(DbTransaction transaction, IEnumerable<(string PackageId, long Version)> versions) => transaction.Connection!.ExecuteAsync(
+        "delete from content_waiting where package_id = @PackageId and version = @Version", versions.Select(version => new { version.PackageId, version.Version }), transaction);
 
     /// <summary>Within the transaction that adds a version: it names these packs.</summary>
     public static async Task UseAsync(DbTransaction transaction, string packageId, long version, IEnumerable<ContentHash> packs)
@@ -105,6 +151,22 @@ internal sealed class ContentStore(SiteDatabase database, TimeProvider time)
     /// <summary>Forgets packs that nobody has any more.</summary>
     public Task ForgetPacksAsync(DateTimeOffset before, CancellationToken cancellationToken) => database.WriteAsync(transaction =>
         transaction.Connection!.ExecuteAsync("delete from content_pack where unused_since < @before", new { before = Times.Of(before) }, transaction), cancellationToken);
+
+    private static DbCommand InsertChunks(DbTransaction transaction, long pack, int rows)
+    {
+        var command = transaction.Connection!.CreateCommand();
+        command.Transaction = transaction;
+        Add(command, "@pack").Value = pack;
+        var values = Enumerable.Range(0, rows).Select(row =>
+            $"({Add(command, Invariant($"@hash{row}")).ParameterName}, @pack, {Add(command, Invariant($"@offset{row}")).ParameterName}, {Add(command, Invariant($"@stored{row}")).ParameterName}, {Add(command, Invariant($"@length{row}")).ParameterName})");
+        // One that lay elsewhere lay in a pack that is damaged, or is the tree's and was wanted in one piece: otherwise it would not have been stored again.
+        command.CommandText =
+            $"""
+            insert into content_chunk (hash, pack, offset_bytes, stored_bytes, length_bytes) values {string.Join(',', values)}
+            on conflict (hash) do update set pack = excluded.pack, offset_bytes = excluded.offset_bytes, stored_bytes = excluded.stored_bytes
+            """;
+        return command;
+    }
 
     private static DbParameter Add(DbCommand command, string name)
     {

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Distribution.Content;
 
 /// <summary>Reads every pack again, on the site and on each CAP, and mends what is not what its name says: the site from a CAP, a CAP from the site. One run at a time. Thread-safe.</summary>
-internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess access, PackFolder folder, ContentStore content, ContentKeeper keeper, ILogger<ContentVerifier> logger) : IAsyncDisposable
+internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess access, PackFolder folder, HomePacks home, ContentStore content, ContentKeeper keeper, ILogger<ContentVerifier> logger) : IAsyncDisposable
 {
     /// <summary>Most lines of one report; the rest is counted.</summary>
     private const int MaxLines = 1_000;
@@ -20,7 +20,11 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
     /// <summary>How long an answer waits for the end of a run.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
+    /// <summary>Most packs that one run tries to put together of damaged copies.</summary>
+    private const int MostRepairs = 100;
+
     private readonly Lock _gate = new();
+    private int _repairs;
     private readonly CancellationTokenSource _ending = new();
     private Run? _run;
     private Task _running = Task.CompletedTask;
@@ -37,13 +41,6 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
             }
             return _run.Report;
         }
-    }
-
-    /// <summary>Begins a run when a pack is not on the site's disk as it was written: after a restore, whose packs are read back from the CAPs.</summary>
-    public async Task BeginIfIncompleteAsync(CancellationToken cancellationToken)
-    {
-        if ((await content.PacksAsync(cancellationToken)).Any(pack => pack.UnusedSince is null && folder.Length(pack.Name) != pack.LengthBytes))
-            Begin();
     }
 
     /// <summary>The run that lasts, or the last one; null before the first since the site started.</summary>
@@ -68,6 +65,7 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
         cancellationToken.ThrowIfCancellationRequested();
     }
 
+    /// <summary>Ends the run; of work on a CAP that hangs, nobody waits for the end.</summary>
     public async ValueTask DisposeAsync()
     {
         await _ending.CancelAsync();
@@ -82,9 +80,11 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
         {
             var packs = (await content.PacksAsync(cancellationToken)).Where(pack => pack.UnusedSince is null).ToList();
             var all = (await caps.ListAsync(cancellationToken)).Where(cap => cap.LastPublished is not null).ToList();
-            await VerifySiteAsync(run, packs, all, cancellationToken);
+            home.Look(packs);
+            _repairs = 0;
+            var lost = await VerifySiteAsync(run, packs, all, cancellationToken);
             // Each by itself: one that hangs or is full holds up no other.
-            await Task.WhenAll(all.Select(cap => VerifyCapAsync(run, cap, packs, cancellationToken)));
+            await Task.WhenAll(all.Select(cap => VerifyCapAsync(run, cap, packs, lost, cancellationToken)));
             keeper.LookAgain();
         }
         catch (OperationCanceledException)
@@ -99,67 +99,132 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
         run.Finish(site.Time.GetUtcNow(), failure);
     }
 
-    private async Task VerifySiteAsync(Run run, List<PackRow> packs, List<CapState> all, CancellationToken cancellationToken)
+    /// <returns>The packs that the site has not whole, mended or not.</returns>
+    private async Task<HashSet<ContentHash>> VerifySiteAsync(Run run, List<PackRow> packs, List<CapState> all, CancellationToken cancellationToken)
     {
+        var lost = new HashSet<ContentHash>();
+        // One that does not answer is not asked for every pack again.
+        var silent = new HashSet<string>(StringComparer.Ordinal);
         foreach (var pack in packs)
         {
-            var found = await folder.HashAsync(pack.Name, cancellationToken);
+            var found = await folder.CheckAsync(pack.Name, cancellationToken);
             run.Read(pack.LengthBytes);
-            if (found == pack.Name)
+            if (found.State == PackState.Whole)
                 continue;
-            var state = found is null ? ContentFinding.Missing : ContentFinding.Damaged;
+            var state = found.State == PackState.Missing ? ContentFinding.Missing : ContentFinding.Damaged;
             ContentLog.PackDamaged(logger, pack.Sha256, SitePlace, state);
-            var source = await MendSiteAsync(pack.Name, all, cancellationToken);
+            var (source, problem) = await MendSiteAsync(pack, found, all, silent, cancellationToken);
             if (source is null)
+            {
                 ContentLog.PackLost(logger, pack.Sha256);
+                lost.Add(pack.Name);
+            }
             else
                 ContentLog.PackMended(logger, pack.Sha256, SitePlace, source);
-            run.Add(new ContentFinding(SitePlace, pack.Sha256, state, source, source is null ? "no client access point has it whole: publish the packages that hold it again" : null));
+            run.Add(new ContentFinding(SitePlace, pack.Sha256, state, source, problem));
         }
+        return lost;
     }
 
-    /// <returns>The CAP that it came from; null when none has it whole.</returns>
-    private async Task<string?> MendSiteAsync(ContentHash pack, List<CapState> all, CancellationToken cancellationToken)
+    /// <returns>Where it came from; or why it is not mended.</returns>
+    private async Task<(string? Source, string? Problem)> MendSiteAsync(PackRow pack, PackCondition found, List<CapState> all, HashSet<string> silent, CancellationToken cancellationToken)
     {
-        foreach (var cap in all)
+        // From here on nobody counts on it: its chunks are stored anew when they are brought again.
+        home.Lost(pack, found);
+        var copies = new List<FileStream>();
+        try
         {
-            var copy = folder.CreateTemporary(deleteOnClose: false);
-            try
+            foreach (var cap in all.Where(cap => !silent.Contains(cap.Path)))
             {
-                if (await access.UseAsync(NalPath.Parse(cap.Path), "Content", store => CapPacks.ReadAsync(store, pack, copy, cancellationToken), cancellationToken) == pack)
+                var copy = folder.CreateTemporary(deleteOnClose: false);
+                copies.Add(copy);
+                try
                 {
-                    folder.Keep(copy, pack);
-                    return cap.Path;
+                    if (await WithinAsync(cap.Path, limit => access.UseAsync(NalPath.Parse(cap.Path), "Content", store => CapPacks.ReadAsync(store, pack.Name, copy, limit), limit.Token), cancellationToken) == pack.Name)
+                    {
+                        copies.Remove(copy);
+                        folder.Keep(copy, pack.Name);
+                        home.Came(pack.Name);
+                        return (cap.Path, null);
+                    }
                 }
+                catch (NalException cause)
+                {
+                    // The next one may have it; this one is reported by its own turn.
+                    silent.Add(cap.Path);
+                    SiteLog.CapFailed(logger, "Mending a pack", cap.Path, cause.Message, site.Time.GetUtcNow(), cause);
+                }
+                if (copy.Length == 0 || copies.Count > PackRepair.MostCopies)
+                    Drop(copies, copy);
             }
-            catch (NalException cause)
-            {
-                // The next one may have it; this one is reported by its own turn.
-                SiteLog.CapFailed(logger, "Mending a pack", cap.Path, cause.Message, site.Time.GetUtcNow(), cause);
-            }
-            await copy.DisposeAsync();
-            File.Delete(copy.Name);
+            if (await RepairAsync(pack, copies, cancellationToken))
+                return ("several damaged copies, chunk by chunk", null);
         }
-        return null;
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
+        {
+            return (null, $"the site's own disk: {cause.Message}");
+        }
+        finally
+        {
+            while (copies is [var copy, ..])
+                Drop(copies, copy);
+        }
+        return (null, found.Problem is { } unread ? $"it cannot be read ({unread}), and no client access point has it whole: publish the packages that hold it again"
+            : silent.Count > 0 ? $"{string.Join(", ", silent)} did not answer, and no other client access point has it whole; if that stays so, publish the packages that hold it again"
+            : "no client access point has it whole: publish the packages that hold it again");
     }
 
-    private async Task VerifyCapAsync(Run run, CapState cap, List<PackRow> packs, CancellationToken cancellationToken)
+    private static void Drop(List<FileStream> copies, FileStream copy)
+    {
+        copies.Remove(copy);
+        copy.Dispose();
+        File.Delete(copy.Name);
+    }
+
+    private async Task<bool> RepairAsync(PackRow pack, List<FileStream> copies, CancellationToken cancellationToken)
+    {
+        await using var aside = folder.OpenAside(pack.Name);
+        if (aside is not null)
+            copies = [aside, .. copies];
+        // One copy alone says nothing that it did not say before. Looking up chunks takes a while where there are many packs.
+        if (copies.Count < 2 || _repairs++ >= MostRepairs)
+            return false;
+        var whole = folder.CreateTemporary(deleteOnClose: false);
+        try
+        {
+            if (!await PackRepair.TryAsync(pack.Name, pack.LengthBytes, await content.ChunksOfAsync(pack.Number, cancellationToken), copies, whole, cancellationToken))
+                return false;
+            folder.Keep(whole, pack.Name);
+            home.Came(pack.Name);
+            return true;
+        }
+        finally
+        {
+            await whole.DisposeAsync();
+            File.Delete(whole.Name);
+        }
+    }
+
+    private async Task VerifyCapAsync(Run run, CapState cap, List<PackRow> packs, HashSet<ContentHash> lost, CancellationToken cancellationToken)
     {
         try
         {
             // One lease for each pack: in between, others have their turn at the server.
             foreach (var pack in packs)
             {
-                if (await access.UseAsync(NalPath.Parse(cap.Path), "Content", async store =>
+                if (await WithinAsync(cap.Path, limit => access.UseAsync(NalPath.Parse(cap.Path), "Content", async store =>
                 {
-                    var found = await CapPacks.ReadAsync(store, pack.Name, copy: null, cancellationToken);
+                    var found = await CapPacks.ReadAsync(store, pack.Name, copy: null, limit);
                     run.Read(pack.LengthBytes);
                     if (found == pack.Name)
                         return null;
-                    await using var source = folder.Open(pack.Name);
-                    var isMended = source is not null && await CapPacks.WriteAsync(store, pack.Name, source, cancellationToken);
-                    return new ContentFinding(cap.Path, pack.Sha256, found is null ? ContentFinding.Missing : ContentFinding.Damaged, isMended ? SitePlace : null, isMended ? null : "the site has it not whole either");
-                }, cancellationToken) is not { } finding)
+                    var state = found is null ? ContentFinding.Missing : ContentFinding.Damaged;
+                    if (found is null && await store.GetSpaceAsync(limit.Token) is { } space && space.FreeBytes - pack.LengthBytes < ContentSync.Spare(space.TotalBytes))
+                        return new ContentFinding(cap.Path, pack.Sha256, state, null, "there is no room for it; make some, and it comes by itself");
+                    var isMended = !lost.Contains(pack.Name) && await CapPacks.WriteAsync(store, pack.Name, folder, limit);
+                    return new ContentFinding(cap.Path, pack.Sha256, state, isMended ? SitePlace : null,
+                        isMended ? null : found is null ? "the site has it not whole either" : "the site has it not whole either; what lies here stays, since parts of it are good");
+                }, limit.Token), cancellationToken) is not { } finding)
                 {
                     continue;
                 }
@@ -169,9 +234,36 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
                 run.Add(finding);
             }
         }
-        catch (Exception cause) when (cause is NalException or SiteException)
+        catch (Exception cause) when (cause is NalException or SiteException or IOException or UnauthorizedAccessException)
         {
             run.Add(new ContentFinding(cap.Path, null, ContentFinding.Unread, null, cause.Message));
+        }
+    }
+
+    /// <summary>Work on a CAP with the site's limit for silence. What hangs for longer is left to itself: it holds up no run, and no stop of the site.</summary>
+    /// <exception cref="NalException">Also after the limit.</exception>
+    private async Task<T> WithinAsync<T>(string cap, Func<ProgressLimit, Task<T>> work, CancellationToken cancellationToken)
+    {
+        var limit = new ProgressLimit(site.Time, cancellationToken);
+        // A mount that is gone can block the thread that asks for it.
+        var working = Task.Run(() => work(limit), CancellationToken.None);
+        try
+        {
+            return await working.WaitAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new NalException(NalError.Connect, $"Nothing moved for {ProgressLimit.Silence.TotalMinutes:0} minutes, so nobody waits for it any longer.", cap, isTransient: true);
+        }
+        finally
+        {
+            _ = EndAsync(working, limit);
+        }
+
+        static async Task EndAsync(Task working, ProgressLimit limit)
+        {
+            await working.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            limit.Dispose();
         }
     }
 

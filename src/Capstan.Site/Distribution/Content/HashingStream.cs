@@ -4,36 +4,32 @@ using Capstan.Protocol.Content;
 namespace Capstan.Site.Distribution.Content;
 
 /// <summary>Passes on what is read, and knows its hash. The inner stream stays the caller's.</summary>
-internal sealed class HashingStream(Stream inner) : Stream
+/// <param name="read">Called for each part: whoever reads has got rid of the one before.</param>
+internal sealed class HashingStream(Stream inner, Action read) : ForwardStream
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
     /// <summary>Of what was read so far; asked once.</summary>
     public ContentHash Hash() => new(_hash.GetHashAndReset());
 
+    /// <summary>What follows is another reading: what was read so far does not count.</summary>
+    public void Begin() => _hash.GetHashAndReset();
+
     public override int Read(byte[] buffer, int offset, int count)
     {
-        var read = inner.Read(buffer, offset, count);
-        _hash.AppendData(buffer, offset, read);
-        return read;
+        read();
+        var got = inner.Read(buffer, offset, count);
+        _hash.AppendData(buffer, offset, got);
+        return got;
     }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = await inner.ReadAsync(buffer, cancellationToken);
-        _hash.AppendData(buffer.Span[..read]);
-        return read;
+        read();
+        var got = await inner.ReadAsync(buffer, cancellationToken);
+        _hash.AppendData(buffer.Span[..got]);
+        return got;
     }
-
-    public override bool CanRead => true;
-    public override bool CanSeek => false;
-    public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-    public override void Flush() { }
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-    public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

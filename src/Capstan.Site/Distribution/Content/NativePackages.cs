@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using Capstan.Protocol.Content;
 using Capstan.Site.Api;
@@ -15,8 +16,22 @@ internal sealed class NativePackages(PackFolder folder, ILogger<NativePackages> 
     /// <summary>A name that such a package has.</summary>
     public static bool IsNamedSo(string name) => name.EndsWith(".deb", StringComparison.Ordinal) || name.EndsWith(".rpm", StringComparison.Ordinal);
 
-    /// <summary>What the file says; null when it is no such package. Without the tool, or when it refuses, only format and file are known, and why.</summary>
+    /// <summary>What the file says; null when it is no such package. Without the tool, or when it refuses or cannot be asked, only format and file are known, and why.</summary>
     public async Task<NativeFile?> ReadAsync(TopFile file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LookAsync(file, cancellationToken);
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or Win32Exception or SiteException)
+        {
+            // What it says is for people: the package is published without.
+            ContentLog.NativeUnread(logger, file.Name, cause.Message);
+            return new NativeFile(file.Name.EndsWith(".deb", StringComparison.Ordinal) ? Debian : Rpm, null, null, null, file.Name, $"it could not be looked into: {cause.Message}");
+        }
+    }
+
+    private async Task<NativeFile?> LookAsync(TopFile file, CancellationToken cancellationToken)
     {
         var format = file.Name.EndsWith(".deb", StringComparison.Ordinal) ? Debian : Rpm;
         await using var copy = folder.CreateTemporary(deleteOnClose: true);

@@ -1,36 +1,39 @@
-using System.Security.Cryptography;
+using System.Collections.Concurrent;
 using Capstan.Protocol.Content;
 
 namespace Capstan.Site.Distribution.Content;
 
 /// <summary>Puts chunks into packs, those that are not in one already. Packs that were completed stay, whatever becomes of the publication: the next one finds their chunks.</summary>
-/// <remarks><see cref="PrepareAsync"/> may run on several threads at once; everything else on one.</remarks>
-internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpool spool) : IAsyncDisposable
+/// <remarks><see cref="PrepareAsync"/> may run on several threads at once, and names of complete packs may be asked for beside it; everything else is for one thread. While a pack goes to the disk, the next one is filled.</remarks>
+/// <param name="onUnsound">Told of each pack that was there before and is not whole any more; null for nobody.</param>
+internal sealed class PackWriter(PackFolder folder, ContentStore store, PlaceSpool places, Action<PackRow, PackCondition>? onUnsound) : IBatchStore, IAsyncDisposable
 {
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    /// <summary>Packs of this publication by their number in it; null for the open one.</summary>
-    private readonly List<ContentHash?> _packs = [];
+    /// <summary>Complete packs of this publication by their number in it. Whoever writes the tree reads it while packs are added.</summary>
+    private readonly ConcurrentDictionary<int, ContentHash> _names = [];
     private readonly Dictionary<long, int> _known = [];
-    /// <summary>Chunks of the open pack and of the one before it: batches that were prepared meanwhile do not know of those.</summary>
-    private Dictionary<ContentHash, ChunkPlace> _fresh = [], _former = [];
-    private readonly List<(StoredChunk Chunk, int Offset)> _rows = [];
-    private FileStream? _file;
-    private int _open, _length;
+    /// <summary>Packs that hold a chunk of this publication; and those that did at the last mark.</summary>
+    private HashSet<int> _used = [], _usedAtMark = [];
+    /// <summary>The one that is filled, the one that goes to the disk, and the one before it: batches that were prepared meanwhile do not know of their chunks.</summary>
+    private OpenPack? _open, _closing, _former;
+    private Task<ContentHash>? _completion;
+    private bool _isAfresh;
+    /// <summary>Packs of this publication so far, complete or not.</summary>
+    private int _count;
 
     /// <summary>Stored bytes that were not there before.</summary>
     public long NewBytes { get; private set; }
 
     /// <summary>The name of a pack of this publication that is complete.</summary>
-    public ContentHash NameOf(int pack) => _packs[pack] ?? throw new InvalidOperationException("The pack is not complete yet.");
+    public ContentHash NameOf(int pack) => _names.TryGetValue(pack, out var name) ? name : throw new InvalidOperationException("The pack is not complete yet.");
 
     /// <summary>All packs that hold a chunk of this publication.</summary>
-    public IReadOnlyList<ContentHash> Packs => [.. _packs.Select(pack => pack!.Value).Distinct()];
+    public IReadOnlyList<ContentHash> Packs => [.. _used.Select(NameOf).Distinct()];
 
     /// <summary>Hashes a batch, and compresses what is new.</summary>
     public async Task PrepareAsync(ChunkBatch batch, CancellationToken cancellationToken)
     {
         batch.Hash();
-        batch.Known = await store.FindAsync(batch.Hashes, cancellationToken);
+        batch.Known = _isAfresh ? new KnownChunk?[batch.Count] : await store.FindAsync(batch.Hashes, cancellationToken);
         for (var i = 0; i < batch.Count; i++)
         {
             if (batch.Known[i] is null)
@@ -42,86 +45,112 @@ internal sealed class PackWriter(PackFolder folder, ContentStore store, TreeSpoo
     {
         for (var i = 0; i < batch.Count; i++)
         {
-            var hash = batch.Chunk(i).Hash;
-            if (_fresh.TryGetValue(hash, out var place) || _former.TryGetValue(hash, out place))
-                spool.AddPlace(place);
-            else if (batch.Known[i] is { } known && await OrdinalAsync(known, cancellationToken) is { } ordinal)
-                spool.AddPlace(new ChunkPlace(ordinal, known.Offset, known.Chunk));
-            else
-                spool.AddPlace(await AppendAsync(batch, i, cancellationToken));
+            var place = await PlaceAsync(batch, i, cancellationToken);
+            _used.Add(place.Pack);
+            places.Add(place);
         }
+        // The batch is filled with other chunks after this.
+        if (_open is not null)
+            Write(_open);
     }
 
     /// <summary>Everything that was stored lies in complete packs, and its places can be read.</summary>
     public async Task FlushAsync()
     {
-        await ClosePackAsync();
-        spool.FlushPlaces();
+        await CloseAsync();
+        await CompletedAsync();
+        places.Flush();
     }
 
-    /// <summary>Completes the open pack: durable under its name, then known.</summary>
-    private async Task ClosePackAsync()
+    /// <summary>What is stored from here on may be stored again by <see cref="StoreAfresh"/>. After a flush.</summary>
+    public void Mark() => _usedAtMark = [.. _used];
+
+    /// <summary>Forgets what was stored since the mark, and stores what follows in packs of its own, be it known or not. After a flush.</summary>
+    public void StoreAfresh()
     {
-        if (_file is null)
-            return;
-        var name = new ContentHash(_hash.GetHashAndReset());
-        folder.Keep(_file, name);
-        _file = null;
-        _packs[_open] = name;
-        // What lies there is known from now on, whoever gives up meanwhile.
-        await store.AddPackAsync(name, _length, _rows, CancellationToken.None);
-        NewBytes += _length;
-        _rows.Clear();
-        (_former, _fresh) = (_fresh, []);
+        (_used, _isAfresh) = (_usedAtMark, true);
+        (_closing, _former) = (null, null);
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_file is { } unfinished)
-        {
-            await unfinished.DisposeAsync();
-            File.Delete(unfinished.Name);
-        }
-        _hash.Dispose();
+        if (_completion is { } running)
+            await ((Task)running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _open?.Dispose();
     }
 
-    /// <summary>The number here of a pack that was there before; null when its file is gone or cut, so that its chunks are stored anew.</summary>
-    private async Task<int?> OrdinalAsync(KnownChunk known, CancellationToken cancellationToken)
+    private async ValueTask<ChunkPlace> PlaceAsync(ChunkBatch batch, int index, CancellationToken cancellationToken)
+    {
+        var hash = batch.Chunk(index).Hash;
+        ChunkPlace place = default;
+        if (_open?.TryFind(hash, out place) == true || _closing?.TryFind(hash, out place) == true || _former?.TryFind(hash, out place) == true)
+            return place;
+        if (batch.Known[index] is { } known && await OrdinalAsync(known, cancellationToken) is { } ordinal)
+            return new ChunkPlace(ordinal, known.Offset, known.Chunk);
+        if (!batch.IsEncoded(index))
+            batch.Encode(index);
+        _open ??= new OpenPack(folder, _count++);
+        place = _open.Add(batch.Chunk(index), batch.Stored(index));
+        if (_open.IsFull)
+            await CloseAsync();
+        return place;
+    }
+
+    /// <exception cref="SiteException"><c>disk_full</c></exception>
+    private void Write(OpenPack pack)
+    {
+        folder.NeedRoom(pack.NewBytes);
+        pack.Write();
+    }
+
+    /// <summary>The open pack goes to the disk while the next one is filled; one at a time.</summary>
+    private async Task CloseAsync()
+    {
+        if (_open is not { } pack)
+            return;
+        Write(pack);
+        await CompletedAsync();
+        (_open, _closing, _former) = (null, pack, _closing);
+        _completion = Task.Run(() => CompleteAsync(pack));
+    }
+
+    /// <summary>Waits for the pack that goes to the disk.</summary>
+    private async Task CompletedAsync()
+    {
+        if (_completion is not { } running)
+            return;
+        var name = await running;
+        _completion = null;
+        _names[_closing!.Number] = name;
+        NewBytes += _closing.LengthBytes;
+    }
+
+    /// <summary>Durable under its name, then known. What lies there is known from then on, whoever gives up meanwhile.</summary>
+    private async Task<ContentHash> CompleteAsync(OpenPack pack)
+    {
+        using (pack)
+        {
+            var name = pack.Keep();
+            await store.AddPackAsync(name, pack.LengthBytes, pack.Places, CancellationToken.None);
+            return name;
+        }
+    }
+
+    /// <summary>The number here of a pack that was there before; null when its file is gone, cut or no longer what its name says, so that its chunks are stored anew.</summary>
+    /// <remarks>Read once by each publication: whatever is built on a pack is as good as it is.</remarks>
+    private async ValueTask<int?> OrdinalAsync(KnownChunk known, CancellationToken cancellationToken)
     {
         if (!_known.TryGetValue(known.Pack, out var ordinal))
         {
-            var (name, length) = await store.PackAsync(known.Pack, cancellationToken);
-            ordinal = folder.Length(name) == length ? _packs.Count : -1;
+            var pack = await store.PackAsync(known.Pack, cancellationToken);
+            var condition = await folder.CheckAsync(pack.Name, cancellationToken);
+            ordinal = condition.State == PackState.Whole ? _count++ : -1;
             if (ordinal >= 0)
-                _packs.Add(name);
+                _names[ordinal] = pack.Name;
+            else
+                onUnsound?.Invoke(pack, condition);
             _known.Add(known.Pack, ordinal);
         }
         return ordinal < 0 ? null : ordinal;
-    }
-
-    private async Task<ChunkPlace> AppendAsync(ChunkBatch batch, int index, CancellationToken cancellationToken)
-    {
-        if (!batch.IsEncoded(index))
-            batch.Encode(index);
-        var chunk = batch.Chunk(index);
-        if (_file is null)
-        {
-            // The site's database lies on that disk, too, and has to go on.
-            if (folder.FreeBytes() <= 0)
-                throw new SiteException("The disk of the site is full but for what is left to its database. Nothing was published; make room and send it again: what is here already is not written twice.", "disk_full");
-            _file = folder.CreateTemporary(deleteOnClose: false);
-            (_open, _length) = (_packs.Count, 0);
-            _packs.Add(null);
-        }
-        var stored = batch.Stored(index);
-        await _file.WriteAsync(stored, cancellationToken);
-        _hash.AppendData(stored.Span);
-        var place = new ChunkPlace(_open, _length, chunk);
-        _rows.Add((chunk, _length));
-        _fresh.Add(chunk.Hash, place);
-        _length += chunk.StoredBytes;
-        if (_length >= ContentFormat.FullPackBytes)
-            await ClosePackAsync();
-        return place;
     }
 }

@@ -9,7 +9,7 @@ internal static class PackageTargets
 {
     private const string Prefix = TufRole.Packages + "/pkg-";
 
-    /// <summary>Within the transaction that signs. What stands in the store is durable in packs, so no client is sent to what is not there yet.</summary>
+    /// <summary>Within the transaction that signs. A version is left out until some CAP has all of its packs, so no client is sent to what is not there yet.</summary>
     public static async Task SetAsync(DbTransaction transaction, TufRepository repository)
     {
         var listed = repository.TargetsOf(TufRole.Packages).Where(path => path.StartsWith(Prefix, StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);

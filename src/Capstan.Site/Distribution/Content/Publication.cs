@@ -15,29 +15,35 @@ internal sealed record PublishedContent(PackageTree Tree, long SizeBytes, int Fi
 internal sealed record TopFile(string Name, long SizeBytes, IReadOnlyList<Extent> Extents);
 
 /// <summary>Takes one archive in: its files, then the tree that lists them, both chunked and packed. Killed anywhere, what is in complete packs is found by the next one.</summary>
-internal sealed class Publication(PackFolder folder, ContentStore store)
+/// <param name="onUnsound">Told of each pack that should be on the disk, was to be built upon, and is missing or damaged there; null for nobody. Its chunks are stored anew.</param>
+/// <param name="mostTreeExtents">A list that would lie in more pieces is stored in one.</param>
+internal sealed class Publication(PackFolder folder, ContentStore store, Action<PackRow, PackCondition>? onUnsound, int mostTreeExtents = ContentFormat.MaxTreeExtents)
 {
     /// <exception cref="SiteException"><c>bad_package</c>, <c>package_too_large</c>, <c>disk_full</c>.</exception>
     public async Task<PublishedContent> RunAsync(Stream archive, CancellationToken cancellationToken)
     {
         try
         {
-            using var spool = new TreeSpool(folder);
-            await using var writer = new PackWriter(folder, store, spool);
+            using var entries = new EntrySpool(folder);
+            using var places = new PlaceSpool(folder);
+            await using var writer = new PackWriter(folder, store, places, onUnsound);
             await using var pipeline = new ChunkPipeline(writer);
-            await new ArchiveReader(pipeline, spool).ReadAsync(archive, cancellationToken);
+            using (var reader = new ArchiveReader(pipeline, entries, folder))
+                await reader.ReadAsync(archive, cancellationToken);
             // A tree names packs, so they need their names first.
             await pipeline.FlushAsync(cancellationToken);
-            var rules = new TreeRules();
-            var top = new TopFiles();
-            var first = pipeline.Chunks;
-            var (length, hash) = await WriteTreeAsync(spool, writer, pipeline, rules, top, cancellationToken);
-            await pipeline.FlushAsync(cancellationToken);
-            if (pipeline.Chunks - first > ContentFormat.MaxTreeChunks)
-                throw TooLong();
-            var extents = spool.Extents(first, pipeline.Chunks - first, writer.NameOf, ContentFormat.MaxTreeChunks).Select(extent => new PackageExtent(extent.Pack.ToString(), extent.OffsetBytes, extent.Chunks));
-            return new PublishedContent(new PackageTree(hash.ToString(), length, [.. extents]), rules.ContentBytes, rules.Files, writer.Packs, writer.NewBytes,
-                top.Only is { } only ? new TopFile(only.Path, only.SizeBytes, [.. spool.Extents(only.FirstChunk, only.Chunks, writer.NameOf)]) : null);
+            writer.Mark();
+            var tree = await WriteTreeAsync(entries, places, writer, pipeline, cancellationToken);
+            if (tree.Extents.Count > mostTreeExtents)
+            {
+                // What changes here and there lies here and there: once in many versions the list is stored in one piece again.
+                writer.StoreAfresh();
+                tree = await WriteTreeAsync(entries, places, writer, pipeline, cancellationToken);
+                if (tree.Extents.Count > ContentFormat.MaxTreeExtents)
+                    throw TooLong();
+            }
+            return new PublishedContent(new PackageTree(tree.Hash.ToString(), tree.LengthBytes, tree.Extents), tree.ContentBytes, tree.Files, writer.Packs, writer.NewBytes,
+                tree.Only is { } only ? new TopFile(only.Path, only.SizeBytes, [.. places.Extents(only.FirstChunk, only.Chunks, writer.NameOf)]) : null);
         }
         catch (ProtocolException cause)
         {
@@ -53,15 +59,17 @@ internal sealed class Publication(PackFolder folder, ContentStore store)
     /// <summary>ENOSPC and EDQUOT, as the runtime passes them on.</summary>
     private const int NoSpace = 28, OverQuota = 122;
 
-    private static async Task<(long Length, ContentHash Hash)> WriteTreeAsync(TreeSpool spool, PackWriter writer, ChunkPipeline pipeline, TreeRules rules, TopFiles top, CancellationToken cancellationToken)
+    /// <summary>Writes the list of all entries as a file like any other, into complete packs.</summary>
+    private static async Task<WrittenTree> WriteTreeAsync(EntrySpool entries, PlaceSpool places, PackWriter writer, ChunkPipeline pipeline, CancellationToken cancellationToken)
     {
+        var (rules, top) = (new TreeRules(), new TopFiles());
         var buffer = new ArrayBufferWriter<byte>(ContentFormat.MaxLineBytes);
         var first = pipeline.Chunks;
-        foreach (var entry in spool.Sorted())
+        foreach (var entry in entries.Sorted())
         {
             top.Look(entry);
             await WriteAsync(entry.ToEntry());
-            foreach (var extent in spool.Extents(entry.FirstChunk, entry.Chunks, writer.NameOf))
+            foreach (var extent in places.Extents(entry.FirstChunk, entry.Chunks, writer.NameOf))
                 await WriteAsync(extent);
             if (pipeline.Chunks - first > ContentFormat.MaxTreeChunks)
                 throw TooLong();
@@ -69,7 +77,12 @@ internal sealed class Publication(PackFolder folder, ContentStore store)
         rules.Finish();
         if (rules.Files == 0)
             throw new SiteException("Nothing was published: the package holds no file, only directories or links.", "bad_package");
-        return await pipeline.EndFileAsync(cancellationToken);
+        var (length, hash) = await pipeline.EndFileAsync(cancellationToken);
+        await pipeline.FlushAsync(cancellationToken);
+        if (pipeline.Chunks - first > ContentFormat.MaxTreeChunks)
+            throw TooLong();
+        var extents = places.Extents(first, pipeline.Chunks - first, writer.NameOf, ContentFormat.MaxTreeChunks).Select(extent => new PackageExtent(extent.Pack.ToString(), extent.OffsetBytes, extent.Chunks));
+        return new WrittenTree(hash, length, [.. extents], rules.ContentBytes, rules.Files, top.Only);
 
         async ValueTask WriteAsync(TreeLine line)
         {
@@ -87,6 +100,8 @@ internal sealed class Publication(PackFolder folder, ContentStore store)
     }
 
     private static SiteException TooLong() => new("The list of what the package holds is too long (about 200,000 files, or 15 GB in chunks): divide it.", "package_too_large");
+
+    private sealed record WrittenTree(ContentHash Hash, long LengthBytes, IReadOnlyList<PackageExtent> Extents, long ContentBytes, int Files, SpooledEntry? Only);
 
     /// <summary>Looks for the one package file at the top.</summary>
     private sealed class TopFiles

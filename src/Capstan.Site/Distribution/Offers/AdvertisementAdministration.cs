@@ -8,7 +8,7 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Distribution.Offers;
 
 /// <summary>Makes, changes, halts and ends advertisements. A change of the offer signs one target; a change of whom it reaches signs only the policies of those who come or go.</summary>
-internal sealed class AdvertisementAdministration(SiteContext site, OfferStore store, CollectionStore collections, Publisher publisher)
+internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts counts, CollectionStore collections, Publisher publisher)
 {
     /// <summary>Most advertisements of a site: a device reports twice as many, those that it removes included.</summary>
     public const int Most = ProgramsReport.MaxAdvertisements / 2;
@@ -66,11 +66,11 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
 
     /// <summary>Nothing more of it begins anywhere; what runs goes on.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>already_halted</c>.</exception>
-    public Task<AdvertisementSaved> HaltAsync(string id, string? because, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Halted, string.IsNullOrWhiteSpace(because) ? "halted by an administrator" : because.Trim(), cancellationToken);
+    public Task<AdvertisementSaved> HaltAsync(string id, string? because, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Halted, string.IsNullOrWhiteSpace(because) ? "halted by an administrator" : because.Trim(), isBySite: false, cancellationToken);
 
     /// <summary>It goes on; machines that ended before count no more for the limit of failures.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>not_halted</c>.</exception>
-    public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, cancellationToken);
+    public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, isBySite: false, cancellationToken);
 
     /// <summary>Takes it back: nobody is offered it any more, and where its program has a removal, that runs. What was reported of it is kept. Or, to keep what it has done, ends it: it stays listed, has expired, and removes nothing.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>advertisement_ended</c>, <c>needs_confirmation</c>.</exception>
@@ -79,7 +79,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         var (saved, removing) = await site.Database.WriteAsync<(AdvertisementSaved, IReadOnlyList<long>)>(async transaction =>
         {
             var row = await RequireAsync(transaction, id);
-            var members = (await CollectionStore.MembershipAsync(transaction, row.CollectionId)).Keys.ToList();
+            var members = (await CollectionStore.MembersAsync(transaction, row.CollectionId)).ToList();
             var collection = (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "";
             var document = row.Read();
             var now = site.Time.GetUtcNow();
@@ -116,34 +116,32 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         return saved;
     }
 
-    /// <summary>Halts what has failed too often, each with its cause and a row in the audit log.</summary>
+    /// <summary>Halts what has failed too often, each with its cause and a row in the audit log. What somebody else halted or removed meanwhile is left alone.</summary>
     /// <returns>Which.</returns>
     public async Task<IReadOnlyList<(string Id, string Because)>> HaltFailingAsync(CancellationToken cancellationToken)
     {
-        var failing = await FailingAsync(cancellationToken);
-        foreach (var (id, because) in failing)
+        var halted = new List<(string, string)>();
+        foreach (var (id, ended, failed, haltAt) in await counts.FailingAsync(cancellationToken))
         {
-            await StateAsync(id, Advertisement.Halted, because, cancellationToken);
-            await site.Database.WriteAsync(transaction => AuditStore.AddAsync(transaction, new AuditEntry("site", "local", "advertisement halt", $"{id}: {because}", 200), site.Time.GetUtcNow()), cancellationToken);
+            if (HaltRule.Of(ended, failed, haltAt) is not { } because)
+                continue;
+            try
+            {
+                await StateAsync(id, Advertisement.Halted, because, isBySite: true, cancellationToken);
+                halted.Add((id, because));
+            }
+            catch (SiteException cause) when (cause.Code is "already_halted" or "advertisement_unknown" or "advertisement_ended")
+            {
+                // An operator was faster; the others are still looked at.
+                continue;
+            }
         }
-        return failing;
+        return halted;
     }
 
     public static string Path(Advertisement document) => $"{document.Offer.PackageName}/{document.Offer.Program.Name}";
 
-    private async Task<IReadOnlyList<(string Id, string Because)>> FailingAsync(CancellationToken cancellationToken)
-    {
-        var result = new List<(string, string)>();
-        foreach (var row in (await store.ListAsync(cancellationToken)).Where(row => row is { State: Advertisement.Active, HaltAt: not null }))
-        {
-            var (finished, failed) = await site.Database.ReadAsync(connection => OfferStates.EndedAsync(connection, row.AdvertisementId, row.CountsFrom), cancellationToken);
-            if (HaltRule.Of(finished, failed, (int?)row.HaltAt) is { } because)
-                result.Add((row.AdvertisementId, because));
-        }
-        return result;
-    }
-
-    private async Task<AdvertisementSaved> StateAsync(string id, string state, string? because, CancellationToken cancellationToken)
+    private async Task<AdvertisementSaved> StateAsync(string id, string state, string? because, bool isBySite, CancellationToken cancellationToken)
     {
         var saved = await site.Database.WriteAsync(async transaction =>
         {
@@ -161,8 +159,10 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
                 document = document with { Rings = OfferRules.Shift(rings, now - Times.At(row.CountsFrom), Times.At(row.CountsFrom)) };
             OfferBuilder.Encodable(document, "bad_advertisement");
             await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, now, now);
-            var members = await CollectionStore.MembershipAsync(transaction, row.CollectionId);
-            return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), (await CollectionStore.FindAsync(transaction, row.CollectionId))?.Name ?? "", members.Count, 0, 0, 0, Rings: document.Rings);
+            if (isBySite)
+                await AuditStore.AddAsync(transaction, new AuditEntry("site", "local", "advertisement halt", $"{id}: {because}", 200), now);
+            var collection = await CollectionStore.FindAsync(transaction, row.CollectionId);
+            return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), collection?.Name ?? "", (int)(collection?.Members ?? 0), 0, 0, 0, Rings: document.Rings);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Enrolment);
         return saved;
@@ -174,8 +174,8 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferStore s
         {
             var change = await prepare(transaction);
             OfferBuilder.Encodable(change.Document, "bad_advertisement");
-            var old = change.Before is null ? [] : (await CollectionStore.MembershipAsync(transaction, change.Before.CollectionId)).Keys.ToHashSet();
-            var now = (await CollectionStore.MembershipAsync(transaction, change.Collection.CollectionId)).Keys.ToHashSet();
+            var old = change.Before is null ? new HashSet<long>() : await CollectionStore.MembersAsync(transaction, change.Before.CollectionId);
+            var now = await CollectionStore.MembersAsync(transaction, change.Collection.CollectionId);
             var (coming, leaving) = (now.Except(old).ToList(), old.Except(now).ToList());
             var removing = change.Known is null ? new HashSet<long>() : await ReachGuard.RemovalsAsync(transaction, change.Known, leaving);
             if (!isDry && !change.Confirmed)

@@ -44,10 +44,20 @@ internal static class OfferBuilder
             PackageId = package.PackageId,
             PackageVersion = package.Version,
             PackageName = package.Name,
-            Program = row.Read(),
+            Program = Of(package, row.Read()),
             First = row is { FirstPackage: { } firstPackage, FirstName: { } firstName } ? await BuildAsync(transaction, firstPackage, firstName, known?.First is { } first && first.PackageId == firstPackage ? first.PackageVersion : null, known?.First, depth + 1) : null,
         };
     }
+
+    /// <summary>A native package is another file in each version, as a rule: what is installed is the one of the version that is offered.</summary>
+    /// <exception cref="SiteException"><c>bad_program</c>: the version is another package than the program installs.</exception>
+    private static ProgramRules Of(OfferedPackage package, ProgramRules rules) => (rules.Native, package) switch
+    {
+        ({ Action: NativePackage.Install } native, { NativeFile: { } file }) when native.Format == package.NativeFormat && native.Package == package.NativeName => rules with { Native = native with { File = file } },
+        ({ Action: NativePackage.Install } native, { NativeFormat: not null }) => throw new SiteException(
+            $"Version {package.Version} of {package.Name} is the {package.NativeFormat} package {package.NativeName}, and its program {rules.Name} installs the {native.Format} package {native.Package}. Make a program for it: `capstan program create {package.PackageId} --name {rules.Name} --replace`.", "bad_program"),
+        _ => rules,
+    };
 
     /// <exception cref="SiteException"><c>bad_program</c> with all problems at once.</exception>
     public static async Task CheckAsync(DbTransaction transaction, string siteCode, string packageId, string program)

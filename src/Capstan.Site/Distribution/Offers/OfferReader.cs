@@ -6,14 +6,14 @@ using Capstan.Site.Store;
 namespace Capstan.Site.Distribution.Offers;
 
 /// <summary>Shows advertisements: how far each is, and what holds it up.</summary>
-internal sealed class OfferReader(SiteContext site, OfferStore store, OfferStates states, CollectionStore collections)
+internal sealed class OfferReader(SiteContext site, OfferStore store, OfferStates states, OfferCounts counts, CollectionStore collections)
 {
     private static readonly AdvertisementFunnel s_nobody = new(0, 0, 0, 0, 0, 0, 0, 0);
 
     public async Task<IReadOnlyList<AdvertisementSummary>> ListAsync(CancellationToken cancellationToken)
     {
-        var funnels = await states.FunnelsAsync(null, cancellationToken);
-        var names = (await collections.ListAsync(cancellationToken)).ToDictionary(entry => entry.Row.CollectionId, entry => entry.Row.Name);
+        var funnels = await counts.FunnelsAsync(null, cancellationToken);
+        var names = (await collections.ListAsync(cancellationToken)).ToDictionary(entry => entry.CollectionId, entry => entry.Name);
         return [.. (await store.ListAsync(cancellationToken)).Select(row => Summary(row, row.Read(), names.GetValueOrDefault(row.CollectionId, ""), funnels.GetValueOrDefault(row.AdvertisementId, s_nobody)))];
     }
 
@@ -22,8 +22,8 @@ internal sealed class OfferReader(SiteContext site, OfferStore store, OfferState
     {
         var row = await RequireAsync(id, cancellationToken);
         var document = row.Read();
-        var funnel = (await states.FunnelsAsync(id, cancellationToken)).GetValueOrDefault(id, s_nobody);
-        var names = (await collections.ListAsync(cancellationToken)).ToDictionary(entry => entry.Row.CollectionId, entry => entry.Row.Name);
+        var funnel = (await counts.FunnelsAsync(id, cancellationToken)).GetValueOrDefault(id, s_nobody);
+        var names = (await collections.ListAsync(cancellationToken)).ToDictionary(entry => entry.CollectionId, entry => entry.Name);
         var times = await states.TimesAsync(id, cancellationToken);
         return new AdvertisementDetail(Summary(row, document, names.GetValueOrDefault(row.CollectionId, ""), funnel), document, await states.CausesAsync(id, cancellationToken),
             OfferCurve.Of(times, funnel.Targeted, row.CreatedAt, row.EndedAt ?? site.NowMilliseconds));

@@ -3,25 +3,15 @@ using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Publish;
-using Capstan.Site.Store;
 
 namespace Capstan.Site.Distribution.Offers;
 
 /// <summary>Makes, shows and removes programs: command lines of packages, with the rules by which they run.</summary>
 internal sealed class ProgramAdministration(SiteContext site, OfferStore store, Publisher publisher)
 {
-    public async Task<IReadOnlyList<ProgramSummary>> ListAsync(CancellationToken cancellationToken)
-    {
-        var programs = await store.ProgramsAsync(cancellationToken);
-        var offered = (await store.ListAsync(cancellationToken)).ToLookup(row => (row.PackageId, row.ProgramKey));
-        return await site.Database.WriteAsync<IReadOnlyList<ProgramSummary>>(async transaction =>
-        {
-            var result = new List<ProgramSummary>();
-            foreach (var row in programs)
-                result.Add(await SummaryAsync(transaction, row, offered[(row.PackageId, Collections.Folding.Value(row.Name))].Count()));
-            return [.. result.OrderBy(program => program.PackageName, StringComparer.OrdinalIgnoreCase).ThenBy(program => program.Rules.Name, StringComparer.OrdinalIgnoreCase)];
-        }, cancellationToken);
-    }
+    public async Task<IReadOnlyList<ProgramSummary>> ListAsync(CancellationToken cancellationToken) =>
+        [.. (await store.ProgramsAsync(cancellationToken)).Select(row => row.ToSummary())
+            .OrderBy(program => program.PackageName, StringComparer.OrdinalIgnoreCase).ThenBy(program => program.Rules.Name, StringComparer.OrdinalIgnoreCase)];
 
     /// <exception cref="SiteException"><c>package_unknown</c>, <c>program_exists</c>, <c>bad_program</c>.</exception>
     public async Task<ProgramSummary> CreateAsync(ProgramCreate request, CancellationToken cancellationToken)
@@ -29,7 +19,12 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
         var (summary, changed) = await site.Database.WriteAsync(async transaction =>
         {
             var package = await OfferedPackage.FindAsync(transaction, request.Package, null) ?? throw OfferBuilder.PackageUnknown(request.Package);
-            var rules = request.Rules ?? Proposed(package, request.Name ?? "install");
+            var rules = request.Rules switch
+            {
+                null => Proposed(package, Defaults(request.Name ?? "install")),
+                { Command: null, Native: null } said => Proposed(package, said),
+                var whole => whole,
+            };
             var known = await OfferStore.ProgramAsync(transaction, package.PackageId, rules.Name);
             if (known is not null && !request.Replace)
                 throw new SiteException($"{package.Name} has a program {known.Name}; with --replace it is changed, and every advertisement of it.", "program_exists");
@@ -42,7 +37,7 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
             // Checks the whole as it would be signed, with what comes before it.
             await OfferBuilder.CheckAsync(transaction, site.Site.SiteCode, package.PackageId, rules.Name);
             var changed = await OfferBuilder.RefreshAsync(transaction, package.PackageId, rules.Name, now);
-            return (await SummaryAsync(transaction, (await OfferStore.ProgramAsync(transaction, package.PackageId, rules.Name))!, changed), changed);
+            return ((await OfferStore.ProgramViewAsync(transaction, package.PackageId, rules.Name)).ToSummary(), changed);
         }, cancellationToken);
         if (changed > 0)
             publisher.Changed(PublishUrgency.Enrolment);
@@ -61,14 +56,18 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
         await OfferStore.RemoveProgramAsync(transaction, package.PackageId, program.Name);
     }, cancellationToken);
 
-    /// <summary>What a package of the operating system needs no hand-written line for.</summary>
-    private static ProgramRules Proposed(OfferedPackage package, string name) => package is { NativeFormat: { } format, NativeName: { } native, NativeFile: { } file }
-        ? Defaults(name) with
+    /// <summary>The lines that a package of the operating system needs no hand to write, with the other rules as they were said.</summary>
+    private static ProgramRules Proposed(OfferedPackage package, ProgramRules said) => package is { NativeFormat: { } format, NativeName: { } native, NativeFile: { } file }
+        ? said with
         {
             Native = new NativePackage { Format = format, Action = NativePackage.Install, File = file, Package = native },
-            Removal = new ProgramRemoval { Native = new NativePackage { Format = format, Action = NativePackage.Remove, Package = native } },
+            RetryCodes = said.RetryCodes is { Count: > 0 } ? said.RetryCodes : [.. Busy(format).Except([.. said.SuccessCodes, .. said.RebootCodes])],
+            Removal = said.Removal ?? new ProgramRemoval { Native = new NativePackage { Format = format, Action = NativePackage.Remove, Package = native } },
         }
         : throw new SiteException($"{package.Name} is not one package of an operating system that the site could read, so no line is proposed: say what is run (--run \"setup.sh --quiet\").", "bad_program");
+
+    /// <summary>What the system's installer ends with when another one has its lock (unattended upgrades, a person): that passes. rpm has one code for all that fails.</summary>
+    private static int[] Busy(string format) => format == NativePackage.Deb ? [2] : [1];
 
     /// <summary>What holds where nothing is said: as the system, an hour, 0 is a success, 3010 and 1641 one after a restart, once.</summary>
     public static ProgramRules Defaults(string name) => new()
@@ -85,7 +84,7 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
         MaxTries = 3,
         RetrySeconds = 900,
         AfterRun = ProgramRules.Nothing,
-        Rerun = ProgramRules.IfFailed,
+        Rerun = ProgramRules.OnNewVersion,
         NoticeSeconds = 0,
         MaxPostponements = 0,
     };
@@ -94,14 +93,5 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
     {
         var (package, program) = await OfferBuilder.FindAsync(transaction, path);
         return (package.PackageId, Collections.Folding.Value(program.Name));
-    }
-
-    private static async Task<ProgramSummary> SummaryAsync(DbTransaction transaction, ProgramRow row, int advertisements)
-    {
-        var package = await OfferedPackage.FindAsync(transaction, row.PackageId, null);
-        string? first = null;
-        if (row is { FirstPackage: { } firstPackage, FirstName: { } firstName })
-            first = $"{(await OfferedPackage.FindAsync(transaction, firstPackage, null))?.Name ?? firstPackage}/{(await OfferStore.ProgramAsync(transaction, firstPackage, firstName))?.Name ?? firstName}";
-        return new ProgramSummary(row.PackageId, package?.Name ?? row.PackageId, row.Read(), first, advertisements, Times.At(row.CreatedAt), Times.At(row.ChangedAt));
     }
 }

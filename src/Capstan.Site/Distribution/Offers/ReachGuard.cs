@@ -28,20 +28,29 @@ internal static class ReachGuard
         return removing;
     }
 
+    /// <summary>The same of all that is offered to a collection.</summary>
+    public static async Task<IReadOnlySet<long>> RemovalsAsync(DbTransaction transaction, long collectionId, IReadOnlyCollection<long> leaving)
+    {
+        var removing = new HashSet<long>();
+        if (leaving.Count > 0)
+        {
+            foreach (var row in await OfferStore.RowsOfCollectionAsync(transaction, collectionId))
+                removing.UnionWith(await RemovalsAsync(transaction, row, leaving));
+        }
+        return removing;
+    }
+
+    /// <summary>Whether something is offered to a collection that begins, or would, on who comes to it.</summary>
+    public static async Task<bool> CarriesAsync(DbTransaction transaction, long collectionId, DateTimeOffset now) => await transaction.Connection!.ExecuteScalarAsync<long>(
+        "select count(*) from advertisement where ended_at is null and state <> 'ended' and collection_id = @collectionId and (expires_at is null or expires_at > @now)", new { collectionId, now = now.ToUnixTimeSeconds() }, transaction) > 0;
+
     /// <summary>The same rule for a change of a collection, after its members were found anew.</summary>
     /// <exception cref="SiteException"><c>needs_confirmation</c>.</exception>
     public static async Task AskAsync(DbTransaction transaction, CollectionRow collection, IReadOnlyCollection<long> coming, IReadOnlyCollection<long> leaving, DateTimeOffset now)
     {
-        var removing = new HashSet<long>();
-        var begins = false;
-        foreach (var row in await OfferStore.RowsOfCollectionAsync(transaction, collection.CollectionId))
-        {
-            removing.UnionWith(await RemovalsAsync(transaction, row, leaving));
-            begins |= row.State != AdvertisementRow.Ended && (row.ExpiresAt is not { } expires || expires > now.ToUnixTimeSeconds());
-        }
-        if (begins)
+        if (coming.Count > AdvertisementCreate.Unasked && await CarriesAsync(transaction, collection.CollectionId, now))
             AskReach(coming.Count, collection.Name, "`capstan collection preview`");
-        AskRemovals(removing.Count, "`capstan collection preview`");
+        AskRemovals((await RemovalsAsync(transaction, collection.CollectionId, leaving)).Count, "`capstan collection preview`");
     }
 
     /// <exception cref="SiteException"><c>needs_confirmation</c>.</exception>

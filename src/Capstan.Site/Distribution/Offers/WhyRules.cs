@@ -14,7 +14,11 @@ namespace Capstan.Site.Distribution.Offers;
 /// <param name="Windows">What is set for the client as its maintenance windows; null for no such setting.</param>
 /// <param name="Told">What the client reported; null for nothing.</param>
 internal sealed record WhyFacts(string AdvertisementId, string Name, Advertisement Document, string State, string DeviceId, string HostName, string DeviceState, string Collection, string? Query, MemberWhy? Member,
-    bool IsSigned, long? SignedVersion, long? HeldVersion, string? Platform, long? MemoryBytes, string? Windows, AdvertisementClient? Told, DateTimeOffset? LastSeen);
+    bool IsSigned, long? SignedVersion, long? HeldVersion, string? Platform, long? MemoryBytes, string? Windows, AdvertisementClient? Told, DateTimeOffset? LastSeen)
+{
+    /// <summary>What of its content no CAP has whole yet, in one sentence; null for nothing.</summary>
+    public string? OnItsWay { get; init; }
+}
 
 /// <summary>Why a program has run on a client, or not yet: the chain step by step, the first step that is not met as the answer. Pure.</summary>
 internal static class WhyRules
@@ -36,6 +40,8 @@ internal static class WhyRules
             return (steps[1].Text, null, null);
         if (told is null or { ReportedAt: null })
         {
+            if (facts.OnItsWay is { } way)
+                return (way, "the site offers it as soon as one client access point has all of it", null);
             if (!facts.IsSigned)
                 return (steps[2].Text, "the site signs and publishes the policy, normally within a minute", null);
             if (steps[2].IsMet == false)
@@ -76,7 +82,7 @@ internal static class WhyRules
     private static WhyStep Policy(WhyFacts facts)
     {
         if (!facts.IsSigned)
-            return new("policy", false, "The client's signed policy does not list it yet.");
+            return new("policy", false, facts.OnItsWay is null ? "The client's signed policy does not list it yet." : "The client's signed policy lists it when its content is there.");
         if (facts.Told?.ReportedAt is not null)
             return new("policy", true, $"The client has it{(facts.HeldVersion is { } held ? $" (policy {Number(held)})" : "")}.");
         return facts.HeldVersion >= facts.SignedVersion
@@ -137,7 +143,7 @@ internal static class WhyRules
         return new("needs", facts.Told?.Cause is null && asked.Count > 0 ? null : true, asked.Count == 0 ? "It needs nothing beside its content." : $"It needs {string.Join(", ", asked)}; the client judges that.");
     }
 
-    private static WhyStep Content(WhyFacts facts) => facts.Told is not { TotalBytes: { } total } told
+    private static WhyStep Content(WhyFacts facts) => facts.OnItsWay is { } way ? new("content", false, way) : facts.Told is not { TotalBytes: { } total } told
         ? new("content", null, "Nothing was said of its content yet.")
         : new("content", told.HereBytes >= total, $"{Display.Bytes(told.HereBytes ?? 0)} of {Display.Bytes(total)} are on the client{(told.Source is { } source ? $", read last from {source}" : "")}.");
 

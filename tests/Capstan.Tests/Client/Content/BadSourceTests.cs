@@ -162,6 +162,9 @@ public sealed class BadSourceTests
             var waits = await fixture.WaitsAsync(s_package, manifest);
             Assert.Contains("server1", waits.Cause, StringComparison.Ordinal);
             Assert.Contains("no route to host", waits.Cause, StringComparison.Ordinal);
+            // The site cannot mend a way.
+            Assert.DoesNotContain("content verify", waits.Cause, StringComparison.Ordinal);
+            Assert.Null(fixture.Told);
             fixture.Time.Advance(waits.Pause);
             rounds++;
         }
@@ -182,6 +185,8 @@ public sealed class BadSourceTests
         fixture.MaxConnections = 0;
         var waits = await fixture.WaitsAsync(s_package, manifest);
         Assert.Contains("full", waits.Cause, StringComparison.Ordinal);
+        Assert.DoesNotContain("content verify", waits.Cause, StringComparison.Ordinal);
+        Assert.Null(fixture.Told);
         fixture.MaxConnections = 1;
         fixture.Time.Advance(waits.Pause);
         ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));
@@ -196,6 +201,8 @@ public sealed class BadSourceTests
         Assert.IsType<ContentOutcome.Impossible>(await fixture.EnsureAsync(s_package, manifest[..^5]));
         var wrong = Capstan.Protocol.V1.Documents.PackageManifest.Decode(manifest, "x");
         var other = wrong with { Tree = wrong.Tree with { Sha256 = ContentHash.Of("x"u8).ToString() } };
+        // This disk is doubted first.
+        await fixture.WaitsAsync(s_package, Capstan.Protocol.V1.Documents.PackageManifest.Encode(other));
         var impossible = Assert.IsType<ContentOutcome.Impossible>(await fixture.EnsureAsync(s_package, Capstan.Protocol.V1.Documents.PackageManifest.Encode(other)));
         Assert.Contains("tree", impossible.Cause, StringComparison.Ordinal);
         ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));

@@ -19,6 +19,7 @@ internal sealed class PlannedMachine
     public DailyHours Window { get; set; } = DailyHours.Any;
     public long FreeBytes { get; set; } = 1L << 40;
     public TimeZoneInfo TimeZone { get; set; } = TimeZoneInfo.Utc;
+    public TimeSpan ContentSpread { get; set; }
 
     /// <summary>How the next run ends.</summary>
     public Func<ProgramOffer, (string Outcome, int? Code)> Ends { get; set; } = _ => (ProgramRun.Success, 0);
@@ -40,7 +41,29 @@ internal sealed class PlannedMachine
         Users = [.. Users],
         Window = Window,
         TimeZone = TimeZone,
+        ContentSpread = ContentSpread,
+        Phase = 0.25,
     };
+
+    /// <summary>What its programs have done and not taken away again.</summary>
+    public HashSet<ProgramKey> Installed { get; } = [];
+
+    /// <summary>The clock is set; what lies ahead of it counts as now, as the ledger does it.</summary>
+    public void SetClock(DateTimeOffset now)
+    {
+        Now = now;
+        DateTimeOffset? Past(DateTimeOffset? moment) => moment > now ? now : moment;
+        for (var place = 0; place < Advertisements.Count; place++)
+        {
+            var known = Advertisements[place];
+            Advertisements[place] = known with { ReceivedAt = Past(known.ReceivedAt)!.Value, WithdrawnAt = Past(known.WithdrawnAt), NoticedAt = Past(known.NoticedAt), PostponedUntil = known.PostponedUntil > now.AddDays(7) ? now.AddDays(7) : known.PostponedUntil };
+        }
+        for (var place = 0; place < Runs.Count; place++)
+            Runs[place] = Runs[place] with { StartedAt = Past(Runs[place].StartedAt)!.Value, EndedAt = Past(Runs[place].EndedAt) };
+    }
+
+    /// <summary>All content is gone from here.</summary>
+    public void LoseContent() => _here.Clear();
 
     public ProgramPlan Plan() => AdvertisementPlanner.Plan(Facts());
 
@@ -88,7 +111,7 @@ internal sealed class PlannedMachine
                 Change(notice.For.Document.AdvertisementId, known => known with { NoticedAt = Now });
                 break;
             case ProgramStep.Forget forget:
-                Advertisements.RemoveAll(known => known.Document.AdvertisementId == forget.For.Document.AdvertisementId);
+                Advertisements.RemoveAll(known => forget.All.Any(gone => gone.Document.AdvertisementId == known.Document.AdvertisementId));
                 break;
             case ProgramStep.Restart:
                 BootId += "+";
@@ -97,6 +120,12 @@ internal sealed class PlannedMachine
             case ProgramStep.Run run:
                 var (outcome, code) = Ends(run.Offer);
                 ran.Add((run.IsRemoval ? "-" : "") + run.Offer.Program.Name);
+                if (CommandLine.NeedsContent(run))
+                    Assert.True(IsContentHere || _here.Contains(AdvertisementPlanner.Package(run.Offer)), $"{run.Offer.Program.Name} was run without its content");
+                if (outcome is ProgramRun.Success or ProgramRun.SuccessReboot && run.IsRemoval)
+                    Installed.Remove(ProgramKey.Of(run.Offer));
+                else if (outcome is ProgramRun.Success or ProgramRun.SuccessReboot)
+                    Installed.Add(ProgramKey.Of(run.Offer));
                 Runs.Add(new LedgerRun
                 {
                     Id = $"{Runs.Count}",
@@ -113,7 +142,7 @@ internal sealed class PlannedMachine
                     Outcome = outcome,
                     ExitCode = code,
                 });
-                Change(run.For.Document.AdvertisementId, known => known with { IsAsked = false });
+                Change(run.For.Document.AdvertisementId, known => known with { IsAsked = false, NoticedAt = null, PostponedUntil = null, Postponements = 0 });
                 break;
         }
     }

@@ -21,9 +21,9 @@ internal sealed class ProgramFixture : IAsyncDisposable
 
     private readonly Dictionary<string, Advertisement> _offers = [];
 
-    private ProgramFixture()
+    private ProgramFixture(string provider)
     {
-        Fixture = new ClientFixture(new MemoryStore(TimeProvider.System));
+        Fixture = new ClientFixture(new MemoryStore(TimeProvider.System), provider: provider);
         Content = new FolderContent(_root);
         Fixture.Content = Content;
         Fixture.Programs = Machine;
@@ -32,6 +32,8 @@ internal sealed class ProgramFixture : IAsyncDisposable
     public ClientFixture Fixture { get; }
     public FolderContent Content { get; }
     public List<string> Users { get; } = [];
+    /// <summary>Where they are logged on.</summary>
+    public List<LoggedOnUser> Sessions { get; } = [];
     public int Restarts { get; private set; }
     public string Root => _root;
 
@@ -40,7 +42,7 @@ internal sealed class ProgramFixture : IAsyncDisposable
         Restarts++;
         return Task.FromResult<string?>(null);
     })
-    { Check = TimeSpan.FromMilliseconds(200) };
+    { Check = TimeSpan.FromMilliseconds(200), Terminals = new UserTerminals(() => Sessions, Fixture.Time) };
 
     public ProgramLoop Loop => Fixture.Client!.Programs!;
 
@@ -48,9 +50,10 @@ internal sealed class ProgramFixture : IAsyncDisposable
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public static async Task<ProgramFixture> StartAsync()
+    /// <param name="provider">Of its CAP, as of <see cref="ClientFixture"/>.</param>
+    public static async Task<ProgramFixture> StartAsync(string provider = "LOCAL")
     {
-        var fixture = new ProgramFixture();
+        var fixture = new ProgramFixture(provider);
         await fixture.Fixture.EnrolAsync();
         return fixture;
     }
@@ -75,6 +78,14 @@ internal sealed class ProgramFixture : IAsyncDisposable
     public async Task ListAsync(params string[] ids)
     {
         Fixture.Site.SetPolicy(Fixture.Site.Items(Documents.ConfigurationRequest)[^1], change: policy => policy with { Advertisements = ids });
+        await Fixture.Site.PublishAsync(Stop);
+        await Fixture.StepAsync(2);
+    }
+
+    /// <summary>Publishes a policy with one setting more, and lets the client adopt it.</summary>
+    public async Task SetAsync(string name, string value)
+    {
+        Fixture.Site.SetPolicy(Fixture.Site.Items(Documents.ConfigurationRequest)[^1], change: policy => policy with { Advertisements = [.. _offers.Keys], Settings = [new PolicySetting(name, value, "a test")] });
         await Fixture.Site.PublishAsync(Stop);
         await Fixture.StepAsync(2);
     }

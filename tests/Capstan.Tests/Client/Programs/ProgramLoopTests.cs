@@ -32,6 +32,27 @@ public sealed class ProgramLoopTests
     }
 
     [Fact]
+    public async Task Program_that_was_begun_for_another_site_keeps_its_directory_and_the_next_one_waits_for_it()
+    {
+        await using var fixture = await ProgramFixture.StartAsync();
+        fixture.Script("setup.sh", "echo ran >>$ROOT/count");
+        var runs = Path.Combine(fixture.Fixture.Options.Directory, "programs", "runs");
+        var stranger = Directory.CreateDirectory(Path.Combine(runs, "qqqqqqqq-1-other")).FullName;
+        using (Capstan.Nal.DirectoryLock.TryTake(stranger, out _))
+        {
+            await fixture.OfferAsync(PlannedMachine.Offer());
+            await fixture.Loop.TurnAsync(Stop);
+            Assert.Equal([stranger], Directory.EnumerateFileSystemEntries(runs));
+            Assert.Equal("", fixture.Read("count"));
+        }
+        await fixture.ReopenAsync();
+        await fixture.SettleAsync();
+
+        Assert.Equal("ran\n", fixture.Read("count"));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(runs));
+    }
+
+    [Fact]
     public async Task Failure_is_reported_with_its_code_and_the_end_of_its_output()
     {
         await using var fixture = await ProgramFixture.StartAsync();

@@ -32,6 +32,49 @@ public sealed class TreeTests
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(300).WithQuietOnSuccess(true));
 
     [Fact]
+    public void Entries_alone_are_the_entries_of_the_tree() => Prop.ForAll(Trees.ToArbitrary(), lines =>
+    {
+        var reader = new TreeReader(new MemoryStream(Write(lines)), entriesOnly: true);
+        var entries = new List<TreeLine>();
+        while (reader.ReadAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult() is { } line)
+            entries.Add(line);
+        return entries.SequenceEqual(lines.OfType<TreeEntry>());
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
+
+    /// <summary>A space changes no JSON, and leaves the line to the general reader.</summary>
+    [Fact]
+    public void An_extent_is_the_same_by_its_own_reader_and_as_any_json_and_a_change_is_read_alike()
+    {
+        const string Signs = "0123456789[],\"{}: xaA-.";
+        var random = new Random(7);
+        for (var round = 0; round < 3_000; round++)
+        {
+            var chunks = Enumerable.Range(0, random.Next(1, 5)).Select(i => new StoredChunk(random.Next(1, 20), random.Next(20, 70_000), ContentHash.Of(BitConverter.GetBytes(i + round)))).ToList();
+            if (chunks.Any(chunk => chunk.LengthBytes > ContentFormat.MaxChunkBytes))
+                continue;
+            var output = new ArrayBufferWriter<byte>();
+            TreeLines.Write(output, new Extent(ContentHash.Of(BitConverter.GetBytes(round)), random.Next(1_000_000), chunks));
+            var line = output.WrittenSpan[..^1].ToArray();
+            Assert.NotNull(ExtentLine.TryRead(line));
+            if (round % 2 == 1)
+                line[random.Next(line.Length)] = (byte)Signs[random.Next(Signs.Length)];
+            Assert.Equal(Outcome([.. line, (byte)' ']), Outcome(line));
+        }
+
+        static string Outcome(byte[] line)
+        {
+            try
+            {
+                return TreeLines.Parse(line) is Extent extent ? $"{extent.Pack} {extent.OffsetBytes} {string.Join(' ', extent.Chunks)}" : "an entry";
+            }
+            catch (ProtocolException e)
+            {
+                return e.Message;
+            }
+        }
+    }
+
+    [Fact]
     public void The_order_is_that_of_the_bytes() => Prop.ForAll(Gen.Two(Name.ListOf().Select(names => string.Join('/', names))).ToArbitrary(), two =>
         Math.Sign(TreePath.Compare(two.Item1, two.Item2)) == Math.Sign(Encoding.UTF8.GetBytes(two.Item1).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(two.Item2))))
         .Check(Config.QuickThrowOnFailure.WithMaxTest(500).WithQuietOnSuccess(true));

@@ -219,8 +219,8 @@ public sealed class CollectionTests : IAsyncLifetime
         await using var database = await SiteDatabase.OpenAsync(file, _time, Stop);
         var store = new CollectionStore(database);
         Assert.Equal([("lab.2.2", "host startsWith \"LAB-\\\"x\\\\\"", 10L), ("Lab", "os startsWith \"Debian\"", 3L), ("pilots", null, 0L), ("odd", null, 0L)],
-            (await store.ListAsync(Stop)).Where(entry => !entry.Row.IsBuiltIn).Select(entry => (entry.Row.Name, entry.Row.Query, entry.Row.Priority)));
-        foreach (var (row, _) in await store.ListAsync(Stop))
+            (await store.ListAsync(Stop)).Where(row => !row.IsBuiltIn).Select(row => (row.Name, row.Query, row.Priority)));
+        foreach (var row in await store.ListAsync(Stop))
             if (row.Query is { } query)
                 Assert.Equal(query, QueryText.Write(QueryParser.Parse(query)));
         Assert.Equal([("collection:lab.2.2", "cycle"), ("site", "cycle")], await database.ReadAsync(async connection => (await connection.QueryAsync<(string, string)>("select scope, name from client_setting order by scope")).ToList(), Stop));

@@ -27,7 +27,7 @@ public sealed class ConsolePagesTests
     public async Task Nothing_that_a_client_reported_becomes_markup()
     {
         await using var site = await StartAsync(CannedRecords.Busy);
-        foreach (var path in Places.Append($"/clients/{Hostile}").Append("/clients?filter=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"))
+        foreach (var path in Places.Append($"/clients/{Hostile}").Append($"/clients/{Hostile}/why/{CannedOffers.AdvertisementId}").Append("/clients?filter=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"))
         {
             var (answer, text) = await GetAsync(site, path);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
@@ -42,10 +42,10 @@ public sealed class ConsolePagesTests
     public async Task Every_page_allows_nothing_but_its_own_style()
     {
         await using var site = await StartAsync(CannedRecords.Busy);
-        foreach (var path in Places.Append($"/clients/{First}").Append("/clients/nobody").Append("/clients.csv").Append("/health.csv"))
+        foreach (var path in Places.Append($"/clients/{First}").Append($"/clients/{First}/why/{CannedOffers.AdvertisementId}").Append("/clients/nobody").Append("/clients.csv").Append("/health.csv"))
         {
             var (answer, _) = await GetAsync(site, path);
-            var chart = (path == "/caps" || path.StartsWith("/advertisements/", StringComparison.Ordinal)) && ConsoleEndpoints.HasCharts ? "; script-src 'self'" : "";
+            var chart = (path == "/caps" || path.StartsWith("/advertisements/", StringComparison.Ordinal)) && ConsoleEndpoints.HasCharts ? "; script-src 'self'; connect-src 'self'" : "";
             Assert.Equal("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" + chart, answer.Headers.GetValues("Content-Security-Policy").Single());
             Assert.Equal("nosniff", answer.Headers.GetValues("X-Content-Type-Options").Single());
             Assert.Equal("no-referrer", answer.Headers.GetValues("Referrer-Policy").Single());
@@ -56,7 +56,7 @@ public sealed class ConsolePagesTests
     public async Task Pages_need_neither_script_nor_anything_from_outside()
     {
         await using var site = await StartAsync(CannedRecords.Busy);
-        foreach (var path in Places.Append($"/clients/{First}"))
+        foreach (var path in Places.Append($"/clients/{First}").Append($"/clients/{First}/why/{CannedOffers.AdvertisementId}"))
         {
             var (_, text) = await GetAsync(site, path);
             Assert.DoesNotContain("style=", text, StringComparison.Ordinal);
@@ -102,6 +102,10 @@ public sealed class ConsolePagesTests
         Assert.DoesNotContain("exit code 5: \\u", text, StringComparison.Ordinal);
         (_, text) = await GetAsync(site, $"/clients/{First}");
         Assert.Contains("href=\"/advertisements/k3fq7zbm\"", text, StringComparison.Ordinal);
+        Assert.Contains($"href=\"/clients/{First}/why/k3fq7zbm\"", text, StringComparison.Ordinal);
+        (_, text) = await GetAsync(site, $"/clients/{First}/why/k3fq7zbm");
+        Assert.Contains("It has failed: exit code 5", text, StringComparison.Ordinal);
+        Assert.Contains("Nothing was said of its content yet.", text, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -120,22 +120,6 @@ public sealed class ContentKeepingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_site_that_came_back_without_its_packs_reads_them_from_its_CAPs()
-    {
-        var made = await CreateAsync("Test", ("a", ContentWorld.Bytes(9, 300_000)));
-        await _world.SpreadAsync();
-        var verifier = _world.Site.Get<ContentVerifier>();
-        await verifier.BeginIfIncompleteAsync(Stop);
-        Assert.Null(verifier.Last);
-        Directory.Delete(_world.SitePacks, recursive: true);
-        await verifier.BeginIfIncompleteAsync(Stop);
-        await verifier.WaitAsync(Stop);
-        Assert.True(verifier.Last!.Ok);
-        Assert.Equal(2, Packs(_world.SitePacks));
-        Assert.Equal(ContentWorld.Bytes(9, 300_000), (await _world.ReadAsync(made))[0].Content);
-    }
-
-    [Fact]
     public async Task A_damaged_pack_of_the_site_is_never_copied()
     {
         await CreateAsync("Test", ("a", ContentWorld.Bytes(8, 300_000)));

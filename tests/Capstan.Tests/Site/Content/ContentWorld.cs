@@ -5,6 +5,7 @@ using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
 using Capstan.Testing;
+using Capstan.Testing.Stores;
 using Capstan.Tests.Protocol.Tuf;
 
 namespace Capstan.Tests.Site.Content;
@@ -12,11 +13,18 @@ namespace Capstan.Tests.Site.Content;
 /// <summary>A site with a folder CAP, archives to publish, and a reader that believes what a client may believe.</summary>
 internal sealed class ContentWorld : IAsyncDisposable
 {
-    private ContentWorld(SiteHarness site, ManualTime time)
+    private ContentWorld(SiteHarness site, ManualTime time, FaultyStorage storage)
     {
         Site = site;
         Time = time;
+        Storage = storage;
     }
+
+    /// <summary>What lies between the site and its CAPs.</summary>
+    public FaultyStorage Storage { get; }
+
+    /// <summary>Of the first CAP.</summary>
+    public FaultStore CapStore => Storage[Site.Cap];
 
     public SiteHarness Site { get; }
 
@@ -31,10 +39,11 @@ internal sealed class ContentWorld : IAsyncDisposable
     public static async Task<ContentWorld> CreateAsync(string? directory = null, string? cap = null)
     {
         var time = new ManualTime();
-        var site = await SiteHarness.CreateAsync(time, directory: directory);
+        var storage = new FaultyStorage(time);
+        var site = await SiteHarness.CreateAsync(time, wrap: storage.Wrap, directory: directory);
         site.CapDirectory = cap ?? site.CapDirectory;
         await site.AddCapAsync();
-        return new ContentWorld(site, time);
+        return new ContentWorld(site, time, storage);
     }
 
     public static byte[] Bytes(int seed, int length)

@@ -26,12 +26,12 @@ public sealed class OfferRuleTests
         var state = new AdvertisementState { AdvertisementId = "aaaaaaaa", Revision = 1, State = ProgramState.Succeeded, Since = 900, LastRun = new ProgramRun { Number = 1, PackageVersion = 1, StartedAt = 500, EndedAt = 5_000, Outcome = ProgramRun.Success, ExitCode = 0 } };
         var first = OfferTimes.Of(state, null, 1_000);
         Assert.Equal(new OfferTimes(900, 500, 500, 1_000, 1_000), first);
-        var again = OfferTimes.Of(state, new KnownState("aaaaaaaa", state.State, 1, first.Received, first.Content, first.Run, first.End, first.HeardEnd), 9_000);
+        var again = OfferTimes.Of(state, StateRow.Of(state, first, 1_000), 9_000);
         Assert.Equal(first, again);
         // Another run is another end; one that begins anew has none.
-        var second = OfferTimes.Of(state with { LastRun = state.LastRun with { Number = 2, StartedAt = 2_000, EndedAt = 3_000 } }, new KnownState("aaaaaaaa", state.State, 1, 900, 500, 500, 1_000, 1_000), 9_000);
+        var second = OfferTimes.Of(state with { LastRun = state.LastRun with { Number = 2, StartedAt = 2_000, EndedAt = 3_000 } }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000);
         Assert.Equal(new OfferTimes(900, 500, 2_000, 3_000, 9_000), second);
-        Assert.Equal(new OfferTimes(900, 500, 500, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting }, new KnownState("aaaaaaaa", state.State, 1, 900, 500, 500, 1_000, 1_000), 9_000));
+        Assert.Equal(new OfferTimes(900, 500, 500, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000));
         Assert.Equal(new OfferTimes(900, null, null, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting, LastRun = null }, null, 9_000));
     }
 
@@ -39,7 +39,7 @@ public sealed class OfferRuleTests
     [Fact]
     public void For_any_reports_the_curve_rises_to_the_figures_of_the_funnel()
     {
-        var row = Gen.Elements<string>([.. ProgramState.All]).SelectMany(state => Gen.Choose(0, 1_000).Four().Select(times => new CurveRow(state, times.Item1, times.Item2 % 2 == 0 ? times.Item2 : null, times.Item3 % 2 == 0 ? times.Item3 : null, OfferStates.IsEnded(state) ? times.Item4 : null)));
+        var row = Gen.Elements<string>([.. ProgramState.All]).SelectMany(state => Gen.Choose(0, 1_000).Four().Select(times => new CurveRow(state, times.Item1, times.Item2 % 2 == 0 ? times.Item2 : null, times.Item3 % 2 == 0 ? times.Item3 : null, OfferTimes.IsEnded(state) ? times.Item4 : null)));
         Prop.ForAll(row.ListOf().ToArbitrary(), list =>
         {
             var rows = list.ToList();

@@ -163,11 +163,36 @@ public sealed class OfferTests : OfferWorld
     }
 
     [Fact]
+    public async Task Each_version_of_a_native_package_is_installed_from_its_own_file()
+    {
+        await Programs.CreateAsync(new ProgramCreate("hello"), Stop);
+        await VersionAsync(Deb, 2, """{"format":"deb","name":"hello-capstan","version":"2.0","architecture":"all","file":"hello-2.deb"}""");
+        var id = (await Offers.CreateAsync(new AdvertisementCreate("hello", "All Systems"), Stop)).AdvertisementId!;
+        Assert.Equal((2, "hello-2.deb"), await OfferedAsync(id));
+        await Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 1), Stop);
+        Assert.Equal((1, "hello.deb"), await OfferedAsync(id));
+
+        // Another package under the same name is not what the program installs.
+        await VersionAsync(Deb, 3, """{"format":"deb","name":"other","version":"3.0","architecture":"all","file":"hello.deb"}""");
+        Assert.Equal("bad_program", await CodeAsync(() => Offers.EditAsync(id, new AdvertisementEdit(PackageVersion: 3), Stop)));
+        Assert.Equal((1, "hello.deb"), await OfferedAsync(id));
+
+        async Task<(long, string?)> OfferedAsync(string id) => (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Document.Offer is var offer ? (offer.PackageVersion, offer.Program.Native?.File) : default;
+    }
+
+    [Fact]
     public async Task A_native_package_needs_no_hand_written_line()
     {
         var made = await Programs.CreateAsync(new ProgramCreate("HELLO"), Stop);
+        Assert.Equal(ProgramRules.OnNewVersion, made.Rules.Rerun);
+        // Another installer has dpkg's lock: that passes.
+        Assert.Equal([2], made.Rules.RetryCodes);
         Assert.Equal(("hello/install", "install", "hello.deb", "hello-capstan", "remove"), (made.Path, made.Rules.Native!.Action, made.Rules.Native.File, made.Rules.Native.Package, made.Rules.Removal!.Native!.Action));
         Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Runtime"), Stop)));
+        // What was said beside the line holds, too.
+        var renewed = await Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("renewed") with { Rerun = ProgramRules.Always, TimeLimitSeconds = 60 }), Stop);
+        Assert.Equal(("install", "hello.deb", "remove", ProgramRules.Always, 60), (renewed.Rules.Native!.Action, renewed.Rules.Native.File, renewed.Rules.Removal!.Native!.Action, renewed.Rules.Rerun, renewed.Rules.TimeLimitSeconds));
+        Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("Runtime", Rules: ProgramAdministration.Defaults("none")), Stop)));
     }
 
     [Fact]

@@ -65,11 +65,14 @@ public abstract class OfferWorld : IAsyncLifetime
 
     private protected async Task<AdvertisementFunnel> FunnelAsync(string id) => (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.Funnel;
 
-    private protected Task PackageAsync(string id, string name, int version, string? native = null) => Site.Context.Database.WriteAsync(async transaction =>
+    private protected async Task PackageAsync(string id, string name, int version, string? native = null)
     {
-        await transaction.Connection!.ExecuteAsync("insert into content_package values (@id, @name, @key, @version, 1, 0)", new { id, name, key = name.ToUpperInvariant(), version }, transaction);
-        await transaction.Connection!.ExecuteAsync("insert into content_version values (@id, @version, 1, 1, 1, '', @manifest, @native, 0)", new { id, version, native, manifest = Array.Empty<byte>() }, transaction);
-    }, Stop);
+        await Site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync("insert into content_package values (@id, @name, @key, @version, 1, 0)", new { id, name, key = name.ToUpperInvariant(), version }, transaction), Stop);
+        await VersionAsync(id, version, native);
+    }
+
+    private protected Task VersionAsync(string id, int version, string? native = null) => Site.Context.Database.WriteAsync(transaction =>
+        transaction.Connection!.ExecuteAsync("insert into content_version values (@id, @version, 1, 1, 1, '', @manifest, @native, 0)", new { id, version, native, manifest = Array.Empty<byte>() }, transaction), Stop);
 
     private protected Task<int> SqlAsync(string sql) => Site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(sql, null, transaction), Stop);
 

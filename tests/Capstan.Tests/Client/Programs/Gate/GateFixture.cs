@@ -12,6 +12,9 @@ internal sealed class GateFixture : IDisposable
 
     private static readonly TimeSpan s_check = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>From the end that a gate has written to its own.</summary>
+    private static readonly TimeSpan s_goes = TimeSpan.FromSeconds(10);
+
     private int _runs;
 
     public string Root { get; } = Directory.CreateTempSubdirectory("capstan-gate-").FullName;
@@ -82,10 +85,37 @@ internal sealed class GateFixture : IDisposable
             await process.WaitForExitAsync(Stop).WaitAsync(s_patience, Stop);
     }
 
+    /// <summary>For what no file of a run tells.</summary>
+    public static async Task UntilAsync(Func<bool> isTrue, string otherwise)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!isTrue())
+        {
+            Assert.True(waited.Elapsed < s_patience, otherwise);
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Stop);
+        }
+    }
+
     public void Kill(string name)
     {
         using var process = ProcessOf(name);
         process?.Kill();
+    }
+
+    private List<ProcessEntry> Gates() =>
+        [.. Enumerable.Range(1, _runs).SelectMany(run => ProcessTable.OfThisMachine.Executing(ProgramGate.Verb, Path.Combine(Root, FormattableString.Invariant($"run-{run}"))))];
+
+    private static bool HasGone(ProcessEntry gate, TimeSpan limit)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(gate.Id);
+            return process.WaitForExit(limit);
+        }
+        catch (ArgumentException)
+        {
+            return true;
+        }
     }
 
     private Process? ProcessOf(string name)
@@ -100,5 +130,15 @@ internal sealed class GateFixture : IDisposable
         }
     }
 
-    public void Dispose() => Directory.Delete(Root, recursive: true);
+    /// <summary>Ends the gates that the test has left, with what is below them, and fails for them.</summary>
+    public void Dispose()
+    {
+        var left = Gates();
+        // One that has written its end goes by itself.
+        left = left.FindAll(gate => !HasGone(gate, s_goes));
+        foreach (var gate in left)
+            _ = StuckGate.End(ProcessTable.OfThisMachine, [gate]);
+        Directory.Delete(Root, recursive: true);
+        Assert.Empty(left);
+    }
 }

@@ -174,17 +174,69 @@ public sealed class ProgramGateTests : IDisposable
     }
 
     [Fact]
-    public async Task Program_of_a_user_is_run_as_that_user()
+    public async Task Program_finds_what_a_login_of_root_has_whatever_started_its_gate()
     {
-        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root may run programs as somebody else");
-        Executable.Set(_fixture.Root, (UnixFileMode)0b111_101_101);
-        var order = _fixture.Order("id -un; echo $HOME $PATH $X");
-        Executable.Set(order.Executable, (UnixFileMode)0b101_101_101);
-        var ended = await _fixture.RunAsync(order with { User = "nobody", Environment = new Dictionary<string, string> { ["PATH"] = "/usr/bin:/bin", ["X"] = "1" } });
+        var starter = new GateStarter(["/bin/sh", "-c", "trap '' CHLD HUP PIPE; umask 077; exec nice -n 5 \"$0\" \"$@\"", GateFixture.Agent, ProgramGate.Verb], systemdRun: null);
+        var folder = await _fixture.PrepareAsync(_fixture.Order("umask; nice; ulimit -Sn; sed -n 's/SigIgn:.//p' /proc/$$/status; exit 7"));
+        Assert.Null(await starter.StartAsync(folder, Stop));
+        var ended = await GateFixture.EndOfAsync(folder);
 
-        Assert.Equal((RunEnded.Exited, 0), (ended.How, ended.ExitCode));
-        Assert.StartsWith("nobody\n", ended.OutputHead, StringComparison.Ordinal);
-        Assert.EndsWith(" /usr/bin:/bin 1\n", ended.OutputHead, StringComparison.Ordinal);
+        Assert.Equal((RunEnded.Exited, 7), (ended.How, ended.ExitCode));
+        var lines = ended.OutputHead.Split('\n');
+        Assert.Equal(["0022", Environment.IsPrivilegedProcess ? "0" : "5", "1024"], lines[..3]);
+        // Two signals above 31 are the C library's own.
+        Assert.Equal(0UL, ulong.Parse(lines[3], NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 0x7FFF_FFFF);
+    }
+
+    [Fact]
+    public async Task Daemon_that_a_program_leaves_may_print_when_its_gate_is_gone()
+    {
+        // As an installer's: with the installer's own output.
+        var order = _fixture.Order("""
+            mkfifo "$ROOT/go"
+            echo $PPID >"$ROOT/gate"
+            (read line <"$ROOT/go"; echo one; head -c 300000 /dev/zero; echo two; echo done >"$ROOT/done") &
+            echo $! >"$ROOT/child"
+            """);
+        var folder = await _fixture.PrepareAsync(order);
+        await _fixture.StartAsync(folder);
+        Assert.Equal(0, (await GateFixture.EndOfAsync(folder)).ExitCode);
+        await _fixture.GoneAsync("gate");
+        await LetGoAsync();
+        await _fixture.GoneAsync("child");
+
+        Assert.Equal("done\n", _fixture.Read("done"));
+    }
+
+    [Fact]
+    public async Task Program_whose_gate_is_killed_prints_on_and_ends_by_itself()
+    {
+        var order = _fixture.Order("""
+            mkfifo "$ROOT/go"
+            echo $PPID >"$ROOT/gate"; echo $$ >"$ROOT/own"; echo x >"$ROOT/begun"
+            read line <"$ROOT/go"; echo one; head -c 300000 /dev/zero; echo two; echo done >"$ROOT/done"
+            """);
+        var folder = await _fixture.PrepareAsync(order);
+        await _fixture.StartAsync(folder);
+        await GateFixture.WaitAsync(folder, _ => _fixture.Read("begun").Length > 0);
+        _fixture.Kill("gate");
+        await _fixture.GoneAsync("gate");
+        await LetGoAsync();
+        await _fixture.GoneAsync("own");
+
+        Assert.Equal("done\n", _fixture.Read("done"));
+    }
+
+    [Fact]
+    public async Task Gate_that_cannot_write_its_start_leaves_its_last_words()
+    {
+        var folder = await _fixture.PrepareAsync(_fixture.Order("echo ran >\"$ROOT/count\""));
+        Directory.CreateDirectory(Path.Combine(folder.Path, RunFolder.StartedFile + ".tmp"));
+        await _fixture.StartAsync(folder);
+        await GateFixture.WaitAsync(folder, _ => folder.Failure() is not null);
+
+        Assert.Contains(RunFolder.StartedFile, folder.Failure(), StringComparison.Ordinal);
+        Assert.Equal("", _fixture.Read("count"));
     }
 
     /// <summary>Opening the other end of a pipe waits for its reader: bounded by the test's own time.</summary>

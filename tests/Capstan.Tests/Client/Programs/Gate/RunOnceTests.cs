@@ -4,7 +4,7 @@ using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Programs.Gate;
 
-/// <summary>Whatever is killed, and however often it is begun again: a run happens once.</summary>
+/// <summary>Whatever is killed, and however often it is begun again: a run happens once. Gates that are killed before each of their steps: KilledGateTests, with real servers.</summary>
 public sealed class RunOnceTests : IDisposable
 {
     private readonly GateFixture _fixture = new();
@@ -68,37 +68,6 @@ public sealed class RunOnceTests : IDisposable
         // The same number, of another process.
         await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), 1, Environment.ProcessId, 1));
         Assert.IsType<RunState.Lost>(folder.Inspect(ProcessTable.OfThisMachine));
-    }
-
-    /// <summary>A gate is killed at a random instant of its start, and started again as a client would: the program runs once, or, where the gate had said so, perhaps not at all; never twice.</summary>
-    [Fact]
-    public async Task Gates_that_are_killed_at_random_never_start_a_program_twice()
-    {
-        var random = new Random(4711);
-        for (var round = 0; round < (LongRun.IsAsked ? 200 : 20); round++)
-        {
-            var count = string.Create(CultureInfo.InvariantCulture, $"count-{round}");
-            var folder = await _fixture.PrepareAsync(_fixture.Order($"echo ran >>\"$ROOT/{count}\""));
-            for (var tries = 0; folder.Inspect(ProcessTable.OfThisMachine) is RunState.NotStarted && tries < 5; tries++)
-            {
-                await _fixture.StartAsync(folder);
-                await Task.Delay(TimeSpan.FromMilliseconds(random.Next(0, 150)), TimeProvider.System, Stop);
-                foreach (var gate in Gates(folder))
-                    ProgramCalls.Signal(gate, ProgramCalls.Kill);
-                await NoGatesAsync(folder);
-            }
-            // One that is dying may still have the lock: what it leaves then is a run that was not started.
-            RunState state;
-            while ((state = await GateFixture.WaitAsync(folder, state => state is not RunState.Running)) is RunState.NotStarted)
-            {
-                await _fixture.StartAsync(folder);
-                await NoGatesAsync(folder);
-            }
-            await NoGatesAsync(folder);
-            var ran = _fixture.Read(count);
-            Assert.True(ran == "ran\n" || (ran.Length == 0 && state is RunState.Lost), $"round {round}: {state}, ran '{ran}'");
-            folder.Remove();
-        }
     }
 
     private static IEnumerable<int> Gates(RunFolder folder) =>

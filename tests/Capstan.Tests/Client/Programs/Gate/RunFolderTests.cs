@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Globalization;
+using Capstan.Client.Programs.Gate;
+using Capstan.Nal;
+
+namespace Capstan.Tests.Client.Programs.Gate;
+
+/// <summary>Directories of runs, without gates.</summary>
+public sealed class RunFolderTests : IDisposable
+{
+    private readonly GateFixture _fixture = new();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _fixture.Dispose();
+
+    [Fact]
+    public async Task Directory_whose_gate_may_be_about_to_begin_is_not_removed()
+    {
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
+        using (DirectoryLock.TryTake(folder.Path, out _))
+        {
+            Assert.False(folder.Remove());
+            Assert.NotNull(folder.Order());
+        }
+        Assert.True(folder.Remove());
+        Assert.False(Directory.Exists(folder.Path));
+        Assert.True(folder.Remove());
+    }
+
+    [Fact]
+    public async Task Directory_whose_gate_has_written_its_end_is_removed_though_it_has_not_gone_yet()
+    {
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
+        await folder.WriteEndedAsync(new RunEnded { How = RunEnded.Exited, ExitCode = 0, EndedAt = 1 });
+        using var gate = DirectoryLock.TryTake(folder.Path, out _);
+
+        Assert.True(folder.Remove());
+    }
+
+    [Fact]
+    public async Task Removal_that_was_cut_off_is_no_run_and_is_finished_by_the_next()
+    {
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
+        await folder.WriteStartedAsync(new RunStarted("boot", 1, 1, 1));
+        var gone = new RunFolder(folder.Path + ".gone");
+        Directory.Move(folder.Path, gone.Path);
+
+        Assert.IsType<RunState.Missing>(folder.Inspect(ProcessTable.OfThisMachine));
+        Assert.True(gone.Remove());
+        Assert.False(Directory.Exists(gone.Path));
+    }
+
+    [Theory]
+    [InlineData(60, true)]
+    [InlineData(int.MaxValue, false)]
+    public async Task What_a_killed_gate_left_counts_as_its_run_until_the_time_of_the_run_is_over(int limitSeconds, bool isOver)
+    {
+        // A session whose leader has gone, as after a gate that was killed; it began when the machine did.
+        using var leader = Process.Start(new ProcessStartInfo("/usr/bin/setsid", ["--fork", "sh", "-c", $"sleep 1000 & echo $! $$ >'{_fixture.Root}/ids'"]) { UseShellExecute = false })!;
+        await leader.WaitForExitAsync(Stop);
+        await GateFixture.UntilAsync(() => _fixture.Read("ids").EndsWith('\n'), "no session");
+        var ids = _fixture.Read("ids").Split(' ', StringSplitOptions.TrimEntries).Select(id => int.Parse(id, CultureInfo.InvariantCulture)).ToArray();
+        using var left = Process.GetProcessById(ids[0]);
+        try
+        {
+            await GateFixture.UntilAsync(() => ProcessTable.OfThisMachine.Find(ids[1]) is null, "its leader stays");
+            Assert.SkipUnless(ProcessTable.Since(1) > TimeSpan.FromMinutes(3), "this machine has just been started");
+            var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0") with { TimeLimitSeconds = limitSeconds });
+            // The wall clock says nothing: by it the run would have begun in 1970, or just now.
+            await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), isOver ? TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() : 1, ids[1], 1));
+
+            Assert.IsType(isOver ? typeof(RunState.Lost) : typeof(RunState.Running), folder.Inspect(ProcessTable.OfThisMachine));
+        }
+        finally
+        {
+            left.Kill();
+        }
+    }
+}
