@@ -81,9 +81,7 @@ public sealed class AgentUpgradeTests : IDisposable
     private static string Agent(string folder, string name)
     {
         Directory.CreateDirectory(folder);
-        var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        var agent = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "Capstan.Agent", configuration, "capstan-client.dll"));
-        Program(folder, $"# {name}\nexec dotnet '{agent}' \"$@\"");
+        Program(folder, $"# {name}\nexec '{Executables.Agent}' \"$@\"");
         return folder;
     }
 

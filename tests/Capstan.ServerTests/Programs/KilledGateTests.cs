@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Capstan.Client.Programs.Gate;
+using Capstan.ServerTests.Up;
 using Capstan.Testing;
 
 namespace Capstan.ServerTests.Programs;
@@ -21,7 +22,7 @@ public sealed class KilledGateTests : IDisposable
     /// <summary>The process that a test starts.</summary>
     internal static async Task<int> RunAsync(string step, string directory)
     {
-        await new ProgramGate(new RunFolder(directory), [Agent, ProgramStarter.Verb], TimeProvider.System, passed =>
+        await new ProgramGate(new RunFolder(directory), [Executables.Agent, ProgramStarter.Verb], TimeProvider.System, passed =>
         {
             if (passed == step)
                 ProgramCalls.Signal(Environment.ProcessId, ProgramCalls.Kill);
@@ -47,7 +48,7 @@ public sealed class KilledGateTests : IDisposable
         // Once more, at the same step if it comes so far; then two that nobody kills.
         await GateAsync(Environment.ProcessPath!, Verb, step, folder.Path);
         for (var gates = 0; gates < 2; gates++)
-            Assert.Equal(0, await GateAsync(Agent, ProgramGate.Verb, folder.Path));
+            Assert.Equal(0, await GateAsync(Executables.Agent, ProgramGate.Verb, folder.Path));
         var last = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, found => found is RunState.Ended or RunState.Lost, s_patience, Stop);
 
         Assert.IsType(state, last);
@@ -56,8 +57,6 @@ public sealed class KilledGateTests : IDisposable
             Assert.Equal((RunEnded.Exited, 3), (ended.How, ended.ExitCode));
         Assert.True(folder.Remove());
     }
-
-    private static string Agent { get; } = Path.Combine(AppContext.BaseDirectory, "..", "..", "Capstan.Agent", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "capstan-client");
 
     private string Count => Path.Combine(_directory.Path, "count");
 

@@ -19,17 +19,17 @@ internal sealed class CapstanProcess : IAsyncDisposable
     public string Errors { get { lock (_errors) return _errors.ToString(); } }
 
     /// <summary>Starts <c>capstan</c> in <paramref name="directory"/>.</summary>
-    public static CapstanProcess Start(string directory, params string[] arguments) => Start("Capstan.Cli", "capstan", directory, arguments);
+    public static CapstanProcess Start(string directory, params string[] arguments) => Start(Executables.Capstan, directory, arguments);
 
     /// <summary>Starts <c>capstan-client</c> in <paramref name="directory"/>.</summary>
-    public static CapstanProcess StartAgent(string directory, params string[] arguments) => Start("Capstan.Agent", "capstan-client", directory, arguments);
+    public static CapstanProcess StartAgent(string directory, params string[] arguments) => Start(Executables.Agent, directory, arguments);
 
     /// <summary>The same behind words of another program, which changes what the agent finds around it and then becomes it.</summary>
     public static CapstanProcess StartAgent(string directory, IReadOnlyList<string> enter, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
-        Start("Capstan.Agent", "capstan-client", directory, arguments, environment, enter);
+        Start(Executables.Agent, directory, arguments, environment, enter);
 
     /// <summary>Starts <c>capstan-fleet</c> in <paramref name="directory"/>.</summary>
-    public static CapstanProcess StartFleet(string directory, params string[] arguments) => Start("Capstan.Fleet", "capstan-fleet", directory, arguments);
+    public static CapstanProcess StartFleet(string directory, params string[] arguments) => Start(Executables.Fleet, directory, arguments);
 
     /// <summary>SIGINT, as Ctrl-C sends it.</summary>
     public void Interrupt() => ServerProcesses.Send(_process.Id, Signal.Interrupt);
@@ -58,17 +58,14 @@ internal sealed class CapstanProcess : IAsyncDisposable
     /// <summary>As above, with variables of its environment.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
-        await using var process = Start("Capstan.Cli", "capstan", directory, arguments, environment);
+        await using var process = Start(Executables.Capstan, directory, arguments, environment);
         var code = await process.WaitAsync(TimeSpan.FromMinutes(2));
         return (code, process.Output, process.Errors);
     }
 
-    private static CapstanProcess Start(string project, string program, string directory, string[] arguments, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? enter = null)
+    private static CapstanProcess Start(string program, string directory, string[] arguments, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? enter = null)
     {
-        // artifacts/bin/<project>/<configuration>/: the tests run beside what they test.
-        var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        var bin = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", project, configuration, program + ".dll"));
-        IReadOnlyList<string> words = [.. enter ?? [], "dotnet", bin, .. arguments];
+        IReadOnlyList<string> words = [.. enter ?? [], program, .. arguments];
         var start = new ProcessStartInfo(words[0], words.Skip(1)) { WorkingDirectory = directory, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["NO_COLOR"] = "1";
         // Most of these processes live for a second or two.
@@ -96,7 +93,7 @@ internal sealed class CapstanProcess : IAsyncDisposable
         }
         catch (OperationCanceledException exception) when (deadline.IsCancellationRequested)
         {
-            throw new TimeoutException($"{_process.StartInfo.ArgumentList[0]} did not end within {limit}.\n--- output\n{Output}\n--- errors\n{Errors}", exception);
+            throw new TimeoutException($"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} did not end within {limit}.\n--- output\n{Output}\n--- errors\n{Errors}", exception);
         }
     }
 
