@@ -7,6 +7,7 @@ using Capstan.Protocol.V1;
 namespace Capstan.ServerTests.Inventory;
 
 /// <summary>Compares what is collected on this machine with other witnesses: lshw, dpkg-query, rpm and the kernel's own files.</summary>
+[Collection(NetworkAdapterGroup.Name)]
 public sealed class RealMachineTests
 {
     private static readonly Lazy<HardwareInventory> s_hardware = new(() => new HardwareCollector("/", TimeProvider.System).Collect(CancellationToken.None));
