@@ -22,6 +22,8 @@ internal sealed class SiteDatabase : IAsyncDisposable
     {
         // Columns are named host_name, members HostName; the setting is the mapper's, for the whole process.
         Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
+        // So is this: the code that the mapper makes of a statement serves every connection to any of our databases, which all have one schema.
+        Dapper.SqlMapper.ConnectionStringComparer = AnyDatabase.Instance;
         var writer = Dialect.Connection(Dialect.ConnectionString(file, readOnly: false));
         try
         {
@@ -88,5 +90,15 @@ internal sealed class SiteDatabase : IAsyncDisposable
         Dialect.CloseIdle(_readerString);
         await _writer.DisposeAsync();
         _turn.Dispose();
+    }
+
+    /// <summary>All databases are alike to the mapper: without it, it makes and keeps its code anew for each file, and once more for the readers.</summary>
+    private sealed class AnyDatabase : IEqualityComparer<string>
+    {
+        public static readonly AnyDatabase Instance = new();
+
+        public bool Equals(string? x, string? y) => true;
+
+        public int GetHashCode(string connectionString) => 0;
     }
 }
