@@ -136,7 +136,7 @@ public sealed class ApiEdgeTests(ApiEdgeTests.ServedSite site) : IClassFixture<A
         public async ValueTask InitializeAsync()
         {
             var home = Path.Combine(_directory, "site");
-            await SiteServer.InitializeAsync(home, "ABC", TimeProvider.System, CancellationToken.None);
+            await NewSite.InitializeAsync(home, "ABC", TimeProvider.System);
             _server = await SiteServer.OpenAsync(new SiteOptions { Directory = home, Listen = new Uri("http://127.0.0.1:0") }, TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
             _running = _server.RunAsync(_stop.Token);
             Address = await _server.Listening;

@@ -95,7 +95,7 @@ public class LifecycleTests
     {
         var directory = Directory.CreateTempSubdirectory("capstan-site-").FullName;
         var time = new ManualTime();
-        await SiteServer.InitializeAsync(Path.Combine(directory, "site"), "ABC", time, CancellationToken.None);
+        await NewSite.InitializeAsync(Path.Combine(directory, "site"), "ABC", time);
         File.Delete(Path.Combine(directory, "site", "keys", "root.key.pem"));
         await using var site = await SiteHarness.OpenAsync(directory, time);
         Assert.Equal("root_key_missing", (await Assert.ThrowsAsync<SiteException>(() => site.Get<Publisher>().StartAsync(CancellationToken.None))).Code);

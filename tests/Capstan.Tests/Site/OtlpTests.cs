@@ -22,7 +22,7 @@ public sealed class OtlpTests
         await using var collector = await CollectorAsync(received);
         try
         {
-            await SiteServer.InitializeAsync(directory, "ABC", TimeProvider.System, Stop);
+            await NewSite.InitializeAsync(directory, "ABC", TimeProvider.System);
             using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
             await using (var site = await SiteServer.OpenAsync(new SiteOptions { Directory = directory, Listen = new Uri("http://127.0.0.1:0"), Otlp = new Uri(collector.Urls.Single()) }, TimeProvider.System, NullLoggerFactory.Instance, ends.Token))
             {

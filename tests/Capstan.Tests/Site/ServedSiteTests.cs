@@ -33,7 +33,7 @@ public abstract class ServedSiteTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        await SiteServer.InitializeAsync(SiteDirectory, "ABC", TimeProvider.System, CancellationToken.None);
+        await NewSite.InitializeAsync(SiteDirectory, "ABC", TimeProvider.System);
         await ServeAsync();
     }
 

@@ -56,7 +56,7 @@ internal sealed class SiteHarness : IAsyncDisposable
     public static async Task<SiteHarness> CreateAsync(TimeProvider time, string code = "ABC", Func<IStorageProvider, IStorageProvider>? wrap = null, string? directory = null)
     {
         directory ??= System.IO.Directory.CreateTempSubdirectory("capstan-site-").FullName;
-        await SiteServer.InitializeAsync(Path.Combine(directory, "site"), code, time, CancellationToken.None);
+        await NewSite.InitializeAsync(Path.Combine(directory, "site"), code, time);
         var harness = await OpenAsync(directory, time, wrap);
         await harness.Get<Publisher>().StartAsync(CancellationToken.None);
         return harness;

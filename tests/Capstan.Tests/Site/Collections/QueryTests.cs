@@ -20,7 +20,12 @@ public sealed class QueryTests : IAsyncLifetime
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _database = await SiteDatabase.OpenAsync(Path.Combine(_directory, "site.db"), new ManualTime(), Stop);
+    public async ValueTask InitializeAsync()
+    {
+        var file = Path.Combine(_directory, "site.db");
+        await NewSite.PutDatabaseAsync(file);
+        _database = await SiteDatabase.OpenAsync(file, new ManualTime(), Stop);
+    }
 
     public async ValueTask DisposeAsync()
     {
