@@ -8,7 +8,12 @@ public sealed class SmbFile : IAsyncDisposable
 {
     /// <summary>Chunks of one transfer that are under way at once: the link is busy, and others still get their turn.</summary>
     internal const int Window = 4;
-    private const int ChunkBytes = 1024 * 1024;
+
+    /// <summary>Of one request, at most: with what stands around it an answer fits an array of 1 MiB; of one more byte it would take one of 2 MiB.</summary>
+    private const int ChunkBytes = 15 * CreditBytes;
+
+    /// <summary>What one credit pays for.</summary>
+    private const int CreditBytes = 64 * 1024;
 
     private readonly SmbTree _tree;
     private readonly string _path;
@@ -206,6 +211,9 @@ public sealed class SmbFile : IAsyncDisposable
         var size = Math.Min(mostBytes, ChunkBytes);
         if (length <= size)
             return length == 0 ? 0 : await chunk(0, length, cancellationToken);
+        // All of about one length: a short one at the end would leave the others waiting for it.
+        var even = (length - 1) / ((length - 1) / size + 1) + 1;
+        size = Math.Min(size, (even + CreditBytes - 1) / CreditBytes * CreditBytes);
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = new Queue<(Task<int> Task, int Length)>(Window);
         int start = 0, done = 0;
