@@ -29,17 +29,19 @@ internal static class FetchOnce
 {
     public static readonly PackageKey Warm = new("warmwarm", 1);
 
-    /// <summary>The CAP that has <see cref="Warm"/>, and its manifest, in the directory of the manifest that is meant.</summary>
-    public const string WarmCap = "warm-cap", WarmManifest = "warm.json";
+    /// <summary>The manifest of <see cref="Warm"/>, beside the manifest that is meant.</summary>
+    public const string WarmManifest = "warm.json";
 
-    /// <summary>A small package comes first, which does not count: what the runtime loads and compiles once is not what content costs a service that runs for months.</summary>
+    /// <summary>A small package comes first from the same CAP, which does not count: what the runtime loads and compiles once is not what content costs a service that is compiled before it is delivered.</summary>
     /// <param name="account">Null where the CAP needs none.</param>
     public static async Task<FetchCost> RunAsync(string directory, NalPath cap, ConnectionAccount? account, PackageKey package, string manifestFile, CancellationToken cancellationToken)
     {
-        var beside = Path.GetDirectoryName(manifestFile)!;
-        for (var i = 0; i < 2 && File.Exists(Path.Combine(beside, WarmManifest)); i++)
+        // As many as capstan-client has: each thread of the pool keeps buffers of its own.
+        ThreadPool.SetMinThreads(Environment.ProcessorCount, Environment.ProcessorCount);
+        var warm = Path.Combine(Path.GetDirectoryName(manifestFile)!, WarmManifest);
+        for (var i = 0; i < 2; i++)
         {
-            await OneAsync(directory, NalPath.FromDirectory(Path.Combine(beside, WarmCap)), null, Warm, Path.Combine(beside, WarmManifest), cancellationToken);
+            await OneAsync(directory, cap, account, Warm, warm, cancellationToken);
             new ContentCache(directory).Drop(Warm);
         }
         return await OneAsync(directory, cap, account, package, manifestFile, cancellationToken);
