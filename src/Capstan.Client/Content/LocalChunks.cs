@@ -1,29 +1,31 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Capstan.Protocol.Content;
 using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Client.Content;
 
 /// <summary>Where on this disk chunks lie that a version wants: in other versions, and in its own files that came before. Nothing is believed before its hash was computed. Not thread-safe.</summary>
-/// <remarks>About 40 bytes for each chunk that is wanted, and the paths of files that have one. Beyond <see cref="Most"/> chunks it knows no more: they are read from a CAP.</remarks>
+/// <remarks>16 bytes for each chunk that is wanted, 16 to 32 more for each that was found, and the paths of files that have one. Beyond <see cref="Most"/> chunks it knows no more: they are read from a CAP.</remarks>
 /// <param name="expected">Chunks that will be wanted, about: room for them is made once.</param>
 internal sealed class LocalChunks(long expected) : IDisposable
 {
     /// <summary>Chunks that are known at most: 500,000, about 8 GB of content.</summary>
     public const int Most = 500_000;
 
-    private readonly Dictionary<ulong, Place> _places = new((int)Math.Min(expected, Most));
+    private WantedChunks _wanted = new((int)Math.Min(expected, Most));
+    private List<Place> _places = [];
     private readonly List<(VersionFolder Folder, string Directory, string Name)> _files = [];
     private (int File, SafeFileHandle? Handle) _open = (-1, null);
 
     /// <summary>A chunk that the version has; one that it has twice is worth remembering once it is there.</summary>
     public void Want(StoredChunk chunk)
     {
-        var key = Key(chunk.Hash);
-        if (_places.TryGetValue(key, out var known))
-            _places[key] = known with { IsRepeated = true };
-        else if (_places.Count < Most)
-            _places.Add(key, new Place(-1, 0, false));
+        ref var known = ref _wanted.Find(Key(chunk.Hash));
+        if (!Unsafe.IsNullRef(ref known))
+            known = known with { IsRepeated = true };
+        else if (_wanted.Count < Most)
+            _wanted.Add(Key(chunk.Hash));
     }
 
     /// <summary>A file that may have chunks that are wanted.</summary>
@@ -32,18 +34,21 @@ internal sealed class LocalChunks(long expected) : IDisposable
     /// <summary>A chunk of the version itself lies there now.</summary>
     public void Placed(VersionFolder folder, string path, long offset, StoredChunk chunk)
     {
-        if (!_places.TryGetValue(Key(chunk.Hash), out var known) || !known.IsRepeated || known.File >= 0)
+        ref var known = ref _wanted.Find(Key(chunk.Hash));
+        if (Unsafe.IsNullRef(ref known) || !known.IsRepeated || known.Place >= 0)
             return;
         Add(folder, path);
-        _places[Key(chunk.Hash)] = new Place(_files.Count - 1, offset, true);
+        Found(ref known, new Place(_files.Count - 1, offset));
     }
 
     /// <summary>Reads a chunk that lies somewhere here.</summary>
     /// <param name="plain">As long as the chunk; anything when the answer is false.</param>
     public bool TryRead(StoredChunk chunk, Span<byte> plain)
     {
-        if (!_places.TryGetValue(Key(chunk.Hash), out var place) || place.File < 0)
+        ref var known = ref _wanted.Find(Key(chunk.Hash));
+        if (Unsafe.IsNullRef(ref known) || known.Place < 0)
             return false;
+        var place = _places[known.Place];
         if (_open.File != place.File)
         {
             _open.Handle?.Dispose();
@@ -62,10 +67,11 @@ internal sealed class LocalChunks(long expected) : IDisposable
         return _open.Handle is { } handle && ChunkFile.Has(handle, place.Offset, chunk, plain);
     }
 
+    /// <summary>It knows nothing any more: whoever still holds it does not hold what it knew.</summary>
     public void Dispose()
     {
         _open.Handle?.Dispose();
-        _open = (-1, null);
+        (_open, _wanted, _places) = ((-1, null), new WantedChunks(0), []);
     }
 
     /// <summary>Files of one directory share its text.</summary>
@@ -89,7 +95,13 @@ internal sealed class LocalChunks(long expected) : IDisposable
         return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
     }
 
-    private readonly record struct Place(int File, long Offset, bool IsRepeated);
+    private void Found(ref WantedChunks.Wanted known, Place place)
+    {
+        known = known with { Place = _places.Count };
+        _places.Add(place);
+    }
+
+    private readonly record struct Place(int File, long Offset);
 
     /// <summary>The chunks of one file, in their order.</summary>
     internal struct FileOffer(LocalChunks owner, VersionFolder folder, string path)
@@ -101,14 +113,15 @@ internal sealed class LocalChunks(long expected) : IDisposable
         {
             foreach (var chunk in extent.Chunks)
             {
-                if (owner._places.TryGetValue(Key(chunk.Hash), out var known) && known.File < 0)
+                ref var known = ref owner._wanted.Find(Key(chunk.Hash));
+                if (!Unsafe.IsNullRef(ref known) && known.Place < 0)
                 {
                     if (_file < 0)
                     {
                         owner.Add(folder, path);
                         _file = owner._files.Count - 1;
                     }
-                    owner._places[Key(chunk.Hash)] = new Place(_file, _offset, known.IsRepeated);
+                    owner.Found(ref known, new Place(_file, _offset));
                 }
                 _offset += chunk.LengthBytes;
             }
