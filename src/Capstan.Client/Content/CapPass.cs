@@ -52,7 +52,7 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
 
     public int Reads { get; private set; }
 
-    /// <summary>Told after each piece that was put in its place.</summary>
+    /// <summary>Told after each piece that was put in its place, by one at a time.</summary>
     public Action Progress { get; init; } = static () => { };
 
     /// <exception cref="IOException">This machine's disk failed, or is full. What was written stays.</exception>
@@ -192,7 +192,8 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
         });
         if (isRight)
             gate.Trust(cap);
-        Progress();
+        lock (_gate)
+            Progress();
     }
 
     private void PackFault(ContentHash pack, string cause)
