@@ -19,8 +19,9 @@ internal sealed class GateFixture : IDisposable
 
     public string Root { get; } = Directory.CreateTempSubdirectory("capstan-gate-").FullName;
 
-    /// <summary>The executable that this test's client would be.</summary>
-    public static string Agent { get; } = Path.Combine(AppContext.BaseDirectory, "capstan-client");
+    /// <summary>The executable that this test's client would be: the published one where there is one, as ./test has it: it is compiled ahead. Otherwise the one that was built beside the tests.</summary>
+    public static string Agent { get; } = Environment.GetEnvironmentVariable("CAPSTAN_PUBLISHED") is { Length: > 0 } published
+        ? Path.GetFullPath(Path.Combine(published, "agent", "capstan-client")) : Path.Combine(AppContext.BaseDirectory, "capstan-client");
 
     public GateStarter Starter { get; } = new([Agent, ProgramGate.Verb], systemdRun: null);
 
