@@ -52,7 +52,7 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
 
     public int Reads { get; private set; }
 
-    /// <summary>Told after each piece that was put in its place, by one at a time.</summary>
+    /// <summary>Told after each piece that was put in its place.</summary>
     public Action Progress { get; init; } = static () => { };
 
     /// <exception cref="IOException">This machine's disk failed, or is full. What was written stays.</exception>
@@ -192,8 +192,7 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
         });
         if (isRight)
             gate.Trust(cap);
-        lock (_gate)
-            Progress();
+        Progress();
     }
 
     private void PackFault(ContentHash pack, string cause)

@@ -29,11 +29,11 @@ internal static class ChunkFile
         return ContentHash.Of(plain) == chunk.Hash;
     }
 
-    /// <summary>Writes a chunk. Zeros beyond the end of the file become a hole in it, but for the last: so the file is never cut that another writes to at the same time.</summary>
+    /// <summary>Writes a chunk. Zeros beyond the end of the file become a hole in it.</summary>
     public static void Write(SafeFileHandle file, long offset, ReadOnlySpan<byte> plain)
     {
         if (!plain.ContainsAnyExcept((byte)0) && RandomAccess.GetLength(file) <= offset)
-            RandomAccess.Write(file, plain[^1..], offset + plain.Length - 1);
+            RandomAccess.SetLength(file, offset + plain.Length);
         else
             RandomAccess.Write(file, plain, offset);
     }

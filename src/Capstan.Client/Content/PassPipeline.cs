@@ -15,7 +15,7 @@ internal sealed class PassPipeline
     /// <summary>Reads that are asked for at one time, at most.</summary>
     private const int Readers = 2;
 
-    private const int MostCheckers = 2, MostPlacers = 2;
+    private const int MostCheckers = 2;
 
     private readonly PackRead[] _reads = [.. Enumerable.Range(0, Room).Select(_ => new PackRead())];
 
@@ -23,7 +23,7 @@ internal sealed class PassPipeline
     public delegate Task<bool> Reader(PackRead read, Turn turn, CancellationToken cancellationToken);
 
     /// <param name="read">Called by one at a time, until it passes its turn or returns.</param>
-    /// <param name="place">Takes what was verified; called by up to two at the same time.</param>
+    /// <param name="place">Takes what was verified; called by the caller's own flow, one after the other.</param>
     public async Task RunAsync(Reader read, Action<CheckBatch> place, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -32,15 +32,32 @@ internal sealed class PassPipeline
         foreach (var room in _reads)
             free.Writer.TryWrite(room);
         // What came holds no more than the batches of the reads that there is room for; they become large when they are unpacked.
-        var (came, found) = (Channel.CreateUnbounded<CheckBatch>(), Channel.CreateBounded<CheckBatch>(Ahead));
-        var stages = Task.WhenAll(
+        var (came, found) = (Channel.CreateUnbounded<CheckBatch>(), Channel.CreateBounded<CheckBatch>(new BoundedChannelOptions(Ahead) { SingleReader = true }));
+        var stages = new[]
+        {
             StageAsync(Readers, () => ReadAsync(read, turns, free.Reader, came.Writer, stop.Token), came.Writer, stop),
             StageAsync(Math.Min(MostCheckers, Environment.ProcessorCount), () => CheckAsync(came.Reader, found.Writer, stop.Token), found.Writer, stop),
-            StageAsync(Math.Min(MostPlacers, Environment.ProcessorCount), () => PlaceAsync(found.Reader, free.Writer, place, stop.Token), free.Writer, stop));
-        // All of them: they use the room of these reads. Whatever they do when they are told to stop, the caller is told that it has told them.
-        await ((Task)stages).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        cancellationToken.ThrowIfCancellationRequested();
-        await stages;
+        };
+        try
+        {
+            await foreach (var batch in found.Reader.ReadAllAsync(stop.Token))
+            {
+                place(batch);
+                if (batch.Finish())
+                    free.Writer.TryWrite(batch.Read);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A stage failed; its own cause is what is told.
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            // They use the room of these reads.
+            await ((Task)Task.WhenAll(stages)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        await Task.WhenAll(stages);
     }
 
     /// <summary>Some workers that do the same; when all are done the next stage has all that there is.</summary>
@@ -89,16 +106,6 @@ internal sealed class PassPipeline
         {
             batch.Check();
             await found.WriteAsync(batch, cancellationToken);
-        }
-    }
-
-    private static async Task PlaceAsync(ChannelReader<CheckBatch> found, ChannelWriter<PackRead> free, Action<CheckBatch> place, CancellationToken cancellationToken)
-    {
-        await foreach (var batch in found.ReadAllAsync(cancellationToken))
-        {
-            place(batch);
-            if (batch.Finish())
-                free.TryWrite(batch.Read);
         }
     }
 

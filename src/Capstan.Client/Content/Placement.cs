@@ -4,11 +4,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Capstan.Client.Content;
 
-/// <summary>Puts the chunks of files in their places. What is there already is believed by its hash, what lies elsewhere on this disk is copied, and the rest is <see cref="Pending"/>.</summary>
-/// <remarks>
-/// <para>There is no list of what was done: after a crash the files themselves say it.</para>
-/// <para>Not thread-safe, but for <see cref="Put"/>: several may put chunks at the same time, while nobody does anything else.</para>
-/// </remarks>
+/// <summary>Puts the chunks of files in their places. What is there already is believed by its hash, what lies elsewhere on this disk is copied, and the rest is <see cref="Pending"/>. Not thread-safe.</summary>
+/// <remarks>There is no list of what was done: after a crash the files themselves say it.</remarks>
 internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisposable
 {
     private readonly Dictionary<ContentHash, NeededChunk> _pending = [];
@@ -18,8 +15,7 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     private SafeFileHandle? _present;
     private long _presentBytes, _offset;
     private (TargetFile? File, SafeFileHandle? Handle) _written;
-    /// <summary>Of those who put at the same time: only the bytes themselves are written outside it.</summary>
-    private readonly Lock _gate = new();
+    private readonly List<(NeededChunk Chunk, int Place)> _run = [];
 
     /// <summary>Chunks that lie nowhere on this disk.</summary>
     public IReadOnlyCollection<NeededChunk> Pending => _pending.Values;
@@ -71,7 +67,8 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     /// <param name="wrong">Takes each chunk that did not come: nothing of it is written.</param>
     public void Put(ReadOnlySpan<PlainChunk> chunks, Action<NeededChunk> wrong)
     {
-        using var writer = new Writer(this);
+        var run = default(Run);
+        _run.Clear();
         foreach (var found in chunks)
         {
             var needed = found.Needed;
@@ -80,10 +77,20 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
                 wrong(needed);
                 continue;
             }
+            var chunk = needed.Chunk;
             for (var i = 0; i < needed.PlaceCount; i++)
-                writer.Add(needed, i, bytes, found.From);
+            {
+                var place = needed.PlaceAt(i);
+                if (!run.Continues(place, bytes, found.From))
+                {
+                    Write(run);
+                    run = new Run(place, bytes, found.From, 0);
+                }
+                run = run with { Length = run.Length + chunk.LengthBytes };
+                _run.Add((needed, i));
+            }
         }
-        writer.Flush();
+        Write(run);
     }
 
     public void Dispose() => Close();
@@ -114,21 +121,39 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
     /// <summary>Writes what <see cref="_plain"/> holds.</summary>
     private void Write(ChunkPlace place, StoredChunk chunk)
     {
+        Write(place, _plain.AsSpan(0, chunk.LengthBytes));
+        Came(place, chunk);
+    }
+
+    /// <exception cref="IOException">With a sector that can neither be read nor written the file is gone, and begun anew, elsewhere on the disk, next time.</exception>
+    private void Write(ChunkPlace place, ReadOnlySpan<byte> plain)
+    {
         try
         {
-            ChunkFile.Write(Open(place.File), place.Offset, _plain.AsSpan(0, chunk.LengthBytes));
+            ChunkFile.Write(Open(place.File), place.Offset, plain);
         }
         catch (IOException e) when (e.HResult == LocalErrors.InputOutput)
         {
             Close();
-            BeginAnew(place.File);
+            folder.Remove(place.File.Path);
             throw;
         }
-        Came(place, chunk);
     }
 
-    /// <summary>With a sector that can neither be read nor written the file is gone, and made again, elsewhere on the disk, next time.</summary>
-    private void BeginAnew(TargetFile file) => folder.Remove(file.Path);
+    /// <summary>Writes the chunks of <see cref="_run"/>.</summary>
+    private void Write(Run run)
+    {
+        if (run.Length == 0)
+            return;
+        Write(run.Place, run.Bytes.AsSpan(run.From, run.Length));
+        foreach (var (needed, place) in _run)
+        {
+            Came(needed.PlaceAt(place), needed.Chunk);
+            if (place == needed.PlaceCount - 1)
+                _pending.Remove(needed.Chunk.Hash);
+        }
+        _run.Clear();
+    }
 
     private SafeFileHandle Open(TargetFile file)
     {
@@ -136,11 +161,9 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
             return _written.Handle!;
         _written.Handle?.Dispose();
         _written = (null, null);
-        _written = (file, OpenAnother(file));
+        _written = (file, folder.OpenWrite(file.Path));
         return _written.Handle!;
     }
-
-    private SafeFileHandle OpenAnother(TargetFile file) => folder.OpenWrite(file.Path);
 
     private void Came(ChunkPlace place, StoredChunk chunk)
     {
@@ -155,67 +178,6 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         _present = null;
         _written.Handle?.Dispose();
         _written = (null, null);
-    }
-
-    /// <summary>Writes what belongs together at once, in files that it opens itself.</summary>
-    private sealed class Writer(Placement owner) : IDisposable
-    {
-        private readonly List<(NeededChunk Chunk, int Place)> _chunks = [];
-        private (TargetFile? File, SafeFileHandle? Handle) _open;
-        private Run _run;
-
-        public void Add(NeededChunk needed, int index, byte[] bytes, int from)
-        {
-            var place = needed.PlaceAt(index);
-            if (!_run.Continues(place, bytes, from))
-            {
-                Flush();
-                _run = new Run(place, bytes, from, 0);
-            }
-            _run = _run with { Length = _run.Length + needed.Chunk.LengthBytes };
-            _chunks.Add((needed, index));
-        }
-
-        /// <summary>Writes what is left.</summary>
-        public void Flush()
-        {
-            if (_run.Length == 0)
-                return;
-            try
-            {
-                ChunkFile.Write(Open(_run.Place.File), _run.Place.Offset, _run.Bytes.AsSpan(_run.From, _run.Length));
-            }
-            catch (IOException e) when (e.HResult == LocalErrors.InputOutput)
-            {
-                lock (owner._gate)
-                    owner.BeginAnew(_run.Place.File);
-                throw;
-            }
-            lock (owner._gate)
-            {
-                foreach (var (needed, place) in _chunks)
-                {
-                    owner.Came(needed.PlaceAt(place), needed.Chunk);
-                    if (place == needed.PlaceCount - 1)
-                        owner._pending.Remove(needed.Chunk.Hash);
-                }
-            }
-            _chunks.Clear();
-            _run = default;
-        }
-
-        public void Dispose() => _open.Handle?.Dispose();
-
-        private SafeFileHandle Open(TargetFile file)
-        {
-            if (ReferenceEquals(_open.File, file))
-                return _open.Handle!;
-            _open.Handle?.Dispose();
-            _open = default;
-            lock (owner._gate)
-                _open = (file, owner.OpenAnother(file));
-            return _open.Handle!;
-        }
     }
 
     /// <summary>Bytes that go to one place.</summary>

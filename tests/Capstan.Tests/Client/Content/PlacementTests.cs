@@ -47,49 +47,6 @@ public sealed class PlacementTests : IDisposable
         Assert.Equal(_content, File.ReadAllBytes(Path.Combine(_directory, FileName)));
     }
 
-    /// <summary>Every other chunk is zeros, beyond the end of the file or before it, as it happens.</summary>
-    [Fact]
-    public async Task Two_write_to_one_file_at_the_same_time()
-    {
-        const int Chunks = 400, Bytes = 20_000;
-        using var folder = VersionFolder.Open(_directory);
-        for (var round = 0; round < 5; round++)
-        {
-            var content = new byte[Chunks * Bytes];
-            for (var i = 0; i < Chunks; i += 2)
-                MadeEntry.Noise(i, Bytes).CopyTo(content, i * Bytes);
-            var path = $"round-{round}";
-            using var local = new LocalChunks(Chunks);
-            using var placement = new Placement(folder, local);
-            placement.Begin(new TargetFile(path, content.Length));
-            for (var i = 0; i < Chunks; i++)
-                placement.Take(new Extent(ContentHash.Of("pack"u8), i * Bytes, [new StoredChunk(Bytes, Bytes, ContentHash.Of(content.AsSpan(i * Bytes, Bytes)))]));
-            // The chunks that are the same come first, so that their places lie beyond all that is there.
-            var pending = placement.Pending.OrderByDescending(chunk => chunk.PlaceCount).ToArray();
-            var next = -1;
-            await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
-            {
-                for (var i = Interlocked.Increment(ref next); i < pending.Length; i = Interlocked.Increment(ref next))
-                    placement.Put([new PlainChunk(pending[i], content, (int)pending[i].PlaceAt(0).Offset)], _ => Assert.Fail("it is right"));
-            }, ContentFixture.Stop)));
-            Assert.Empty(placement.Pending);
-            Assert.Equal(content.Length, placement.HereBytes);
-            Assert.Equal(content, await File.ReadAllBytesAsync(Path.Combine(_directory, path), ContentFixture.Stop));
-        }
-    }
-
-    [Fact]
-    public void Zeros_beyond_the_end_take_next_to_no_room()
-    {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs a file system with holes, and a call that tells");
-        using var folder = VersionFolder.Open(_directory);
-        using (var file = folder.OpenWrite(FileName))
-            ChunkFile.Write(file, 100_000, new byte[1_000_000]);
-        var there = folder.Look(FileName)!.Value;
-        Assert.Equal(1_100_000, there.SizeBytes);
-        Assert.InRange(there.AllocatedBytes, 0, 65_536);
-    }
-
     [Theory]
     [InlineData(LocalErrors.InputOutput)]
     [InlineData(LocalErrors.AccessDenied)]
