@@ -221,7 +221,7 @@ internal sealed class FetchFigures(string directory, string? only)
             RedirectStandardOutput = true,
         };
         // As capstan-client is published.
-        foreach (var (name, value) in new[] { ("DOTNET_TieredCompilation", "0"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_GCConserveMemory", "9"), ("DOTNET_GCGen0MaxBudget", "400000"), ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0") })
+        foreach (var (name, value) in new[] { ("DOTNET_TieredCompilation", "0"), ("DOTNET_gcConcurrent", "0"), ("DOTNET_GCConserveMemory", "9"), ("DOTNET_GCGen0MaxBudget", "400000") })
             start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync(cancellationToken);
