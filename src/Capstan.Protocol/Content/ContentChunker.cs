@@ -37,16 +37,36 @@ public static class ContentChunker
     }
 
     /// <summary>Number of bytes up to and with the one that makes the masked hash zero; 0 for none.</summary>
-    /// <remarks>By reference, since the check of bounds costs a third of the speed; the caller has bounded both ends by the span, and a byte cannot leave a table of 256.</remarks>
+    /// <remarks>
+    /// By reference, since the check of bounds costs a third of the speed; the caller has bounded both ends by the span, and a byte cannot leave a table of 256.
+    /// Four bytes a turn, with indices as wide as an address: the plain loop spends more on its counter than on the hash.
+    /// </remarks>
     private static int Scan(ref byte bytes, int from, int to, ulong mask, ref ulong hash)
     {
         ref var gear = ref MemoryMarshal.GetArrayDataReference(s_gear);
         var h = hash;
-        for (var i = from; i < to; i++)
+        nint i = from;
+        for (; i <= to - 4; i += 4)
+        {
+            ref var next = ref Unsafe.Add(ref bytes, i);
+            var first = (h << 1) + Unsafe.Add(ref gear, (nint)next);
+            if ((first & mask) == 0)
+                return (int)i + 1;
+            var second = (first << 1) + Unsafe.Add(ref gear, (nint)Unsafe.Add(ref next, 1));
+            if ((second & mask) == 0)
+                return (int)i + 2;
+            var third = (second << 1) + Unsafe.Add(ref gear, (nint)Unsafe.Add(ref next, 2));
+            if ((third & mask) == 0)
+                return (int)i + 3;
+            h = (third << 1) + Unsafe.Add(ref gear, (nint)Unsafe.Add(ref next, 3));
+            if ((h & mask) == 0)
+                return (int)i + 4;
+        }
+        for (; i < to; i++)
         {
             h = (h << 1) + Unsafe.Add(ref gear, (nint)Unsafe.Add(ref bytes, i));
             if ((h & mask) == 0)
-                return i + 1;
+                return (int)i + 1;
         }
         hash = h;
         return 0;

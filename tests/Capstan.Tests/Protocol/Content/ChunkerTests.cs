@@ -14,6 +14,16 @@ public sealed class ChunkerTests
     private static readonly Arbitrary<(int Seed, int Length)> Data =
         (from seed in Gen.Choose(0, int.MaxValue) from length in Gen.Frequency((1, Gen.Choose(0, 9_000)), (3, Gen.Choose(9_000, 600_000))) select (seed, length)).ToArbitrary();
 
+    /// <summary>Random bytes, one byte, two bytes, short periods, and pieces of each one behind the other.</summary>
+    private static readonly Arbitrary<byte[]> Pathological =
+        (from pieces in Gen.Choose(1, 4)
+         from parts in Gen.ArrayOf(
+             from kind in Gen.Choose(0, 3)
+             from seed in Gen.Choose(0, int.MaxValue)
+             from length in Gen.Choose(1, 150_000)
+             select Piece(kind, seed, length), pieces)
+         select parts.SelectMany(part => part).ToArray()).ToArbitrary();
+
     [Fact]
     public void Chunks_are_the_input_and_within_their_lengths() => Prop.ForAll(Data, data =>
     {
@@ -39,6 +49,26 @@ public sealed class ChunkerTests
         }
         return piecewise.SequenceEqual(Cut(bytes));
     }).Check(Some);
+
+    /// <summary>The text of the format, byte by byte, with a table of its own: what another implementation would do.</summary>
+    [Fact]
+    public void Cuts_are_those_of_the_plain_rule() => Prop.ForAll(Pathological, data => Cut(data).SequenceEqual(PlainCut(data))).Check(Some);
+
+    /// <summary>Around the places where one rule follows another, at every distance from a turn of the loop.</summary>
+    [Fact]
+    public void Short_data_is_cut_by_the_plain_rule()
+    {
+        foreach (var around in new[] { 0, ContentFormat.MinChunkBytes, ContentFormat.NormalChunkBytes, ContentFormat.MaxChunkBytes })
+        {
+            for (var length = Math.Max(0, around - 9); length < around + 70; length++)
+            {
+                // A chunk with no cut of its own reaches its end by each rule.
+                Assert.Equal(PlainCut(new byte[length]), Cut(new byte[length]));
+                var bytes = Bytes(length, length);
+                Assert.Equal(PlainCut(bytes), Cut(bytes));
+            }
+        }
+    }
 
     [Fact]
     public void An_insertion_changes_few_chunks() => Prop.ForAll(Data, data =>
@@ -84,6 +114,35 @@ public sealed class ChunkerTests
         }
         return lengths;
     }
+
+    private static byte[] Piece(int kind, int seed, int length)
+    {
+        var random = Bytes(seed, kind == 0 ? length : 64);
+        var period = kind switch { 1 => 1, 2 => 2, _ => 1 + random[0] % 63 };
+        return kind == 0 ? random : [.. Enumerable.Range(0, length).Select(i => random[i % period])];
+    }
+
+    private static List<int> PlainCut(byte[] bytes)
+    {
+        var lengths = new List<int>();
+        for (var from = 0; from < bytes.Length;)
+        {
+            var (end, hash) = (Math.Min(bytes.Length - from, 65_536), 0UL);
+            var length = Math.Min(end, 4_096);
+            while (length < end)
+            {
+                hash = (hash << 1) + s_gear[bytes[from + length]];
+                if (hash >> (++length <= 16_384 ? 48 : 52) == 0)
+                    break;
+            }
+            lengths.Add(length);
+            from += length;
+        }
+        return lengths;
+    }
+
+    private static readonly ulong[] s_gear = [.. Enumerable.Range(0, 256).Select(value =>
+        BinaryPrimitives.ReadUInt64BigEndian(System.Security.Cryptography.SHA256.HashData([.. "capstan-gear-1:"u8, (byte)value])))];
 
     private static List<ContentHash> Hashes(byte[] bytes)
     {
