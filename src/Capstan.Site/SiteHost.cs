@@ -16,6 +16,7 @@ using Capstan.Site.Status.Clients;
 using Capstan.Site.Store;
 using Capstan.Site.Telemetry;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -64,6 +65,7 @@ internal static class SiteHost
             kestrel.AddServerHeader = false;
         });
         var services = builder.Services;
+        services.AddSingleton<IMemoryPoolFactory<byte>, ConnectionBlocksFactory>();
         services.AddSingleton(loggers);
         services.AddSingleton(typeof(ILogger<>), typeof(Logger<>));
         services.AddSingleton(site).AddSingleton(site.Site).AddSingleton(site.Database).AddSingleton(site.Time).AddSingleton(token).AddSingleton(arbiter);
