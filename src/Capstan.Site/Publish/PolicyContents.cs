@@ -40,10 +40,18 @@ internal static class PolicyContents
     /// <returns>How many of them are approved.</returns>
     public static async Task<int> ChangedAsync(DbTransaction transaction, IEnumerable<long> devices)
     {
-        var changed = 0;
+        var approved = 0;
         foreach (var chunk in devices.Order().Chunk(Few))
-            changed += await transaction.Connection!.ExecuteAsync("update device set policy_pending = 1 where state = 'approved' and number in @chunk", new { chunk }, transaction);
-        return changed;
+        {
+            var rows = (await transaction.Connection!.QueryAsync<(long Number, long Pending)>(
+                "select number, policy_pending from device where state = 'approved' and number in @chunk", new { chunk }, transaction)).ToList();
+            approved += rows.Count;
+            // One that waits already is not written again: the rows are long, and whoever makes 50 advertisements for 10,000 clients before the next pass would write each 50 times.
+            var idle = rows.Where(row => row.Pending == 0).Select(row => row.Number).ToList();
+            if (idle.Count > 0)
+                await transaction.Connection!.ExecuteAsync("update device set policy_pending = 1 where number in @idle", new { idle }, transaction);
+        }
+        return approved;
     }
 
     /// <summary>What the policies that wait to be signed say, by device number; notes it with each device.</summary>

@@ -110,6 +110,10 @@ public sealed class OfferTests : OfferWorld
         Assert.Equal("needs_confirmation", await CodeAsync(() => Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)));
         Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", DryRun: true), Stop)).Coming!.Count);
         Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Confirmed: true), Stop)).Policies);
+        // Another before they are signed counts those that wait already, and takes along who was signed meanwhile.
+        await SqlAsync("update device set policy_pending = 0 where number in (1001, 1501)");
+        Assert.Equal(501, (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Name: "Again", Confirmed: true), Stop)).Policies);
+        Assert.Equal(501, await CountAsync("select count(*) from device where state = 'approved' and policy_pending = 1"));
     }
 
     [Fact]
