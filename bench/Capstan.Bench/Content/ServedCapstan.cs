@@ -55,11 +55,12 @@ internal sealed class ServedCapstan : IAsyncDisposable
         return run.ExitCode == 0 ? run : throw new InvalidOperationException($"capstan {string.Join(' ', arguments)} ended with {run.ExitCode}.");
     }
 
-    /// <summary>Seconds of processor time and the high-water mark of memory of the site until now.</summary>
-    public (double CpuSeconds, long PeakBytes) Cost()
+    /// <summary>What the site took until now.</summary>
+    public SiteCost Cost()
     {
-        var mark = File.ReadLines($"/proc/{_site.Id}/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
-        return (_site.TotalProcessorTime.TotalSeconds, long.Parse(mark.AsSpan(6, mark.Length - 9), NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture) << 10);
+        var status = File.ReadLines($"/proc/{_site.Id}/status").Select(line => line.Split((char[])[' ', '\t', ':'], StringSplitOptions.RemoveEmptyEntries))
+            .Where(fields => fields is [_, _, "kB"]).ToDictionary(fields => fields[0], fields => long.Parse(fields[1], CultureInfo.InvariantCulture) << 10, StringComparer.Ordinal);
+        return new SiteCost(_site.TotalProcessorTime.TotalSeconds, status["VmHWM"], status["RssAnon"] + status["RssShmem"]);
     }
 
     /// <summary>Waits until the CAP has as many packs as the site.</summary>
@@ -78,4 +79,13 @@ internal sealed class ServedCapstan : IAsyncDisposable
 
     private static IEnumerable<string> Packs(string folder) =>
         System.IO.Directory.Exists(Path.Combine(folder, "packs")) ? System.IO.Directory.EnumerateFiles(Path.Combine(folder, "packs"), "*", SearchOption.AllDirectories) : [];
+}
+
+/// <summary>What a site took.</summary>
+/// <param name="CpuSeconds">On all processors.</param>
+/// <param name="PeakBytes">High-water mark of resident memory, mapped files of the runtime included.</param>
+/// <param name="OwnBytes">Resident now, without mapped files: those the system shares among processes, and takes away when it needs the room.</param>
+internal sealed record SiteCost(double CpuSeconds, long PeakBytes, long OwnBytes)
+{
+    public string Memory => string.Create(CultureInfo.InvariantCulture, $"{PeakBytes / 1e6:0} MB at most, {OwnBytes / 1e6:0} MB its own");
 }
