@@ -20,7 +20,7 @@ internal sealed class Worker : IAsyncDisposable
 
     public const int Holding = -1;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly Process _process;
     private readonly SemaphoreSlim _printed = new(0);
@@ -79,7 +79,14 @@ internal sealed class Worker : IAsyncDisposable
     public async Task<string> EndAsync()
     {
         using var late = new CancellationTokenSource(Patience);
-        await _process.WaitForExitAsync(late.Token);
+        try
+        {
+            await _process.WaitForExitAsync(late.Token);
+        }
+        catch (OperationCanceledException exception) when (late.IsCancellationRequested)
+        {
+            throw new TimeoutException($"the worker did not end within {Patience}", exception);
+        }
         var errors = await _errors;
         return _process.ExitCode == 0 ? errors : $"exit code {_process.ExitCode}: {errors}";
     }

@@ -7,7 +7,7 @@ namespace Capstan.ServerTests.Packages;
 /// <remarks>Its keeper's input ends with this process: whatever happens to a test, the kernel takes processes and mounts away.</remarks>
 internal sealed class ScratchMachine : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private readonly TemporaryDirectory _directory = new();
     private readonly Process _keeper;

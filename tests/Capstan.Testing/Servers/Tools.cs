@@ -6,7 +6,7 @@ namespace Capstan.Testing.Servers;
 /// <summary>Programs of the system that the tests of SMB need.</summary>
 internal static class Tools
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
     private static readonly string[] Folders = [.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries), "/usr/sbin", "/sbin"];
 
     /// <summary>Where a program is, also outside the PATH of a plain user.</summary>
