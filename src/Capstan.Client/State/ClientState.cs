@@ -65,6 +65,9 @@ internal static class StateKey
     /// <summary>For how long this client ran without finding a CAP; absent while it finds one.</summary>
     public const string AbsentSeconds = "absent-seconds";
 
+    /// <summary>CAPs that served badly, and when (Unix milliseconds before the path), one a line; absent for none. See <see cref="Configuration.CapOrder"/>.</summary>
+    public const string AvoidedCaps = "avoided-caps";
+
     /// <summary>How many schema scripts a program must know to work with this file.</summary>
     public const string SchemaOldest = "schema-oldest";
     /// <summary>Number of the build order that was seen last; when, is the moment of the same name.</summary>

@@ -63,6 +63,87 @@ public sealed class CapChoiceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_process_of_its_own_does_not_meet_the_same_bad_CAP_each_time()
+    {
+        await _f.EnrolAsync();
+        await _f.CloseAsync();
+        _f.Provider.Elsewhere[Other] = new MemoryStore(_f.Time);
+        await _f.InstallAsync(cap: "/other");
+        Assert.Equal(Other, await RunNowAsync(isWell: false));
+        // Complete cycles end nothing: each process makes one.
+        for (var run = 0; run < 3; run++)
+            Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
+        _f.Time.Advance(CapOrder.Remembered - TimeSpan.FromSeconds(1));
+        Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
+        _f.Time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(Other, await RunNowAsync(isWell: false));
+        Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
+    }
+
+    [Fact]
+    public async Task What_a_clock_wrote_that_was_far_ahead_keeps_no_CAP_last()
+    {
+        await _f.EnrolAsync();
+        await _f.CloseAsync();
+        _f.Provider.Elsewhere[Other] = new MemoryStore(_f.Time);
+        await _f.InstallAsync(cap: "/other");
+        var right = _f.Time.GetUtcNow();
+        _f.Time.Jump(right.AddYears(5));
+        Assert.Equal(Other, await RunNowAsync(isWell: false));
+        _f.Time.Jump(right.AddMinutes(1));
+        Assert.Equal(Other, await RunNowAsync(isWell: false));
+        Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
+    }
+
+    [Theory]
+    [InlineData("x")]
+    [InlineData("99999999999999999999 LOCAL:\\other")]
+    [InlineData("9223372036854775807 LOCAL:/other")]
+    [InlineData("1\n\n2 no path")]
+    public async Task What_was_kept_and_says_nothing_is_left_alone(string kept)
+    {
+        await _f.EnrolAsync();
+        _f.Client!.Core.State.Set((Capstan.Client.State.StateKey.AvoidedCaps, kept));
+        await _f.CloseAsync();
+        Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
+    }
+
+    [Fact]
+    public async Task Only_the_latest_bad_CAPs_are_remembered_and_none_that_is_not_listed_any_more()
+    {
+        await _f.EnrolAsync();
+        var core = _f.Client!.Core;
+        var options = new Capstan.Nal.Arbiter.ArbiterOptions();
+        var order = new CapOrder(core, options);
+        NalPath[] caps = [.. Enumerable.Range(0, CapOrder.MostRemembered + 3).Select(number => NalPath.FromDirectory(FormattableString.Invariant($"/cap{number}")))];
+        core.State.Set((Capstan.Client.State.StateKey.OwnCaps, string.Join('\n', caps.Select(cap => cap.ToString()))));
+        foreach (var cap in caps)
+            order.ServedBadly(cap);
+        new CapOrder(core, options).Prepare([]);
+        Assert.Equal(caps[3..], options.Avoided);
+        core.State.Set((Capstan.Client.State.StateKey.OwnCaps, caps[5].ToString()));
+        order.ServedBadly(NalPath.Parse(_f.CapPath));
+        new CapOrder(core, options).Prepare([]);
+        Assert.Equal([caps[5], NalPath.Parse(_f.CapPath)], options.Avoided);
+        order.ServedWell(caps[5], complete: false);
+        order.ServedWell(NalPath.Parse(_f.CapPath), complete: true);
+        new CapOrder(core, options).Prepare([]);
+        Assert.Empty(options.Avoided);
+        Assert.Null(core.State.Get(Capstan.Client.State.StateKey.AvoidedCaps));
+    }
+
+    /// <returns>The CAP that was tried first, and had to do.</returns>
+    private async Task<string> RunNowAsync(bool isWell)
+    {
+        _f.Provider.Paths.Clear();
+        await _f.OpenAsync();
+        var report = await _f.Client!.RunNowAsync(ClientFixture.Stop);
+        await _f.CloseAsync();
+        Assert.True(isWell == report.Contacted, string.Join("; ", report.Problems));
+        return Assert.Single(_f.Provider.Paths);
+    }
+
+    [Fact]
     public async Task A_document_that_stays_missing_is_urgent_once()
     {
         await _f.EnrolAsync();
