@@ -96,17 +96,30 @@ internal sealed partial class ProgramLoop
     }
 
     /// <summary>What runs or is to be run; first what is needed first. What is done with may go, and comes again when it is asked for.</summary>
-    private void Pin(ProgramPlan plan, IReadOnlyList<KnownAdvertisement> known)
+    private void Pin(ProgramPlan plan, ProgramFacts facts)
     {
         var needed = plan.Decisions
             .Where(decision => decision.State is ProgramState.Received or ProgramState.Waiting or ProgramState.Downloading or ProgramState.Ready or ProgramState.Running)
             .Select(decision => decision.AdvertisementId)
             .ToHashSet(StringComparer.Ordinal);
-        _content.Pin([.. known
-            .Where(advertisement => advertisement.Document.Recurrence is not null || needed.Contains(advertisement.Document.AdvertisementId))
-            .OrderByDescending(advertisement => advertisement.Document.Priority)
-            .SelectMany(advertisement => advertisement.Document.Offer.Chain())
-            .Select(AdvertisementPlanner.Package)
+        _content.Pin([.. facts.Runs
+            // It may be of a version that is offered no more.
+            .Where(run => run.Outcome is null)
+            .Select(PackageOf)
+            .Concat(facts.Advertisements
+                .Where(known => known.Document.Recurrence is not null || needed.Contains(known.Document.AdvertisementId))
+                .OrderByDescending(known => known.Document.Priority)
+                .SelectMany(known => Packages(known, facts.Runs)))
             .Distinct()]);
     }
+
+    /// <summary>What was installed is removed by what was installed, which is not always what was offered last.</summary>
+    private static IEnumerable<PackageKey> Packages(KnownAdvertisement known, IReadOnlyList<LedgerRun> runs)
+    {
+        var offered = known.Document.Offer.Chain().Select(AdvertisementPlanner.Package);
+        return known.IsWithdrawn && runs.LastOrDefault(run => run.Program == ProgramKey.Of(known.Document.Offer) && run is { IsRemoval: false, IsSuccess: true }) is { } installed
+            ? offered.Prepend(PackageOf(installed)) : offered;
+    }
+
+    private static PackageKey PackageOf(LedgerRun run) => new(run.Program.PackageId, run.PackageVersion);
 }

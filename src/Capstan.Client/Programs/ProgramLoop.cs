@@ -139,7 +139,7 @@ internal sealed partial class ProgramLoop : IDisposable
                 return s_longest;
             var facts = Facts(policy);
             var plan = AdvertisementPlanner.Plan(facts);
-            Pin(plan, facts.Advertisements);
+            Pin(plan, facts);
             _reporter.Tell(plan.Decisions, facts.Advertisements);
             if (plan.Step is not { } step || !await TryAsync(step, plan, cancellationToken))
             {

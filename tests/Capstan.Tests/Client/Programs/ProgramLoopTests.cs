@@ -114,6 +114,71 @@ public sealed class ProgramLoopTests
     }
 
     [Fact]
+    public async Task Content_that_is_offered_no_more_while_it_comes_is_left_and_that_of_another_version_comes_in_its_place()
+    {
+        await using var fixture = await ProgramFixture.StartAsync();
+        var never = new TaskCompletionSource();
+        fixture.Content.Held = never.Task;
+        fixture.Script("setup.sh", "echo one >>$ROOT/count");
+        fixture.Script("setup.sh", "echo two >>$ROOT/count", new PackageKey("pppppppp", 2));
+        await fixture.OfferAsync(PlannedMachine.Offer());
+        var turning = fixture.Loop.TurnAsync(Stop);
+        await fixture.ListAsync();
+        await turning.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, Stop);
+        Assert.Equal(("unknown here", "pppppppp-1"), (fixture.State(), Assert.Single(fixture.Content.Fetched)));
+
+        await fixture.OfferAsync(PlannedMachine.Offer() with { Revision = 2 });
+        turning = fixture.Loop.TurnAsync(Stop);
+        Assert.False(turning.IsCompleted);
+        fixture.Content.Held = Task.CompletedTask;
+        await fixture.OfferAsync(PlannedMachine.Offer(version: 2) with { Revision = 3 });
+        await turning.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, Stop);
+        await fixture.SettleAsync();
+        Assert.Equal(("succeeded", "two\n"), (fixture.State(), fixture.Read("count")));
+        Assert.Equal(["pppppppp-1", "pppppppp-1", "pppppppp-2"], fixture.Content.Fetched);
+    }
+
+    [Fact]
+    public async Task Content_of_a_program_that_runs_stays_when_another_version_is_offered_meanwhile()
+    {
+        await using var fixture = await ProgramFixture.StartAsync();
+        fixture.Script("setup.sh", "mkfifo $ROOT/go; read line <$ROOT/go; exit 0");
+        await fixture.OfferAsync(PlannedMachine.Offer());
+        await fixture.Loop.TurnAsync(Stop);
+        Assert.True(fixture.Loop.ProgramRuns);
+        await fixture.OfferAsync(PlannedMachine.Offer(version: 2) with { Revision = 2 });
+        await fixture.Loop.TurnAsync(Stop);
+        Assert.Equal([ProgramFixture.One, new PackageKey("pppppppp", 2)], fixture.Content.Pinned);
+        await fixture.ListAsync();
+        await fixture.Loop.TurnAsync(Stop);
+        Assert.Contains(ProgramFixture.One, fixture.Content.Pinned);
+        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await fixture.SettleAsync();
+        Assert.Empty(fixture.Content.Pinned);
+    }
+
+    [Fact]
+    public async Task Content_that_takes_a_program_away_stays_until_it_has_although_another_version_was_offered_last()
+    {
+        await using var fixture = await ProgramFixture.StartAsync();
+        fixture.Script("setup.sh", "echo in >>$ROOT/count");
+        fixture.Script("remove.sh", "echo out >>$ROOT/count");
+        var offer = PlannedMachine.Offer(rules: rules => rules with { Removal = new ProgramRemoval { Command = ["remove.sh"] } });
+        await fixture.OfferAsync(offer);
+        await fixture.SettleAsync();
+        // Never run: it begins tomorrow.
+        await fixture.OfferAsync(offer with { Revision = 2, StartAt = fixture.Fixture.Time.GetUtcNow().AddDays(1).ToUnixTimeSeconds(), Offer = offer.Offer with { PackageVersion = 2 } });
+        await fixture.SettleAsync();
+        await fixture.ListAsync();
+        await fixture.SettleAsync();
+        Assert.Contains(ProgramFixture.One, fixture.Content.Pinned);
+        fixture.Fixture.Time.Advance(TimeSpan.FromHours(1));
+        await fixture.SettleAsync();
+        Assert.Equal("in\nout\n", fixture.Read("count"));
+        Assert.Empty(fixture.Content.Pinned);
+    }
+
+    [Fact]
     public async Task Content_that_cannot_be_had_waits_and_holds_up_nothing_else()
     {
         await using var fixture = await ProgramFixture.StartAsync();
