@@ -314,7 +314,7 @@ internal sealed class Publisher(SiteContext site, PublishStore published, CapSto
         }
         if (!site.Keys.RootPresent)
             throw new SiteException("The site has never published, and its root key is not in keys/root.key.pem. Put it back for the first start; it can be taken away afterwards.", "root_key_missing");
-        _repository = TufRepository.Create(site.Keys.Tuf, site.Time.GetUtcNow());
+        _repository = TufRepository.Create(site.Keys.Tuf, site.Time.GetUtcNow(), site.PolicyBinBits);
         await SignAsync(force: true, cancellationToken);
         return _repository;
     }

@@ -20,7 +20,7 @@ public class CapRepairTests
         await using var _ = site;
         await site.PublishAsync();
         var whole = await PublishedAsync(site);
-        // The 256 bins of policies are one kind, and so are the policies.
+        // The bins of policies are one kind, and so are the policies.
         var kinds = whole.Keys.GroupBy(Kind, StringComparer.Ordinal).Select(kind => kind.Last()).ToList();
         Assert.Equal(11, kinds.Count);
         foreach (IReadOnlyList<string> damaged in kinds.Select(path => new[] { path }).Append([.. whole.Keys]))

@@ -25,6 +25,9 @@ namespace Capstan.Tests.Site;
 /// <summary>A real site with a folder CAP in a directory of its own; the web application is built, not listening. Passes run when a test says so.</summary>
 internal sealed class SiteHarness : IAsyncDisposable
 {
+    /// <summary>16 bins of policies: to sign and write a real site's 256 takes longer than most tests. Sites that are served (<see cref="ServedSiteTests"/>, the server tests) have them all.</summary>
+    private const int PolicyBinBits = 4;
+
     private readonly WebApplication _app;
     private readonly ConnectionArbiter _arbiter;
 
@@ -68,7 +71,7 @@ internal sealed class SiteHarness : IAsyncDisposable
         var random = new Random(1);
         var database = await SiteDatabase.OpenAsync(home.Database, time, CancellationToken.None);
         await Capstan.Site.Keeping.KeyRotation.FinishAsync(home, database, time, CancellationToken.None);
-        var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, time, random);
+        var context = new SiteContext(home.ReadIdentity(), home, SiteKeys.Load(home), database, time, random) { PolicyBinBits = PolicyBinBits };
         IStorageProvider provider = new LocalProvider(time);
         var arbiter = new ConnectionArbiter([wrap?.Invoke(provider) ?? provider], new ArbiterOptions(), time, random, NullLoggerFactory.Instance);
         var app = SiteHost.Build(context, arbiter, new ApiToken("test"), new Uri("http://127.0.0.1:0"), tls: null, () => Task.FromException<Uri>(new InvalidOperationException()), NullLoggerFactory.Instance);
