@@ -98,7 +98,11 @@ public sealed record CurvePoint(long At, int Targeted, int Received, int Content
 /// <summary>GET /api/v1/advertisements/{id}/clients and, for one client, GET /api/v1/clients/{id}/advertisements.</summary>
 /// <param name="State">One of those of docs/protocol.md; <c>no-policy</c> while the client's policy does not have it, <c>not-told</c> while it has, and nothing was reported.</param>
 public sealed record AdvertisementClient(string AdvertisementId, string AdvertisementName, string DeviceId, string HostName, string State, string? Cause, string? Reason, DateTimeOffset? Since, DateTimeOffset? NextTry,
-    long? HereBytes, long? TotalBytes, string? Source, long? RunNumber, string? Outcome, int? ExitCode, string? Output, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt, DateTimeOffset? ReportedAt);
+    long? HereBytes, long? TotalBytes, string? Source, long? RunNumber, string? Outcome, int? ExitCode, string? Output, DateTimeOffset? StartedAt, DateTimeOffset? EndedAt, DateTimeOffset? ReportedAt)
+{
+    /// <summary>All that <see cref="State"/> can be.</summary>
+    public static IReadOnlyList<string> States { get; } = [.. ProgramState.All, "no-policy", "not-told"];
+}
 
 /// <summary>GET /api/v1/why?client=&amp;advertisement=: the whole chain from the collection to the last run, and what comes next.</summary>
 /// <param name="Answer">In one line: how it stands and why.</param>

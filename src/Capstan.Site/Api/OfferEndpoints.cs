@@ -38,7 +38,7 @@ internal static class OfferEndpoints
             Results.Json(await advertisements.HaltAsync(id, halt.Because, cancellationToken), ApiJson.Default.AdvertisementSaved)).Produces<AdvertisementSaved>().Produces<Problem>(404).Produces<Problem>(409);
         api.MapPost("/advertisements/{id}/resume", async (AdvertisementAdministration advertisements, string id, CancellationToken cancellationToken) =>
             Results.Json(await advertisements.ResumeAsync(id, cancellationToken), ApiJson.Default.AdvertisementSaved)).Produces<AdvertisementSaved>().Produces<Problem>(404).Produces<Problem>(409).WithMetadata(NeedsRole.Administrator);
-        api.MapGet("/advertisements/{id}/clients", ClientsAsync).Produces<Page<AdvertisementClient>>().Produces<Problem>(404);
+        api.MapGet("/advertisements/{id}/clients", ClientsAsync).Produces<Page<AdvertisementClient>>().Produces<Problem>(400).Produces<Problem>(404);
         api.MapGet("/clients/{id}/advertisements", (OfferStates states, DeviceStore devices, string id, CancellationToken cancellationToken) => DeviceLookup.WithAsync(devices, id, async deviceId =>
             Results.Json(await states.OfDeviceAsync(deviceId, cancellationToken), ApiJson.Default.IReadOnlyListAdvertisementClient), cancellationToken)).Produces<IReadOnlyList<AdvertisementClient>>().Produces<Problem>(404);
         api.MapGet("/why", (WhyReader why, DeviceStore devices, string client, string advertisement, CancellationToken cancellationToken) => DeviceLookup.WithAsync(devices, client, async deviceId =>
@@ -79,6 +79,9 @@ internal static class OfferEndpoints
     {
         if (Paging.Read(limit, cursor) is not { } page)
             return Paging.Refuse();
+        // A mistyped one would be answered with nobody: "none has failed".
+        if (!string.IsNullOrEmpty(state) && !AdvertisementClient.States.Contains(state, StringComparer.Ordinal))
+            return Problems.Invalid($"state is one of {string.Join(", ", AdvertisementClient.States)}.");
         var offset = (int)Math.Min(page.Cursor ?? 0, int.MaxValue - Paging.MaxLimit - 1);
         var rows = await offers.ClientsAsync(id, string.IsNullOrEmpty(state) ? null : state, offset, page.Limit + 1, cancellationToken);
         return Results.Json(rows.Count > page.Limit

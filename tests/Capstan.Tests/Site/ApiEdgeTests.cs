@@ -30,6 +30,7 @@ public sealed class ApiEdgeTests(ApiEdgeTests.ServedSite site) : IClassFixture<A
 
     [Theory]
     [InlineData("GET", "api/v1/clients?limit=abc", null, 400)]
+    [InlineData("GET", "api/v1/advertisements/aaaaaaaa/clients?state=faild", null, 400)]
     [InlineData("POST", "api/v1/tokens", "text/plain", 415)]
     [InlineData("POST", "api/v1/tokens", "application/json", 400)]
     [InlineData("DELETE", "api/v1/caps", null, 400)]

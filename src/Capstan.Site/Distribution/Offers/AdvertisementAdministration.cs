@@ -21,6 +21,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
         if (await OfferStore.CountAsync(transaction) >= Most)
             throw new SiteException($"A site has at most {Most} advertisements: remove what is done with.", "bad_advertisement");
         var now = site.Time.GetUtcNow();
+        TermRules.CheckGiven(request.Rules, null, now);
         var document = Apply(new Advertisement
         {
             SiteCode = site.Site.SiteCode,
@@ -34,6 +35,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
             OverSlowLinks = false,
             OverUnknownLinks = true,
         }, request.Rules);
+        TermRules.CheckOrder(document, null, request.Rules, now);
         return new Change(document, package.PackageId, request.PackageVersion, null, collection, HaltAt(request.Rules, null), now, request.Confirmed);
     }, cancellationToken);
 
@@ -47,6 +49,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
             throw Ended(row);
         var known = row.Read();
         var now = site.Time.GetUtcNow();
+        TermRules.CheckGiven(request.Rules, known, now);
         var version = request.PackageVersion switch
         {
             null => known.Offer.PackageVersion,
@@ -59,6 +62,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
         var isHalted = row.State == Advertisement.Halted;
         if (request.Rules?.Rings is null)
             document = document with { Rings = Rings(document, known, isNew, isHalted ? Times.At(row.CountsFrom) : now, now) };
+        TermRules.CheckOrder(document, known, request.Rules, now);
         // Another version starts the count of failures anew: those of the old one say nothing of it. While it is halted, times count from when they were set.
         var countsFrom = isNew || (isHalted && (request.Rules?.Rings is not null || request.Rules?.StartAt is not null)) ? now : Times.At(row.CountsFrom);
         return new Change(document, row.PackageId, request.PackageVersion is null ? row.PackageVersion : request.PackageVersion == 0 ? null : request.PackageVersion, before, collection, HaltAt(request.Rules, (int?)row.HaltAt), countsFrom, request.Confirmed, row);
@@ -182,7 +186,7 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
             {
                 if (change.Collection.Error is { } error && change.Before?.CollectionId != change.Collection.CollectionId)
                     throw new SiteException($"The query of {change.Collection.Name} cannot be evaluated ({error}): its {now.Count} members are those of earlier. Mend it, or say --yes.", "needs_confirmation");
-                ReachGuard.AskReach(coming.Count, change.Collection.Name, "--dry-run");
+                ReachGuard.AskReach(change.IsRevived(site.Time.GetUtcNow()) ? now.Count : coming.Count, change.Collection.Name, "--dry-run");
                 ReachGuard.AskRemovals(removing.Count, "--dry-run");
             }
             var policies = 0;
@@ -252,5 +256,9 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
     private static SiteException Unknown(string id) => new($"There is no advertisement {id}; `capstan advertisement list` shows all.", "advertisement_unknown");
 
     /// <summary>What is to be written: the document, and whom it reaches.</summary>
-    private sealed record Change(Advertisement Document, string PackageId, long? PackageVersion, CollectionRow? Before, CollectionRow Collection, int? HaltAt, DateTimeOffset CountsFrom, bool Confirmed, AdvertisementRow? Known = null);
+    private sealed record Change(Advertisement Document, string PackageId, long? PackageVersion, CollectionRow? Before, CollectionRow Collection, int? HaltAt, DateTimeOffset CountsFrom, bool Confirmed, AdvertisementRow? Known = null)
+    {
+        /// <summary>It had expired, and begins again: its collection may have grown meanwhile without a question.</summary>
+        public bool IsRevived(DateTimeOffset now) => Known is { ExpiresAt: { } expired } && expired <= now.ToUnixTimeSeconds() && !(Document.ExpiresAt <= now.ToUnixTimeSeconds());
+    }
 }

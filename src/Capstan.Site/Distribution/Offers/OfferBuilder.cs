@@ -94,6 +94,7 @@ internal static class OfferBuilder
 
     /// <summary>Renews the snapshot in every advertisement that a program is part of.</summary>
     /// <returns>How many advertisements have a new revision.</returns>
+    /// <exception cref="SiteException"><c>bad_program</c>: one that comes after it would go deeper than allowed.</exception>
     public static async Task<int> RefreshAsync(DbTransaction transaction, string packageId, string program, DateTimeOffset now)
     {
         var changed = 0;
@@ -112,9 +113,23 @@ internal static class OfferBuilder
                 changed++;
             }
             foreach (var follower in await OfferStore.FollowersAsync(transaction, next.Package, next.Key))
+            {
+                // Also of what nobody offers: it could not be offered any more, and somebody else would find out.
+                if (await StepsAsync(transaction, follower) > ProgramOffer.MaxSteps)
+                    throw new SiteException($"{follower.Name}, which comes after it, would be more than {ProgramOffer.MaxSteps} programs, each before the next.", "bad_program");
                 open.Enqueue((follower.PackageId, Folding.Value(follower.Name)));
+            }
         }
         return changed;
+    }
+
+    /// <summary>How many programs run for one, itself included; at most one more than allowed.</summary>
+    private static async Task<int> StepsAsync(DbTransaction transaction, ProgramRow? program)
+    {
+        var steps = 0;
+        while (program is not null && ++steps <= ProgramOffer.MaxSteps)
+            program = program is { FirstPackage: { } package, FirstName: { } name } ? await OfferStore.ProgramAsync(transaction, package, name) : null;
+        return steps;
     }
 
     public static SiteException PackageUnknown(string name) => new($"There is no package {name} with a version; `capstan package list` shows all.", "package_unknown");

@@ -28,7 +28,7 @@ internal static class OfferIntake
             if (!known.Remove(state.AdvertisementId, out var before) && !listed.Contains(state.AdvertisementId))
                 continue;
             listed.Remove(state.AdvertisementId);
-            var after = StateRow.Of(state, OfferTimes.Of(state, before, received), received);
+            var after = StateRow.Of(state, OfferTimes.Of(state, before, received, counted.GetValueOrDefault(state.AdvertisementId)), received);
             if (before is not null && after with { ReportedAt = before.ReportedAt } == before)
                 continue;
             await SaveAsync(transaction, number, after);
@@ -134,17 +134,21 @@ internal sealed record StateRow
 /// <remarks>By the device's clock, but never after the report came: a clock that is ahead leaves no point in the future. What was once reached stays where it was, until the device begins anew.</remarks>
 internal sealed record OfferTimes(long Received, long? Content, long? Run, long? End, long? HeardEnd)
 {
-    public static OfferTimes Of(AdvertisementState state, StateRow? known, long received)
+    /// <param name="countsFrom">See <see cref="AdvertisementRow.CountsFrom"/>; 0 for one whose collection the device is not in.</param>
+    public static OfferTimes Of(AdvertisementState state, StateRow? known, long received, long countsFrom)
     {
         var isSameRun = known?.RunNumber == state.LastRun?.Number;
         var isEnded = IsEnded(state.State);
         var hasContent = isEnded || state.LastRun is not null || state.State is ProgramState.Ready or ProgramState.Running || (state.TotalBytes is { } total && state.HereBytes >= total);
         var run = state.LastRun is null ? null : isSameRun && known?.AtRun is { } begun ? begun : (long?)Clamp(state.LastRun.StartedAt);
         var end = !isEnded ? null : isSameRun && known?.AtEnd is { } ended ? ended : (long?)Clamp(state.LastRun?.EndedAt ?? state.Since);
-        var heard = !isEnded ? null : isSameRun && known?.HeardEnd is { } earlier && known.State == state.State ? earlier : (long?)received;
+        var heard = !isEnded ? null : isSameRun && known?.HeardEnd is { } earlier && known.State == state.State ? earlier : (long?)(IsOlder() ? Math.Min(received, countsFrom - 1) : received);
         return new OfferTimes(known?.AtReceived ?? Clamp(state.Since), hasContent ? known?.AtContent ?? run ?? Clamp(state.Since) : null, run, end, heard);
 
         long Clamp(long time) => Math.Min(time, received);
+
+        // Revisions are never below the second in which they were made: a device with an older one speaks of what it was offered before, however late it is heard, and by whatever clock.
+        bool IsOlder() => state.Revision < countsFrom / 1_000;
     }
 
     /// <summary>Whether a state is the end of a run.</summary>

@@ -87,12 +87,19 @@ internal sealed class OfferStore(SiteDatabase database)
     public static async Task<IReadOnlyList<ProgramRow>> FollowersAsync(DbTransaction transaction, string packageId, string name) => [.. await transaction.Connection!.QueryAsync<ProgramRow>(
         Programs + " where first_package = @packageId and first_name = @key", new { packageId, key = Folding.Value(name) }, transaction)];
 
+    /// <summary>PACKAGE/PROGRAM of programs of other packages that name one of this package as their first.</summary>
+    public static async Task<IReadOnlyList<string>> FollowersOfPackageAsync(DbTransaction transaction, string packageId) => [.. await transaction.Connection!.QueryAsync<string>(
+        "select coalesce(c.name, p.package_id) || '/' || p.name from program p left join content_package c on c.package_id = p.package_id where p.first_package = @packageId and p.package_id <> @packageId order by 1", new { packageId }, transaction)];
+
     /// <summary>The newest first; those that were removed are left out.</summary>
     public Task<IReadOnlyList<AdvertisementRow>> ListAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<AdvertisementRow>>(
         async connection => [.. await connection.QueryAsync<AdvertisementRow>(Advertisements + " where ended_at is null order by created_at desc, advertisement_id")], cancellationToken);
 
     public static async Task<IReadOnlyList<AdvertisementRow>> ActiveAsync(DbTransaction transaction) =>
         [.. await transaction.Connection!.QueryAsync<AdvertisementRow>(Advertisements + " where ended_at is null", null, transaction)];
+
+    /// <summary>Of all that were ever made, those included that were removed.</summary>
+    public static async Task<IReadOnlyList<string>> IdsAsync(DbTransaction transaction) => [.. await transaction.Connection!.QueryAsync<string>("select advertisement_id from advertisement", null, transaction)];
 
     /// <summary>Also one that was removed.</summary>
     public Task<AdvertisementRow?> FindAsync(string id, CancellationToken cancellationToken) => database.ReadAsync(

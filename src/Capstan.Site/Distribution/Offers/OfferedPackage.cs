@@ -33,7 +33,7 @@ internal sealed record OfferedPackage(string PackageId, string Name, long Versio
 
     /// <summary>Lets a package or a version of it go: with a package go its programs.</summary>
     /// <param name="version">Null for all of it.</param>
-    /// <exception cref="SiteException"><c>package_in_use</c>: an advertisement offers it, or runs it before what it offers; or clients take away with it what a removed one has installed.</exception>
+    /// <exception cref="SiteException"><c>package_in_use</c>: an advertisement offers it, or runs it before what it offers; a program of another package names one of its programs as its first; or clients take away with it what a removed one has installed.</exception>
     public static async Task ReleaseAsync(DbTransaction transaction, string packageId, long? version, DateTimeOffset now)
     {
         var offers = (await OfferStore.ActiveAsync(transaction)).Where(offer => offer.State != AdvertisementRow.Ended && offer.Read().Offer.Chain().Any(step => step.PackageId == packageId && (version is null || step.PackageVersion == version))).Take(5).ToList();
@@ -43,6 +43,8 @@ internal sealed record OfferedPackage(string PackageId, string Name, long Versio
         var removing = (await OfferStore.BeingRemovedAsync(transaction, packageId, version, now - LongestRemoval)).Where(row => row.Read().Offer.Program.Removal?.Command is not null).Take(5).ToList();
         if (removing.Count > 0)
             throw new SiteException($"Clients still run it to take away what {string.Join(", ", removing.Select(row => $"{row.Name} ({row.AdvertisementId})"))} installed. Wait until they have reported that it is done, at most {LongestRemoval.TotalDays:0} days, or retire those that are gone.", "package_in_use");
+        if (version is null && (await OfferStore.FollowersOfPackageAsync(transaction, packageId)) is { Count: > 0 } followers)
+            throw new SiteException($"Its programs have to run before {string.Join(", ", followers.Take(5))}: remove those first, or make them anew without it (`capstan program create --replace`).", "package_in_use");
         if (version is null)
             await transaction.Connection!.ExecuteAsync("delete from program where package_id = @packageId", new { packageId }, transaction);
     }

@@ -24,15 +24,15 @@ public sealed class OfferRuleTests
     public void Times_are_those_of_the_device_but_never_in_the_future_and_stay_where_they_were()
     {
         var state = new AdvertisementState { AdvertisementId = "aaaaaaaa", Revision = 1, State = ProgramState.Succeeded, Since = 900, LastRun = new ProgramRun { Number = 1, PackageVersion = 1, StartedAt = 500, EndedAt = 5_000, Outcome = ProgramRun.Success, ExitCode = 0 } };
-        var first = OfferTimes.Of(state, null, 1_000);
+        var first = OfferTimes.Of(state, null, 1_000, 0);
         Assert.Equal(new OfferTimes(900, 500, 500, 1_000, 1_000), first);
-        var again = OfferTimes.Of(state, StateRow.Of(state, first, 1_000), 9_000);
+        var again = OfferTimes.Of(state, StateRow.Of(state, first, 1_000), 9_000, 0);
         Assert.Equal(first, again);
         // Another run is another end; one that begins anew has none.
-        var second = OfferTimes.Of(state with { LastRun = state.LastRun with { Number = 2, StartedAt = 2_000, EndedAt = 3_000 } }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000);
+        var second = OfferTimes.Of(state with { LastRun = state.LastRun with { Number = 2, StartedAt = 2_000, EndedAt = 3_000 } }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000, 0);
         Assert.Equal(new OfferTimes(900, 500, 2_000, 3_000, 9_000), second);
-        Assert.Equal(new OfferTimes(900, 500, 500, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000));
-        Assert.Equal(new OfferTimes(900, null, null, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting, LastRun = null }, null, 9_000));
+        Assert.Equal(new OfferTimes(900, 500, 500, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting }, StateRow.Of(state, new OfferTimes(900, 500, 500, 1_000, 1_000), 1_000), 9_000, 0));
+        Assert.Equal(new OfferTimes(900, null, null, null, null), OfferTimes.Of(state with { State = ProgramState.Waiting, LastRun = null }, null, 9_000, 0));
     }
 
     /// <summary>Whatever was reported: the curve never falls, and ends with what the funnel counts.</summary>

@@ -48,7 +48,7 @@ public abstract class OfferWorld : IAsyncLifetime
     private protected async Task<string> OfferAsync() => (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems"), Stop)).AdvertisementId!;
 
     private protected AdvertisementState State(string id, string state, string? cause = null) =>
-        new() { AdvertisementId = id, Revision = 1, State = state, Cause = cause, Since = Clock.GetUtcNow().ToUnixTimeMilliseconds() };
+        new() { AdvertisementId = id, Revision = Clock.GetUtcNow().ToUnixTimeSeconds(), State = state, Cause = cause, Since = Clock.GetUtcNow().ToUnixTimeMilliseconds() };
 
     private protected ProgramRun Run(int number, int? code) => new()
     {
