@@ -93,7 +93,7 @@ internal sealed class CollectionEvaluator(SiteContext site, Publisher publisher,
         if (isCounted)
         {
             var coming = await CollectionStore.OlderAsync(transaction, selected.Where(number => !before.ContainsKey(number) && !named.Contains(number)), now - CollectionHold.Window);
-            hold = CollectionHold.Of(coming, came, await RemovalsAsync(transaction, id, before.Keys.Where(number => !selected.Contains(number) && !named.Contains(number))), AdvertisementCreate.Unasked);
+            hold = CollectionHold.Of(coming, came, await RemovalsAsync(transaction, id, before.Keys.Where(number => !selected.Contains(number) && !named.Contains(number)), before.Count), before.Count, AdvertisementCreate.Unasked);
             if (hold is not null)
                 selected = await KeptAsync(connection, transaction, before);
             else if (coming > 0)
@@ -176,9 +176,9 @@ internal sealed class CollectionEvaluator(SiteContext site, Publisher publisher,
     }
 
     /// <summary>How many of those that would leave take away what was installed; not counted where they are too few to be asked about.</summary>
-    private static async Task<int> RemovalsAsync(DbTransaction transaction, long id, IEnumerable<long> leaving)
+    private static async Task<int> RemovalsAsync(DbTransaction transaction, long id, IEnumerable<long> leaving, int members)
     {
         var some = leaving.ToList();
-        return some.Count <= AdvertisementCreate.Unasked ? 0 : (await ReachGuard.RemovalsAsync(transaction, id, some)).Count;
+        return !CollectionHold.IsMuch(some.Count, members, AdvertisementCreate.Unasked) ? 0 : (await ReachGuard.RemovalsAsync(transaction, id, some)).Count;
     }
 }
