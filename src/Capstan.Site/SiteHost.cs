@@ -76,7 +76,7 @@ internal static class SiteHost
             .AddSingleton<ClientSettingStore>().AddSingleton<SettingAdministration>().AddSingleton<BoundaryStore>().AddSingleton<BoundaryAdministration>();
         services.AddSingleton<CollectionStore>().AddSingleton<CollectionEvaluator>().AddSingleton<CollectionAdministration>();
         services.AddSingleton<PackFolder>().AddSingleton<ContentStore>().AddSingleton<PackageStore>().AddSingleton<CapContentStore>().AddSingleton<ContentTurn>().AddSingleton<ContentSync>().AddSingleton<ContentKeeper>()
-            .AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageUploads>().AddSingleton<HomePacks>().AddSingleton<ContentWay>().AddSingleton<PackageAdministration>();
+            .AddSingleton<PackLayout>().AddSingleton<ContentVerifier>().AddSingleton<NativePackages>().AddSingleton<PackageUploads>().AddSingleton<HomePacks>().AddSingleton<ContentWay>().AddSingleton<PackageAdministration>();
         services.AddOffers();
         services.AddSingleton<CapUseStore>().AddSingleton<CapLoadReader>().AddSingleton<CapWatch>();
         services.AddLoader();

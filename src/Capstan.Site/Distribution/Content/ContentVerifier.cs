@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Capstan.Site.Distribution.Content;
 
 /// <summary>Reads every pack again, on the site and on each CAP, and mends what is not what its name says: the site from a CAP, a CAP from the site. One run at a time. Thread-safe.</summary>
-internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess access, PackFolder folder, HomePacks home, ContentStore content, ContentKeeper keeper, ILogger<ContentVerifier> logger) : IAsyncDisposable
+internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess access, PackFolder folder, HomePacks home, ContentStore content, PackLayout layout, ContentKeeper keeper, ILogger<ContentVerifier> logger) : IAsyncDisposable
 {
     /// <summary>Most lines of one report; the rest is counted.</summary>
     private const int MaxLines = 1_000;
@@ -157,8 +157,8 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
                 if (copy.Length == 0 || copies.Count > PackRepair.MostCopies)
                     Drop(copies, copy);
             }
-            if (await RepairAsync(pack, copies, cancellationToken))
-                return ("several damaged copies, chunk by chunk", null);
+            if (await RepairAsync(pack, copies, cancellationToken) is { } source)
+                return (source, null);
         }
         catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
         {
@@ -181,22 +181,28 @@ internal sealed class ContentVerifier(SiteContext site, CapStore caps, CapAccess
         File.Delete(copy.Name);
     }
 
-    private async Task<bool> RepairAsync(PackRow pack, List<FileStream> copies, CancellationToken cancellationToken)
+    /// <returns>What it was made of; null where that was not enough.</returns>
+    private async Task<string?> RepairAsync(PackRow pack, List<FileStream> copies, CancellationToken cancellationToken)
     {
+        // Looking up chunks takes a while where there are many packs.
+        if (_repairs++ >= MostRepairs)
+            return null;
         await using var aside = folder.OpenAside(pack.Name);
         if (aside is not null)
             copies = [aside, .. copies];
-        // One copy alone says nothing that it did not say before. Looking up chunks takes a while where there are many packs.
-        if (copies.Count < 2 || _repairs++ >= MostRepairs)
-            return false;
+        var chunks = await layout.ReadAsync(pack, cancellationToken);
+        await using var elsewhere = await layout.ElsewhereAsync(pack, chunks, cancellationToken);
+        // One copy alone says nothing that it did not say before.
+        if (copies.Count < 2 && elsewhere.Places.Count == 0)
+            return null;
         var whole = folder.CreateTemporary(deleteOnClose: false);
         try
         {
-            if (!await PackRepair.TryAsync(pack.Name, pack.LengthBytes, await content.ChunksOfAsync(pack.Number, cancellationToken), copies, whole, cancellationToken))
-                return false;
+            if (!await PackRepair.TryAsync(pack.Name, pack.LengthBytes, chunks, copies, elsewhere.Places, whole, cancellationToken))
+                return null;
             folder.Keep(whole, pack.Name);
             home.Came(pack.Name);
-            return true;
+            return elsewhere.Places.Count == 0 ? "several damaged copies, chunk by chunk" : "newer packs that have the same, chunk by chunk";
         }
         finally
         {

@@ -2,7 +2,7 @@ using Capstan.Protocol.Content;
 
 namespace Capstan.Site.Distribution.Content;
 
-/// <summary>Makes one whole pack of several damaged copies, chunk by chunk: each chunk says by its hash which copy of it is good, and the pack's name says whether all of it is.</summary>
+/// <summary>Makes one whole pack of damaged copies and of what other packs have of its chunks, chunk by chunk: each chunk says by its hash which copy of it is good, and the pack's name says whether all of it is.</summary>
 internal static class PackRepair
 {
     /// <summary>Most copies that are looked at.</summary>
@@ -10,9 +10,11 @@ internal static class PackRepair
 
     /// <param name="chunks">Those that are known to lie in the pack, by their place in it. What lies between them is taken from the first copy that has it.</param>
     /// <param name="copies">Of the pack; one that cannot be read on is passed over.</param>
+    /// <param name="elsewhere">Where other packs have some of the chunks, in the same stored form.</param>
     /// <param name="output">Gets the pack; what it holds is of no use when the answer is false.</param>
     /// <returns>Whether it is whole.</returns>
-    public static async Task<bool> TryAsync(ContentHash pack, long lengthBytes, IReadOnlyList<(int Offset, StoredChunk Chunk)> chunks, IReadOnlyList<FileStream> copies, Stream output, CancellationToken cancellationToken)
+    public static async Task<bool> TryAsync(ContentHash pack, long lengthBytes, IReadOnlyList<(int Offset, StoredChunk Chunk)> chunks, IReadOnlyList<FileStream> copies, IReadOnlyDictionary<ContentHash, (FileStream Pack, long Offset)> elsewhere,
+        Stream output, CancellationToken cancellationToken)
     {
         using var hashed = new MemoryStream((int)Math.Min(lengthBytes, ContentFormat.MaxPackBytes));
         var plain = new byte[ContentFormat.MaxChunkBytes];
@@ -21,13 +23,16 @@ internal static class PackRepair
         {
             if (offset < at || offset + chunk.StoredBytes > lengthBytes)
                 return false;
-            if (await ReadAsync(copies, at, (int)(offset - at), null, plain, cancellationToken) is not { } gap || await ReadAsync(copies, offset, chunk.StoredBytes, chunk, plain, cancellationToken) is not { } stored)
+            if (await ReadAsync(copies.Select(copy => (copy, at)), (int)(offset - at), null, plain, cancellationToken) is not { } gap
+                || await ReadAsync(copies.Select(copy => (copy, (long)offset)).Concat(elsewhere.TryGetValue(chunk.Hash, out var other) ? [other] : []), chunk.StoredBytes, chunk, plain, cancellationToken) is not { } stored)
+            {
                 return false;
+            }
             hashed.Write(gap);
             hashed.Write(stored);
             at = offset + chunk.StoredBytes;
         }
-        if (await ReadAsync(copies, at, (int)(lengthBytes - at), null, plain, cancellationToken) is not { } rest)
+        if (await ReadAsync(copies.Select(copy => (copy, at)), (int)(lengthBytes - at), null, plain, cancellationToken) is not { } rest)
             return false;
         hashed.Write(rest);
         var whole = hashed.GetBuffer().AsMemory(0, (int)hashed.Length);
@@ -38,12 +43,12 @@ internal static class PackRepair
     }
 
     /// <param name="chunk">What it must be; null for what nobody knows.</param>
-    private static async Task<byte[]?> ReadAsync(IReadOnlyList<FileStream> copies, long offset, int length, StoredChunk? chunk, byte[] plain, CancellationToken cancellationToken)
+    private static async Task<byte[]?> ReadAsync(IEnumerable<(FileStream Copy, long Offset)> places, int length, StoredChunk? chunk, byte[] plain, CancellationToken cancellationToken)
     {
         var bytes = new byte[length];
         if (length == 0)
             return bytes;
-        foreach (var copy in copies)
+        foreach (var (copy, offset) in places)
         {
             try
             {

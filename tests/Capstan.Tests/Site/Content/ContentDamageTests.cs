@@ -57,6 +57,31 @@ public sealed class ContentDamageTests : IAsyncLifetime
         Assert.Equal(s_content, (await _world.ReadAsync(made))[0].Content);
     }
 
+    /// <summary>A newer package has brought the same content again, and with it the rows of its chunks: the lists of the older version still say how its pack was made of them.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_pack_whose_chunks_a_later_publication_took_over_is_put_together_of_those(bool isGone)
+    {
+        var made = await CreateAsync("Test");
+        await _world.SpreadAsync();
+        foreach (var pack in (string[])[LargestIn(_world.SitePacks), LargestIn(_world.CapPacks)])
+        {
+            if (isGone)
+                File.Delete(pack);
+            else
+                Damage(pack, 500_000);
+        }
+        Assert.False((await VerifyAsync()).Ok);
+        await _world.Packages.CreateAsync("Other", ContentWorld.Archive(("0", ContentWorld.Bytes(2, 300_000)), ("a", s_content)), Stop);
+        var report = await VerifyAsync();
+        Assert.Equal("newer packs that have the same, chunk by chunk", Assert.Single(report.Findings, finding => finding.Place == ContentVerifier.SitePlace).MendedFrom);
+        await _world.SpreadAsync();
+        Assert.Empty((await VerifyAsync()).Findings);
+        Assert.Equal(s_content, (await _world.ReadAsync(made))[0].Content);
+        Assert.Equal(0, _world.Site.Get<HomePacks>().Amount.Packs);
+    }
+
     [Fact]
     public async Task A_pack_that_the_site_cannot_read_stops_neither_copying_nor_verifying_others()
     {
