@@ -6,6 +6,7 @@ using Capstan.Nal.Arbiter;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.Nal.Providers;
 using Capstan.Site.Distribution.Content;
+using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Publish;
 using Capstan.Site.Store;
 using Microsoft.Extensions.Logging;
@@ -99,11 +100,12 @@ public static class SiteRestore
         var ended = (await new BuildStore(database).OrdersAsync(cancellationToken)).Where(order => order is { Stands: true, Downgrade: 1 }).ToList();
         var users = await new UserStore(database).ListAsync(cancellationToken);
         var packages = (await new PackageStore(database).ListAsync(cancellationToken)).DistinctBy(version => version.PackageId, StringComparer.Ordinal).Count();
-        var (tokens, recovered, clients) = await database.WriteAsync(async transaction =>
+        var (tokens, recovered, clients, offers) = await database.WriteAsync(async transaction =>
         {
-            var tokensEnded = await EpochStart.ApplyAsync(transaction, floor, Highest(shown, cap => cap.BuildOrder), text, now);
+            var lacking = await OfferRestore.NoteAsync(transaction, policies.SelectMany(policy => policy.Advertisements));
+            var tokensEnded = await EpochStart.ApplyAsync(transaction, floor, Highest(shown, cap => cap.BuildOrder), lacking is null ? text : $"{text} {lacking}", now);
             await LocalAudit.AddAsync(transaction, isNew ? "restore" : "site new-epoch", $"epoch {epoch}, {how}", now);
-            return (tokensEnded, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction));
+            return (tokensEnded, await CapMemory.ApplyAsync(transaction, policies, now), await DeviceStore.CountApprovedAsync(transaction), lacking);
         }, cancellationToken);
         // Last: with it, the directory is the site of the new epoch. Interrupted before, it is none, or still that of the epoch before, and the call is repeated.
         home.WriteIdentity(before with { Epoch = epoch }, replace: !isNew);
@@ -112,6 +114,7 @@ public static class SiteRestore
         [
             .. Notes(shown, last, published is null ? 0 : RootVersionOf(published.Value.State), now),
             .. isNew && packages > 0 ? [$"The content of {packages} packages is not in the backup: the site reads it back from its client access points when it runs. `capstan content verify` says what is whole nowhere."] : Array.Empty<string>(),
+            .. offers is null ? Array.Empty<string>() : [offers],
             .. recovered is (0, 0) ? Array.Empty<string>() : [$"Policies on a CAP are newer than the backup: {recovered.Approved} clients were approved again by them, and {recovered.Retired} retired."],
             .. ended.Select(order => $"The order to go back to {order.Version} on {order.Platform} ended: clients may have been ordered another build since. Order again what they are to run: `capstan client build use`."),
             .. users.Count == 0 ? Array.Empty<string>() : [$"These may sign in, with the passwords of that time: {string.Join(", ", users.Select(user => user.Name))}. Remove who left since: `capstan user list`."],

@@ -3,6 +3,7 @@ using Capstan.Site.Api;
 using Capstan.Site.Distribution.Offers;
 using Capstan.Testing;
 using Capstan.Tests.Site.Keeping;
+using Dapper;
 
 namespace Capstan.Tests.Site.Offers;
 
@@ -187,6 +188,29 @@ public sealed class OfferSafetyTests : OfferWorld
         await ReportAsync(member, State(id, ProgramState.Failed, "exit-code") with { LastRun = Run(1, 5) });
         await Site.Get<OfferKeeper>().PassAsync(Stop);
         Assert.Equal("active", (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Summary.State);
+    }
+
+    /// <summary>In the report of the restore, and where the administrator looks later.</summary>
+    [Fact]
+    public async Task A_restored_site_says_in_one_line_what_it_may_lack_and_what_to_do()
+    {
+        await Site.EnrolAsync("pc1");
+        await OfferAsync();
+        await PublishAsync();
+        await Site.BackUpAsync("b1");
+        Clock.Advance(TimeSpan.FromDays(1));
+        var later = await OfferAsync();
+        await PublishAsync();
+        Clock.Advance(TimeSpan.FromHours(1));
+
+        var report = await KeptSite.RestoreAsync(Site.Backup("b1"), Path.Combine(Site.Backup("life2"), "site"), Clock);
+
+        var note = Assert.Single(report.Notes, note => note.StartsWith("Collections, packages, programs and advertisements", StringComparison.Ordinal));
+        Assert.Contains($"(a client access point shows 1 advertisement made since: {later})", note, StringComparison.Ordinal);
+        Assert.EndsWith("1 advertisement that was active is halted: look at each with `capstan advertisement list`, then `capstan advertisement resume ID`.", note, StringComparison.Ordinal);
+        var restored = await KeptSite.OpenAsync(Site.Backup("life2"), Site.CapDirectory, Clock);
+        Assert.EndsWith(note, (await restored.Context.Database.ReadAsync(connection => connection.QuerySingleAsync<string>("select text from status where code = 'site_restored'"), Stop)), StringComparison.Ordinal);
+        await restored.CloseAsync();
     }
 
     [Fact]
