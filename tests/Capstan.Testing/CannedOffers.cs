@@ -12,20 +12,27 @@ public static class CannedOffers
 {
     public const string AdvertisementId = "k3fq7zbm";
 
+    /// <summary>Of one that goes on: one client more has succeeded each time it is read.</summary>
+    public const string RunningId = "live2345";
+
     internal static void Map(RouteGroupBuilder api, CannedRecords records)
     {
         var isBusy = records.Clients.Count > 0;
         IReadOnlyList<CollectionSummary> collections = isBusy
-            ? [All(records.Clients.Count), new("Lab", "host startsWith \"LAB-\" or model = \"<b>\"", 5, 2, false, CannedRecords.Noon.AddDays(-3), CannedRecords.Noon.AddMinutes(-4), "Column 1: there is no attribute 'colour'.")]
+            ? [All(records.Clients.Count), new("Lab", "host startsWith \"LAB-\" or model = \"<b>\"", 5, 2, false, CannedRecords.Noon.AddDays(-3), CannedRecords.Noon.AddMinutes(-4), "Column 1: there is no attribute 'colour'."),
+                new("Branch offices", "address in \"10.20.0.0/16\" and os startsWith \"Debian\"", 0, 480, false, CannedRecords.Noon.AddDays(-30), CannedRecords.Noon.AddMinutes(-4), null, new CollectionHeld(CannedRecords.Noon.AddHours(-3), 12, 431))]
             : [All(0)];
         api.MapGet("/collections", () => Results.Json(collections, ApiJson.Default.IReadOnlyListCollectionSummary));
         api.MapGet("/collections/{name}", (string name) => collections.FirstOrDefault(row => row.Name == name) is { } row ? Results.Json(row, ApiJson.Default.CollectionSummary) : CannedSite.Refused(404, "collection_unknown", $"There is no collection {name}."));
         api.MapGet("/collections/{name}/members", () => Results.Json(new Page<CollectionMember>([.. records.Clients.Take(2).Select(client => new CollectionMember(client.Summary.DeviceId, client.Summary.HostName, client.Summary.Fingerprint, client.Summary.OperatingSystem, client.Summary.LastSeen, "both"))], null), ApiJson.Default.PageCollectionMember));
         api.MapGet("/packages", () => Results.Json<IReadOnlyList<PackageRow>>(isBusy ? [new("pkgaaaaa", "Firefox", 2, 2, 133_000_000, 1_812, CannedRecords.Noon.AddDays(-2), null), new("pkgbbbbb", "<script>alert(2)</script>", 1, 1, 12, 1, CannedRecords.Noon, new NativeFile("deb", "hello", "2.10-3", "amd64", "hello.deb"))] : [], ApiJson.Default.IReadOnlyListPackageRow));
         api.MapGet("/programs", () => Results.Json<IReadOnlyList<ProgramSummary>>(isBusy ? [new("pkgaaaaa", "Firefox", Rules, "Runtime/setup", 1, CannedRecords.Noon.AddDays(-2), CannedRecords.Noon.AddDays(-1))] : [], ApiJson.Default.IReadOnlyListProgramSummary));
-        api.MapGet("/advertisements", () => Results.Json<IReadOnlyList<AdvertisementSummary>>(isBusy ? [Summary(records)] : [], ApiJson.Default.IReadOnlyListAdvertisementSummary));
-        api.MapGet("/advertisements/{id}", (string id) => id == AdvertisementId
-            ? Results.Json(new AdvertisementDetail(Summary(records), Document, [new("succeeded", null, 96, null), new("failed", "exit-code", 3, "exit code 5: <img src=x onerror=alert(1)>"), new("no-policy", null, 12, null)], Curve()), ApiJson.Default.AdvertisementDetail)
+        api.MapGet("/advertisements", () => Results.Json<IReadOnlyList<AdvertisementSummary>>(isBusy ? [Running(records, 20), Summary(records)] : [], ApiJson.Default.IReadOnlyListAdvertisementSummary));
+        var reads = 0;
+        api.MapGet("/advertisements/{id}", (string id) => id == RunningId
+            ? Results.Json(new AdvertisementDetail(Running(records, 20 + Interlocked.Increment(ref reads)), Document with { AdvertisementId = RunningId, State = Advertisement.Active, HaltedBecause = null }, [new("running", null, 7, null), new("waiting", "window", 42, "outside its maintenance window 22:00-06:00")], Curve(20 + reads)), ApiJson.Default.AdvertisementDetail)
+            : id == AdvertisementId
+            ? Results.Json(new AdvertisementDetail(Summary(records), Document, [new("succeeded", null, 96, null), new("failed", "exit-code", 3, "exit code 5: <img src=x onerror=alert(1)>"), new("no-policy", null, 12, null)], Curve(96)), ApiJson.Default.AdvertisementDetail)
             : CannedSite.Refused(404, "advertisement_unknown", $"There is no advertisement {id}."));
         api.MapGet("/advertisements/{id}/clients", (string? state) => Results.Json(new Page<AdvertisementClient>([.. States(records).Where(row => state is null || row.State == state)], null), ApiJson.Default.PageAdvertisementClient));
         api.MapGet("/why", (string client, string advertisement) => Results.Json(new WhyDocument(advertisement, "Firefox/install", client, CannedRecords.HostileName, $"It has failed: exit code 5: {CannedRecords.HostileName}", "it is tried again", CannedRecords.Noon.AddHours(1),
@@ -58,6 +65,15 @@ public static class CannedOffers
     private static AdvertisementSummary Summary(CannedRecords records) => new(AdvertisementId, "Firefox/install", "Firefox/install", "Firefox", 2, "All Systems", Document.Purpose, Document.State, Document.HaltedBecause, 4, 10, CannedRecords.Noon.AddDays(-2),
         CannedRecords.Noon.AddHours(-1), null, new AdvertisementFunnel(records.Clients.Count, 131, 118, 108, 96, 12, 1, 9));
 
+    private static AdvertisementSummary Running(CannedRecords records, int succeeded) => Summary(records) with
+    {
+        AdvertisementId = RunningId,
+        Name = "Printer drivers of the branch offices, second attempt/install-for-all-models",
+        State = "active",
+        HaltedBecause = null,
+        Funnel = new AdvertisementFunnel(144, 131, 118, 60, succeeded, 2, 7, 42),
+    };
+
     private static IEnumerable<AdvertisementClient> States(CannedRecords records)
     {
         foreach (var client in records.Clients.Take(2))
@@ -68,9 +84,9 @@ public static class CannedOffers
     }
 
     /// <summary>As roll-outs go: slow, steep, slow.</summary>
-    private static IReadOnlyList<CurvePoint> Curve() => [.. Enumerable.Range(1, OfferCurve.Points).Select(n =>
+    private static IReadOnlyList<CurvePoint> Curve(int succeeded) => [.. Enumerable.Range(1, OfferCurve.Points).Select(n =>
     {
         var share = 1 / (1 + Math.Exp(-(n - 30) / 6.0));
-        return new CurvePoint(CannedRecords.Noon.AddHours((n - OfferCurve.Points) * 0.8).ToUnixTimeSeconds(), 144, (int)(131 * Math.Min(1, share * 1.4)), (int)(118 * Math.Min(1, share * 1.15)), (int)(108 * share), (int)(96 * share), (int)(12 * Math.Max(0, share - 0.1)));
+        return new CurvePoint(CannedRecords.Noon.AddHours((n - OfferCurve.Points) * 0.8).ToUnixTimeSeconds(), 144, (int)(131 * Math.Min(1, share * 1.4)), (int)(118 * Math.Min(1, share * 1.15)), (int)(108 * share), (int)(succeeded * share), (int)(12 * Math.Max(0, share - 0.1)));
     })];
 }

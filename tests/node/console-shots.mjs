@@ -34,12 +34,25 @@ const pages = [
   ['clients', `${busy}/clients`, 'Clients'],
   ['client', client, 'Software'],
   ['software-filter', `${client}?software=example17&all=1`, 'libexample170-dev'],
+  ['collections', `${busy}/collections`, 'until that is confirmed'],
+  ['collection-failed', `${busy}/collections/Lab`, 'cannot be evaluated'],
+  ['collection-held', `${busy}/collections/Branch%20offices`, 'capstan collection edit'],
+  ['software', `${busy}/software`, 'Firefox'],
+  ['advertisements', `${busy}/advertisements`, 'halted'],
+  ['advertisement-halted', `${busy}/advertisements/k3fq7zbm`, 'nothing more of it begins'],
+  ['advertisement-running', `${busy}/advertisements/live2345`, 'Over time'],
+  ['advertisement-failed', `${busy}/advertisements/k3fq7zbm?state=failed`, 'Show all'],
+  ['why', `${client.replace(/#.*/, '')}/why/k3fq7zbm`, 'The whole chain'],
+  ['health', `${busy}/health`, 'Health'],
   ['caps', `${busy}/caps`, 'The same figures as a table'],
   ['status', `${busy}/status`, 'Status'],
   ['quarantine', `${busy}/quarantine`, 'Quarantine'],
   ['not-found', `${busy}/clients/nobody`, 'Not found'],
   ['empty-overview', `${empty}/`, 'No client access point yet'],
   ['empty-clients', `${empty}/clients`, 'No client yet'],
+  ['empty-collections', `${empty}/collections`, 'No collection of your own yet'],
+  ['empty-software', `${empty}/software`, 'oftware'],
+  ['empty-advertisements', `${empty}/advertisements`, 'No advertisement yet'],
   ['empty-caps', `${empty}/caps`, 'No client access point yet'],
   ['empty-status', `${empty}/status`, 'No status messages'],
   ['empty-quarantine', `${empty}/quarantine`, 'Nothing is in quarantine'],
@@ -93,20 +106,22 @@ for (const [name, address] of pages) {
 const charts = await scripted.newPage();
 await charts.goto(`${busy}/caps`, { waitUntil: 'load' });
 const brought = await charts.locator('figure.chart').count() > 0;
-for (const width of brought ? [320, 1440] : []) {
+// Each with how many lines it has.
+const drawn = [['chart', `${busy}/caps`, 5], ['curve', `${busy}/advertisements/k3fq7zbm`, 5]];
+for (const [name, address, lines] of brought ? drawn : []) for (const width of [320, 1440]) {
   await charts.setViewportSize({ width, height: 900 });
   for (const colorScheme of ['light', 'dark']) {
-    const what = `chart at ${width} px, ${colorScheme}`;
+    const what = `${name} at ${width} px, ${colorScheme}`;
     const page = await scripted.newPage();
     page.on('console', message => { if (['error', 'warning'].includes(message.type())) findings.push(`${what}: console: ${message.text()}`); });
     page.on('pageerror', error => findings.push(`${what}: ${error.message}`));
     page.on('request', request => { if (!request.url().startsWith(busy) && !request.url().startsWith('data:')) findings.push(`${what}: asks ${request.url()}`); });
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme });
-    await page.goto(`${busy}/caps`, { waitUntil: 'load' });
+    await page.goto(address, { waitUntil: 'load' });
     const { height, found } = await inspect(page);
     findings.push(...found.map(finding => `${what}: ${finding}`));
-    findings.push(...await page.evaluate(() => {
+    findings.push(...await page.evaluate(lines => {
       const canvas = document.querySelector('figure.chart canvas');
       const box = canvas.getBoundingClientRect();
       const pixels = new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer));
@@ -114,17 +129,61 @@ for (const width of brought ? [320, 1440] : []) {
         pixels.size < 20 && `has ${pixels.size} colours only`,
         box.height < 200 && `is ${box.height} px high`,
         document.querySelector('details').open && 'leaves the table open',
-        Chart.getChart(canvas).data.datasets.length !== 5 && 'lacks a line',
+        Chart.getChart(canvas).data.datasets.length !== lines && 'lacks a line',
       ].filter(Boolean);
-    }).then(all => all.map(finding => `${what}: ${finding}`)));
-    await page.screenshot({ path: path.join(directory, `chart-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 2400) } });
+    }, lines).then(all => all.map(finding => `${what}: ${finding}`)));
+    await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 2400) } });
     await page.close();
   }
 }
 
+// What goes on is read again while it is looked at, and says so in the funnel, the table and the chart; an answer that is no such page changes nothing, and the next one counts again.
+let renewals = 0;
+if (brought) {
+  const page = await scripted.newPage();
+  page.on('pageerror', error => findings.push(`renewal: ${error.message}`));
+  await page.clock.install();
+  await page.goto(`${busy}/advertisements/live2345`, { waitUntil: 'load' });
+  const shown = () => page.evaluate(() => ({
+    funnel: Number(document.querySelectorAll('#funnel-rows tr')[4].cells[1].textContent),
+    table: Number(document.querySelector('#curve-rows tr').cells[4].dataset.value),
+    chart: Chart.getChart(document.querySelector('figure.chart canvas')).data.datasets[0].data.at(-1).y,
+    open: document.querySelector('details').open,
+  }));
+  const address = page.url();
+  // The next reading is armed when the one before was taken in: until then time passes for nothing.
+  const renew = async () => {
+    const answered = page.waitForResponse(answer => answer.url() === address);
+    let isThere = false;
+    answered.then(() => { isThere = true; }, () => { isThere = true; });
+    while (!isThere) {
+      await page.clock.runFor(15_000);
+      await Promise.race([answered, new Promise(done => setTimeout(done, 250))]);
+    }
+    await (await answered).finished();
+  };
+  const until = async (what, test) => { try { await page.waitForFunction(test.test, test.with, { polling: 50, timeout: 20_000 }); renewals++; } catch { findings.push(`renewal: ${what}: ${JSON.stringify(await shown())}`); } };
+  const first = await shown();
+  const rises = before => ({ test: before => Number(document.querySelectorAll('#funnel-rows tr')[4].cells[1].textContent) > before, with: before });
+  await renew();
+  await until('does not renew what is shown', rises(first.funnel));
+  const second = await shown();
+  for (const part of ['table', 'chart']) if (!(second[part] > first[part])) findings.push(`renewal: the ${part} stays at ${second[part]}`);
+  if (second.open) findings.push('renewal: opens the table');
+  // Signed out, or a proxy that is in the way. That a second one is asked for says that the first was taken in.
+  await page.route(address, route => route.fulfill({ status: 200, contentType: 'text/html', body: '<h1>Sign in</h1>' }));
+  await renew();
+  await renew();
+  if ((await shown()).funnel !== second.funnel) findings.push('renewal: another page changes what is shown');
+  await page.unroute(address);
+  await renew();
+  await until('does not go on after another page', rises(second.funnel));
+  await page.close();
+}
+
 await browser.close();
 for (const finding of findings) console.log(finding);
-console.log(`${pages.length} pages in 4 forms, ${brought ? 'charts in 4' : 'no charts'}, ${findings.length} findings`);
+console.log(`${pages.length} pages in 4 forms, ${brought ? `charts in ${drawn.length * 4}, ${renewals} renewals` : 'no charts'}, ${findings.length} findings`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 // The inspector's evaluate runs in its own world, also where the page's script is off.

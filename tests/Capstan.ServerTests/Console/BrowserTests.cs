@@ -27,8 +27,8 @@ public sealed class BrowserTests
         try
         {
             var said = await NodeProcess.RunAsync("console-shots.mjs", busy.Address.ToString(), empty.Address.ToString(), shots.FullName);
-            Assert.Contains($"13 pages in 4 forms, {(ConsoleEndpoints.HasCharts ? "charts in 4" : "no charts")}, 0 findings", said, StringComparison.Ordinal);
-            Assert.Equal(ConsoleEndpoints.HasCharts ? 56 : 52, shots.GetFiles("*.png").Length);
+            Assert.Contains($"26 pages in 4 forms, {(ConsoleEndpoints.HasCharts ? "charts in 8, 2 renewals" : "no charts")}, 0 findings", said, StringComparison.Ordinal);
+            Assert.Equal(ConsoleEndpoints.HasCharts ? 112 : 104, shots.GetFiles("*.png").Length);
         }
         finally
         {
