@@ -10,6 +10,9 @@ internal static class ScheduleText
     public const string EveryForm = "12h, 7d, 22:30, 'mon,thu 22:30' or 'mon,thu 22:30 Europe/Berlin' (local, the machine's own, where no zone is given)";
     public const string RingsForm = "5%,25%@+1d,100%@+3d: how much begins when, counted from the start";
 
+    /// <summary>No other form: 1/2 is a day in January here, and one in February there.</summary>
+    private static readonly string[] s_dates = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd HH:mmK", "yyyy-MM-dd HH:mm:ssK"];
+
     private static readonly string[] s_days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
     /// <summary>Unix seconds; 0 for <c>none</c>.</summary>
@@ -20,9 +23,9 @@ internal static class ScheduleText
             return true;
         if (text == "now")
             seconds = now.ToUnixTimeSeconds();
-        else if (text.StartsWith('+') && Arguments.TryReadDuration(text[1..], out var after))
+        else if (text.StartsWith('+') && TryDistance(text[1..], out var after))
             seconds = (now + after).ToUnixTimeSeconds();
-        else if (text.Length > 0 && char.IsAsciiDigit(text[0]) && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+        else if (DateTimeOffset.TryParseExact(text, s_dates, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
             seconds = at.ToUnixTimeSeconds();
         return seconds > 0;
     }
@@ -32,7 +35,7 @@ internal static class ScheduleText
         recurrence = new Recurrence();
         if (!text.Contains(':', StringComparison.Ordinal))
         {
-            if (!Arguments.TryReadDuration(text, out var every) || every < TimeSpan.FromHours(1) || every > TimeSpan.FromDays(366))
+            if (!TryDistance(text, out var every) || every < TimeSpan.FromHours(1) || every > TimeSpan.FromDays(366))
                 return false;
             recurrence = new Recurrence { EverySeconds = (int)every.TotalSeconds };
             return true;
@@ -52,6 +55,13 @@ internal static class ScheduleText
         return true;
     }
 
+    /// <summary>A time with its unit: of +7 nobody knows whether days were meant, and seconds never were.</summary>
+    private static bool TryDistance(string text, out TimeSpan distance)
+    {
+        distance = default;
+        return text.Length > 1 && char.IsAsciiLetter(text[^1]) && Arguments.TryReadDuration(text, out distance);
+    }
+
     /// <param name="start">From which the times of rings are counted.</param>
     public static bool TryRings(string text, DateTimeOffset start, out IReadOnlyList<RolloutRing> rings)
     {
@@ -66,7 +76,7 @@ internal static class ScheduleText
             if (!share.EndsWith('%') || !int.TryParse(share[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var percent) || percent is < 1 or > 100)
                 return false;
             var seconds = start.ToUnixTimeSeconds();
-            if (at >= 0 && !TryTime(part[(at + 1)..], start, out seconds))
+            if (at >= 0 && (!TryTime(part[(at + 1)..], start, out seconds) || seconds == 0))
                 return false;
             result.Add(new RolloutRing(percent, seconds));
         }

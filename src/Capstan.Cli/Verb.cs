@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using Capstan.Cli.Output;
+using Capstan.Cli.Sites;
 using Capstan.Nal.Arbiter.Machine;
+using Capstan.Site.Api;
 using Capstan.Site.Console;
 
 namespace Capstan.Cli;
@@ -34,6 +37,21 @@ internal sealed class Verb : Command
         });
         return this;
     }
+
+    /// <summary>As <see cref="Does"/>, with a site's API, and with the options that find the site and choose the format after those that the verb has already.</summary>
+    public Verb Asks(CliHost host, Func<ParseResult, ApiClient, OutputFormat, CancellationToken, Task<int>> action)
+    {
+        var site = new SiteLocation();
+        var output = Capstan.Cli.Arguments.Output();
+        return With(output).With([.. site.Options]).Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, api => action(parse, api, parse.GetValue(output), cancellationToken)));
+    }
+
+    /// <summary>As <see cref="Asks"/>: writes a list.</summary>
+    public Verb Lists<T>(CliHost host, Listing<T> rows, Func<ApiClient, CancellationToken, Task<IReadOnlyList<T>>> read) => Asks(host, async (_, api, format, cancellationToken) =>
+    {
+        await rows.WriteAsync(host, format, await read(api, cancellationToken));
+        return ExitCode.Done;
+    });
 
     public Verb With(params ReadOnlySpan<Symbol> symbols)
     {

@@ -36,16 +36,13 @@ internal static class AdvertisementVerbs
 
     public static Command CreateWhy(CliHost host)
     {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
         var client = new Argument<string>("CLIENT") { Description = "Its host name, id or fingerprint" };
         var advertisement = new Argument<string>("ADVERTISEMENT") { Description = "Its id, or its name where only one has it" };
         return new Verb("why", "Why a program has run on a client, or not yet: the whole chain, and what comes next", "capstan why LAB-07 Firefox/install")
-            .With(client, advertisement, output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            .With(client, advertisement)
+            .Asks(host, async (parse, api, format, cancellationToken) =>
             {
                 var why = await api.WhyAsync(parse.GetRequiredValue(client), parse.GetRequiredValue(advertisement), cancellationToken);
-                var format = parse.GetValue(output);
                 if (format == OutputFormat.Table)
                 {
                     await host.Out.WriteLineAsync($"{VisibleText.Of(why.HostName, 80)} and {why.AdvertisementName} ({why.AdvertisementId}): {VisibleText.Of(why.Answer, 1000)}");
@@ -55,34 +52,22 @@ internal static class AdvertisementVerbs
                 }
                 await Steps.WriteAsync(host, format, why.Steps, why);
                 return ExitCode.Done;
-            }));
+            });
     }
 
-    private static Verb List(CliHost host)
-    {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
-        return new Verb("list", "All advertisements, the newest first", "capstan advertisement list")
-            .With(output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
-            {
-                await Rows.WriteAsync(host, parse.GetValue(output), await api.AdvertisementsAsync(cancellationToken));
-                return ExitCode.Done;
-            }));
-    }
+    private static Verb List(CliHost host) => new Verb("list", "All advertisements, the newest first", "capstan advertisement list")
+        .Lists(host, Rows, (api, cancellationToken) => api.AdvertisementsAsync(cancellationToken));
 
     private static Verb Show(CliHost host)
     {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
         var id = Id();
         var clients = new Option<bool>("--clients") { Description = "Every client of it, and how it stands" };
         var state = new Option<string?>("--state") { Description = "With --clients: only those in this state", HelpName = "STATE" };
+        state.AcceptOnlyFromAmong([.. AdvertisementClient.States]);
         return new Verb("show", "How far an advertisement is: targeted, has policy, content, ran, succeeded, failed by cause", "capstan advertisement show k3fq7zbm", "capstan advertisement show k3fq7zbm --clients --state failed")
-            .With(id, clients, state, output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            .With(id, clients, state)
+            .Asks(host, async (parse, api, format, cancellationToken) =>
             {
-                var format = parse.GetValue(output);
                 if (parse.GetValue(clients) || parse.GetValue(state) is not null)
                 {
                     var rows = await host.WithProgressAsync("reading clients", () => Pages.AllAsync(cursor => api.AdvertisementClientsAsync(parse.GetRequiredValue(id), parse.GetValue(state), cursor, PageSize, cancellationToken), int.MaxValue));
@@ -102,7 +87,7 @@ internal static class AdvertisementVerbs
                     await Causes.WriteAsync(host, format, detail.Causes);
                 }
                 return ExitCode.Done;
-            }));
+            });
     }
 
     private static Verb Edit(CliHost host)
@@ -116,6 +101,7 @@ internal static class AdvertisementVerbs
             .With(id, to, output).With([.. options.All]).With([.. site.Options])
             .Does(host, (parse, cancellationToken) => options.UseAsync(parse, rules => site.UseAsync(parse, host, async api =>
             {
+                rules = await options.CountedAsync(parse, rules, () => api.AdvertisementAsync(parse.GetRequiredValue(id), cancellationToken));
                 var saved = await api.EditAdvertisementAsync(parse.GetRequiredValue(id), new AdvertisementEdit(options.NameOf(parse), parse.GetValue(to), options.VersionOf(parse), rules, options.IsConfirmed(parse), options.IsDry(parse)), cancellationToken);
                 return await TellAsync(host, parse.GetValue(output), saved, options.IsDry(parse), options.IsDry(parse) ? Would(saved) : $"{saved.AdvertisementId} is at revision {saved.Revision} and reaches {Display.Plural(saved.Reaches, "client")} of {saved.Collection}: {saved.Added} came, {saved.Removed} left.{Begins(host, saved)}");
             })));
@@ -133,22 +119,20 @@ internal static class AdvertisementVerbs
 
     private static Verb Remove(CliHost host)
     {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
         var id = Id();
         var keep = new Option<bool>("--keep") { Description = "End it, and remove nothing anywhere: it stays listed as ended" };
         var dry = new Option<bool>("--dry-run") { Description = "Change nothing; list exactly the machines that would remove what was installed" };
         var yes = new Option<bool>("--yes") { Description = "Clients may remove what was installed" };
         return new Verb("remove", "Offers it to nobody any more; where its program has a removal, that runs", "capstan advertisement remove k3fq7zbm --dry-run", "capstan advertisement remove k3fq7zbm --keep")
-            .With(id, keep, dry, yes, output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            .With(id, keep, dry, yes)
+            .Asks(host, async (parse, api, format, cancellationToken) =>
             {
                 var (isKept, isDry) = (parse.GetValue(keep), parse.GetValue(dry));
                 var saved = await api.RemoveAdvertisementAsync(parse.GetRequiredValue(id), new AdvertisementRemoval(isKept, parse.GetValue(yes), isDry), cancellationToken);
                 var removals = $"{Display.Plural(saved.Removals, "client")} {(isDry ? "would remove" : saved.Removals == 1 ? "removes" : "remove")} what was installed";
-                return await TellAsync(host, parse.GetValue(output), saved, isDry, isDry ? $"Nothing was changed. {removals}."
+                return await TellAsync(host, format, saved, isDry, isDry ? $"Nothing was changed. {removals}."
                     : isKept ? $"Ended {saved.AdvertisementId}: nothing more of it begins, and nothing is removed." : $"Removed {saved.AdvertisementId}: {Display.Plural(saved.Removed, "client")} had it, {removals}.");
-            }));
+            });
     }
 
     private static Verb Change(CliHost host, string name, string description, string example, Option<string?>? option, Func<ApiClient, string, ParseResult, CancellationToken, Task<AdvertisementSaved>> change, Func<AdvertisementSaved, string> text)
@@ -167,9 +151,8 @@ internal static class AdvertisementVerbs
 
     private static async Task<int> TellAsync(CliHost host, OutputFormat format, AdvertisementSaved saved, bool isDry, string text)
     {
-        var rows = (saved.Coming ?? []).Select(client => new Machine("+", client)).Concat((saved.Leaving ?? []).Select(client => new Machine("-", client))).ToList();
         if (format != OutputFormat.Table || isDry)
-            await Machines.WriteAsync(host, format, rows, saved);
+            await MachineChange.Listing("No machine.").WriteAsync(host, format, MachineChange.Of(saved.Coming, saved.Leaving), saved);
         if (format == OutputFormat.Table)
             await host.Out.WriteLineAsync(text);
         return ExitCode.Done;
@@ -241,12 +224,6 @@ internal static class AdvertisementVerbs
         [new("STEP", row => row.Step, NoWrap: true), new("MET", row => row.IsMet switch { true => "yes", false => "no", _ => "?" }, NoWrap: true), new("WHAT", row => row.Text)],
         [new("step", row => row.Step), new("isMet", row => row.IsMet), new("text", row => row.Text)], ApiJson.Default, "");
 
-    private static Listing<Machine> Machines { get; } = new(
-        [new("", row => row.Sign, NoWrap: true), new("HOST", row => VisibleText.Of(row.Client.HostName, 40)), new("ID", row => row.Client.Fingerprint, NoWrap: true), new("SYSTEM", row => VisibleText.Of(row.Client.OperatingSystem, 40))],
-        [new("change", row => row.Sign == "+" ? "comes" : "leaves"), new("deviceId", row => row.Client.DeviceId), new("hostName", row => row.Client.HostName)], ApiJson.Default, "No machine.");
-
-    private sealed record Machine(string Sign, CollectionMember Client);
-
     /// <summary>When and how: the options that making and changing share.</summary>
     private sealed class RuleOptions(CliHost host, bool isNew)
     {
@@ -279,7 +256,7 @@ internal static class AdvertisementVerbs
         {
             null => null,
             "newest" => isNew ? null : 0,
-            var text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version : -1,
+            var text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) && version > 0 ? version : -1,
         };
 
         public async Task<int> UseAsync(ParseResult parse, Func<AdvertisementRules, Task<int>> action)
@@ -330,6 +307,14 @@ internal static class AdvertisementVerbs
                     problems.Add($"{option.Name} is yes or no.");
                 return parse.GetValue(option) is { } given ? given == "yes" : null;
             }
+        }
+
+        /// <summary>Rings count from the start: also from one that is still to come, and that the edit leaves where it is.</summary>
+        public async Task<AdvertisementRules> CountedAsync(ParseResult parse, AdvertisementRules rules, Func<Task<AdvertisementDetail>> read)
+        {
+            if (rules.Rings is not { Count: > 0 } || rules.StartAt is not null)
+                return rules;
+            return Display.FromUnixSeconds((await read()).Document.StartAt) is { } start && start > host.Time.GetUtcNow() && ScheduleText.TryRings(parse.GetRequiredValue(_rings)!, start, out var rings) ? rules with { Rings = rings } : rules;
         }
 
         private static Option<string?> Time(string name, string description) => new(name) { Description = $"{description}: {ScheduleText.TimeForm}", HelpName = "TIME" };

@@ -94,7 +94,7 @@ internal static class PackageVerbs
                     return ExitCode.Done;
                 }
                 await host.Out.WriteLineAsync(VisibleText.Of(made.IsNew
-                    ? $"Published {made.Name} ({made.PackageId}) version {made.Version}: {Display.Plural(made.FileCount, "file")}, {Display.Bytes(made.SizeBytes)}, of which {Display.Bytes(made.NewBytes)} are new."
+                    ? $"Published {made.Name} ({made.PackageId}) version {made.Version}: {Display.Plural(made.FileCount, "file")}, {Display.Bytes(made.SizeBytes)}.{(made.NewBytes == 0 ? " All of it was there already: it takes no more room." : $" It takes {Display.Bytes(made.NewBytes)} more of the site and of each client access point: what was not there yet, packed, and the list of its files.")}"
                     : $"{made.Name} ({made.PackageId}) has this content already, as version {made.Version}: nothing was published.{(made.NewBytes > 0 ? $" {Display.Bytes(made.NewBytes)} of it that the site had lost are there again." : "")}"));
                 if (made.IsNew)
                     await host.Out.WriteLineAsync(VisibleText.Of($"Clients are offered it as soon as one client access point has all of it: {host.Command} package show {made.PackageId}"));
@@ -124,39 +124,27 @@ internal static class PackageVerbs
         return own;
     }
 
-    private static Verb List(CliHost host)
-    {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
-        return new Verb("list", "The packages of the site with their newest versions", "capstan package list", "capstan package list -o json")
-            .With(output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
-            {
-                await Rows(host).WriteAsync(host, parse.GetValue(output), await api.PackagesAsync(cancellationToken));
-                return ExitCode.Done;
-            }));
-    }
+    private static Verb List(CliHost host) => new Verb("list", "The packages of the site with their newest versions", "capstan package list", "capstan package list -o json")
+        .Lists(host, Rows(host), (api, cancellationToken) => api.PackagesAsync(cancellationToken));
 
     private static Verb Show(CliHost host)
     {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
         var id = Id();
         return new Verb("show", "The versions of a package, the newest first", "capstan package show k3fq7zbm")
-            .With(id, output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            .With(id)
+            .Asks(host, async (parse, api, format, cancellationToken) =>
             {
                 var package = await api.PackageAsync(parse.GetRequiredValue(id), cancellationToken);
-                if (parse.GetValue(output) == OutputFormat.Table)
+                if (format == OutputFormat.Table)
                     await host.Out.WriteLineAsync(VisibleText.Of($"{package.Name} ({package.PackageId})"));
-                await Versions(host).WriteAsync(host, parse.GetValue(output), package.Versions, package);
-                if (parse.GetValue(output) == OutputFormat.Table)
+                await Versions(host).WriteAsync(host, format, package.Versions, package);
+                if (format == OutputFormat.Table)
                 {
                     foreach (var line in package.Versions.SelectMany(version => Way(host, version)))
                         await host.Out.WriteLineAsync(VisibleText.Of(line));
                 }
                 return ExitCode.Done;
-            }));
+            });
     }
 
     private static Verb Remove(CliHost host)

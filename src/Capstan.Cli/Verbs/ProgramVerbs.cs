@@ -27,7 +27,7 @@ internal static class ProgramVerbs
             .With(package, output).With([.. options.All]).With([.. site.Options])
             .Does(host, async (parse, cancellationToken) =>
             {
-                if (options.Read(parse, out var request, out var problem))
+                if (options.Read(parse, out var request, out var problems))
                 {
                     return await site.UseAsync(parse, host, async api =>
                     {
@@ -39,44 +39,33 @@ internal static class ProgramVerbs
                         return ExitCode.Done;
                     });
                 }
-                await host.Error.WriteLineAsync($"capstan: {problem}");
+                foreach (var problem in problems)
+                    await host.Error.WriteLineAsync($"capstan: {problem}");
                 return ExitCode.Usage;
             });
     }
 
-    private static Verb List(CliHost host)
-    {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
-        return new Verb("list", "All programs by package", "capstan program list")
-            .With(output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
-            {
-                await Rows.WriteAsync(host, parse.GetValue(output), await api.ProgramsAsync(cancellationToken));
-                return ExitCode.Done;
-            }));
-    }
+    private static Verb List(CliHost host) => new Verb("list", "All programs by package", "capstan program list")
+        .Lists(host, Rows, (api, cancellationToken) => api.ProgramsAsync(cancellationToken));
 
     private static Verb Show(CliHost host)
     {
-        var site = new SiteLocation();
-        var output = Arguments.Output();
         var path = Path();
         return new Verb("show", "All rules of a program", "capstan program show Firefox/install")
-            .With(path, output).With([.. site.Options])
-            .Does(host, (parse, cancellationToken) => site.UseAsync(parse, host, async api =>
+            .With(path)
+            .Asks(host, async (parse, api, format, cancellationToken) =>
             {
                 var wanted = parse.GetRequiredValue(path);
                 var found = (await api.ProgramsAsync(cancellationToken)).Where(program => program.Path.Equals(wanted, StringComparison.OrdinalIgnoreCase) || $"{program.PackageId}/{program.Rules.Name}".Equals(wanted, StringComparison.OrdinalIgnoreCase)
                     || program.PackageName.Equals(wanted, StringComparison.OrdinalIgnoreCase) || program.PackageId == wanted).ToList();
                 if (found.Count != 1)
                     throw new ApiException("program_unknown", 404, found.Count == 0 ? $"There is no program {wanted}; `capstan program list` shows all." : $"{wanted} has several programs: {string.Join(", ", found.Select(program => program.Path))}.");
-                if (parse.GetValue(output) is var format && format != OutputFormat.Table)
+                if (format != OutputFormat.Table)
                     await Rows.WriteAsync(host, format, found, found[0]);
                 else
                     await Terminal.WriteFactsAsync(host, Facts(found[0]));
                 return ExitCode.Done;
-            }));
+            });
     }
 
     private static Verb Remove(CliHost host)
@@ -166,33 +155,38 @@ internal static class ProgramVerbs
             _name, _run, _remove, _directory, _environment, _as, _when, _platform, _disk, _memory, _limit, _noWait, _success, _reboot, _retry, _tries, _pause, _restart, _rerun, _first, _notice, _postpone, _replace,
         ];
 
-        public bool Read(ParseResult parse, out ProgramCreate request, out string? problem)
+        /// <param name="problems">All that is wrong; empty when it could be read.</param>
+        public bool Read(ParseResult parse, out ProgramCreate request, out IReadOnlyList<string> problems)
         {
-            problem = null;
+            var found = new List<string>();
+            problems = found;
             var name = parse.GetRequiredValue(_name);
             request = new ProgramCreate("", name, null, parse.GetValue(_first), parse.GetValue(_replace));
             // Without a line the site proposes one; everything else that was said holds all the same.
             IReadOnlyList<string>? command = null;
             if (parse.GetValue(_run) is { } run && (command = CommandText.Split(run)) is not { Count: > 0 })
-                problem = $"'{run}' is no command line: a quote is not closed, or nothing is run.";
+                found.Add($"'{run}' is no command line: a quote is not closed, or nothing is run.");
             IReadOnlyList<string>? removal = null;
             if (parse.GetValue(_remove) is { } remove && (removal = CommandText.Split(remove)) is not { Count: > 0 })
-                problem = $"'{remove}' is no command line: a quote is not closed, or nothing is run.";
+                found.Add($"'{remove}' is no command line: a quote is not closed, or nothing is run.");
             if (!Size(parse.GetValue(_disk), out var disk) || !Size(parse.GetValue(_memory), out var memory))
             {
-                problem = "A size is a whole number with B, KB, MB or GB: 500MB.";
+                found.Add("A size is a whole number with B, KB, MB or GB: 500MB.");
                 memory = disk = 0;
             }
             if (!Codes(parse.GetRequiredValue(_success), out var success) || !Codes(parse.GetRequiredValue(_reboot), out var reboot) || !Codes(parse.GetRequiredValue(_retry), out var retry))
             {
-                problem = "Exit codes are whole numbers with commas between: 0,3010.";
+                found.Add("Exit codes are whole numbers with commas between: 0,3010.");
                 success = reboot = retry = [];
             }
             var environment = (parse.GetValue(_environment) ?? []).Select(pair => pair.Split('=', 2)).ToList();
             if (environment.Exists(pair => pair.Length != 2))
-                problem = "A variable is written NAME=VALUE.";
-            if (problem is not null)
+                found.Add("A variable is written NAME=VALUE.");
+            if (found.Count > 0)
                 return false;
+            // A code that was said to mean something else is no restart by default.
+            if (parse.GetResult(_reboot) is null or { Implicit: true })
+                reboot = [.. reboot.Except(success).Except(retry)];
             request = request with
             {
                 Rules = new ProgramRules

@@ -11,7 +11,7 @@ public sealed record PackageRow(string PackageId, string Name, int Version, int 
 public sealed record PackageDetail(string PackageId, string Name, IReadOnlyList<PackageVersionRow> Versions);
 
 /// <summary>The answer to POST /api/v1/packages?name=… and POST /api/v1/packages/{id}/versions, whose body is a tar stream.</summary>
-/// <param name="NewBytes">What was written for it: the rest of its content was there.</param>
+/// <param name="NewBytes">What was written for it, packed, with the list of its files: the rest of its content was there. Of small files more than <paramref name="SizeBytes"/>.</param>
 /// <param name="TreeSha256">Of the list of what it holds: equal for equal content.</param>
 /// <param name="IsNew">False: the newest version has this content already, and none was made.</param>
 public sealed record PackageVersionRow(string PackageId, string Name, int Version, long SizeBytes, int FileCount, long NewBytes, string TreeSha256, DateTimeOffset AddedAt, bool IsNew, NativeFile? Native)

@@ -43,7 +43,8 @@ public sealed class PackageVerbTests : ServedSiteTests
     {
         Write("setup.sh", "exit 0");
         Assert.Equal(ExitCode.Done, await RunAsync("package", "create", Path.Combine(Source, "setup.sh"), "--name", "Setup"));
-        Assert.Contains("version 1: 1 file,", _cli.Out, StringComparison.Ordinal);
+        Assert.Contains("version 1: 1 file, 6 B. It takes ", _cli.Out, StringComparison.Ordinal);
+        Assert.Contains(" more of the site and of each client access point: what was not there yet, packed, and the list of its files.", _cli.Out, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,6 +15,7 @@ public sealed class ScheduleTextTests
     [InlineData("2026-11-22T13:00", 3_600)]
     [InlineData("2026-11-22T13:00+02:00", -3_600)]
     [InlineData("2026-11-23", 43_200)]
+    [InlineData("2026-11-22 13:00:01Z", 3_601)]
     public void A_time_is_a_distance_or_a_date_in_utc(string text, long fromNow)
     {
         Assert.True(ScheduleText.TryTime(text, Now, out var seconds));
@@ -27,6 +28,11 @@ public sealed class ScheduleTextTests
     [InlineData("+")]
     [InlineData("-2h")]
     [InlineData("2026-13-01")]
+    [InlineData("1/2/2026")]
+    [InlineData("12:30")]
+    [InlineData("2026-12")]
+    [InlineData("20261201")]
+    [InlineData("+7")]
     public void What_is_no_time_is_none(string text) => Assert.False(ScheduleText.TryTime(text, Now, out _));
 
     [Fact]
@@ -50,6 +56,7 @@ public sealed class ScheduleTextTests
 
     [Theory]
     [InlineData("30m")]
+    [InlineData("7200")]
     [InlineData("400d")]
     [InlineData("24:00")]
     [InlineData("moon 22:30")]
@@ -62,7 +69,7 @@ public sealed class ScheduleTextTests
     {
         Assert.True(ScheduleText.TryRings("5%,25%@+1d,100%@+3d", Now, out var rings));
         Assert.Equal([new RolloutRing(5, Now.ToUnixTimeSeconds()), new RolloutRing(25, Now.AddDays(1).ToUnixTimeSeconds()), new RolloutRing(100, Now.AddDays(3).ToUnixTimeSeconds())], rings);
-        foreach (var text in (string[])["5%", "5,100%", "50%,25%,100%", "5%@+2d,100%@+1d", "0%,100%", "5%@soon,100%", "100%,100%"])
+        foreach (var text in (string[])["5%", "5,100%", "50%,25%,100%", "5%@+2d,100%@+1d", "0%,100%", "5%@soon,100%", "5%,100%@+3", "5%@none,100%", "100%,100%"])
             Assert.False(ScheduleText.TryRings(text, Now, out _), text);
         Assert.True(ScheduleText.TryRings("none", Now, out rings));
         Assert.Empty(rings);
