@@ -1,5 +1,6 @@
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
+using Capstan.Site.Distribution.Content;
 using Capstan.Site.Distribution.Offers;
 using Capstan.Site.Store;
 using Capstan.Testing;
@@ -101,8 +102,8 @@ public sealed class OfferCountTests : OfferWorld
         }, Stop);
     }
 
-    [Fact]
-    public async Task A_package_stays_while_clients_need_it_to_take_away_what_it_installed()
+    /// <summary>One that has succeeded somewhere, has a removal, and is offered no more.</summary>
+    private async Task<(FakeDevice Device, string Id, PackageAdministration Packages)> TakenBackAsync()
     {
         await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install") with { Removal = new ProgramRemoval { Command = ["remove.sh"] } }, Replace: true), Stop);
         var device = await Site.EnrolAsync("pc1");
@@ -110,7 +111,13 @@ public sealed class OfferCountTests : OfferWorld
         await PublishAsync();
         await ReportAsync(device, State(id, ProgramState.Succeeded) with { LastRun = Run(1, 0) });
         await Offers.RemoveAsync(id, new AdvertisementRemoval(Confirmed: true), Stop);
-        var packages = Site.Get<Capstan.Site.Distribution.Content.PackageAdministration>();
+        return (device, id, Site.Get<PackageAdministration>());
+    }
+
+    [Fact]
+    public async Task A_package_stays_while_clients_need_it_to_take_away_what_it_installed()
+    {
+        var (device, id, packages) = await TakenBackAsync();
         await SqlAsync($"insert into content_version values ('{Package}', 2, 1, 1, 1, '', x'00', null, 0)");
         Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync(Package, 1, Stop)));
         // It never had the other version.
@@ -125,13 +132,7 @@ public sealed class OfferCountTests : OfferWorld
     [Fact]
     public async Task A_package_does_not_wait_for_ever_for_a_client_that_is_gone()
     {
-        await Programs.CreateAsync(new ProgramCreate("Firefox", Rules: Rules("install") with { Removal = new ProgramRemoval { Command = ["remove.sh"] } }, Replace: true), Stop);
-        var device = await Site.EnrolAsync("pc1");
-        var id = await OfferAsync();
-        await PublishAsync();
-        await ReportAsync(device, State(id, ProgramState.Succeeded) with { LastRun = Run(1, 0) });
-        await Offers.RemoveAsync(id, new AdvertisementRemoval(Confirmed: true), Stop);
-        var packages = Site.Get<Capstan.Site.Distribution.Content.PackageAdministration>();
+        var (_, _, packages) = await TakenBackAsync();
         Clock.Advance(TimeSpan.FromDays(29));
         Assert.Equal("package_in_use", await CodeAsync(() => packages.RemoveAsync("Firefox", null, Stop)));
         Clock.Advance(TimeSpan.FromDays(2));
