@@ -74,7 +74,10 @@ internal static class TermRules
     }
 
     /// <summary>Whether clients can know it: a name of the IANA data base, as this machine has it. A machine without the data base knows none, and refuses none.</summary>
-    private static bool IsZone(string name) => name is Recurrence.Local or Recurrence.Utc || TimeZoneInfo.TryFindSystemTimeZoneById(name, out _) || !TimeZoneInfo.TryFindSystemTimeZoneById("Europe/Berlin", out _);
+    private static bool IsZone(string name) => name is Recurrence.Local or Recurrence.Utc || (TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone) && !IsOtherCase(zone.Id, name)) || !TimeZoneInfo.TryFindSystemTimeZoneById("Europe/Berlin", out _);
+
+    /// <summary>This process finds a zone in any case of letters once it has found it; a client that looks for the first time does not.</summary>
+    private static bool IsOtherCase(string id, string name) => id != name && id.Equals(name, StringComparison.OrdinalIgnoreCase);
 
     private static void Refuse(List<string> problems)
     {

@@ -18,7 +18,8 @@ public sealed class OfferSafetyTests : OfferWorld
         await Collections.CreateAsync(new CollectionCreate("Desks", "host startsWith \"pc\""), Stop);
         var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "Desks"), Stop)).AdvertisementId!;
         await PublishAsync();
-        await ReportAsync(done, State(id, ProgramState.Succeeded) with { LastRun = Run(1, 0) });
+        // By the first revision, which is older than all that is done here.
+        await ReportAsync(done, State(id, ProgramState.Succeeded) with { Revision = 1, LastRun = Run(1, 0) });
         await ReportAsync(waiting, State(id, ProgramState.Waiting, "window"));
         return (done, waiting, id);
     }
