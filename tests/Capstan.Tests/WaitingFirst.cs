@@ -16,7 +16,7 @@ public sealed class WaitingFirst : ITestCollectionOrderer
 
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
         where TTestCollection : ITestCollection =>
-        [.. testCollections.OrderBy(collection => collection.TestCollectionDisplayName, StringComparer.Ordinal).OrderBy(collection => Place(collection.TestCollectionDisplayName))];
+        [.. testCollections.OrderBy(collection => Place(collection.TestCollectionDisplayName)).ThenBy(collection => collection.TestCollectionDisplayName, StringComparer.Ordinal)];
 
     /// <param name="name">Of a collection that is one class: <c>Test collection for Capstan.Tests.Name (id: …)</c>.</param>
     private static int Place(string name)
