@@ -39,7 +39,7 @@ internal static class AgentProgram
             if (args is ["gate", var run])
             {
                 // Not for people: the client starts it for each run of a program. It ends with that, whoever asks it to end before.
-                await CapstanClient.RunGateAsync(run, time);
+                CapstanClient.RunGate(run, time);
                 return Done;
             }
             var parsed = Commands(new AgentVerbs(console, time, random)).Parse(args);

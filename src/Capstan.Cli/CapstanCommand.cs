@@ -51,7 +51,7 @@ internal static class CapstanCommand
         if (arguments is ["gate", var run])
         {
             // Not for people: the client of `capstan up` starts it for each run of a program.
-            await CapstanClient.RunGateAsync(run, host.Time);
+            CapstanClient.RunGate(run, host.Time);
             return 0;
         }
         var root = Create(host);

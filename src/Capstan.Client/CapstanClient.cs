@@ -88,7 +88,7 @@ public sealed class CapstanClient : IAsyncDisposable
 
     /// <summary>Starts the program of a directory that a client has prepared, waits for it and writes down how it ended: a process of its own, which outlives the client.</summary>
     /// <exception cref="IOException">The directory cannot be read or written; nothing was started.</exception>
-    public static Task RunGateAsync(string directory, TimeProvider time) => new ProgramGate(new RunFolder(Path.GetFullPath(directory)), GateStarter.This(ProgramStarter.Verb), time).RunAsync();
+    public static void RunGate(string directory, TimeProvider time) => new ProgramGate(new RunFolder(Path.GetFullPath(directory)), GateStarter.This(ProgramStarter.Verb), time).Run();
 
     /// <summary>Becomes the program of which the gate that has started this process tells.</summary>
     /// <returns>Only when there is no program: an exit code, after the gate was told why.</returns>

@@ -92,17 +92,22 @@ public sealed partial class DirectoryLock : IDisposable
 
     private static string PathOf(string directory) => System.IO.Path.Combine(directory, "lock");
 
+    private static string HolderOf(string path) => Signature(path) is { } process ? $"process {process}" : Unknown;
+
+    /// <summary>Who took the lock last, by what it wrote; it may have gone since, and something else may have the lock that writes nothing. Null where nobody has signed, and on Windows.</summary>
+    public static int? SignedBy(string directory) => Signature(PathOf(directory));
+
     /// <remarks>The base library asks for a shared lock with every open, which the holder's lock refuses; a plain <c>open</c> asks for none.</remarks>
-    private static string HolderOf(string path)
+    private static int? Signature(string path)
     {
         if (OperatingSystem.IsWindows())
-            return Unknown;
+            return null;
         using var file = new SafeFileHandle(Open(path, ReadOnlyCloseOnExec), ownsHandle: true);
         if (file.IsInvalid)
-            return Unknown;
+            return null;
         var text = new byte[16];
         var length = RandomAccess.Read(file, text, fileOffset: 0);
-        return int.TryParse(text.AsSpan(0, length), NumberStyles.None, CultureInfo.InvariantCulture, out var process) ? $"process {process}" : Unknown;
+        return int.TryParse(text.AsSpan(0, length), NumberStyles.None, CultureInfo.InvariantCulture, out var process) ? process : null;
     }
 
     private const string Unknown = "another process";

@@ -5,6 +5,6 @@ using Xunit.Runner.InProc.SystemConsole;
 return args switch
 {
     [Worker.Verb, ..] => await Worker.RunAsync(args[1..]),
-    [KilledGateTests.Verb, var step, var directory] => await KilledGateTests.RunAsync(step, directory),
+    [KilledGateTests.Verb, var step, var directory] => KilledGateTests.Run(step, directory),
     _ => await ConsoleRunner.Run(args),
 };

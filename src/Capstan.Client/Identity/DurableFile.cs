@@ -8,6 +8,8 @@ internal static partial class DurableFile
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnerDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
+    private const string Temporary = ".tmp";
+
     private static readonly Lock s_gate = new();
     private static Action<string>? s_flushed;
 
@@ -47,16 +49,32 @@ internal static partial class DurableFile
     /// <summary>Creates or replaces the file, mode 0600. A crash leaves the old content or the new, and perhaps a file <c>.tmp</c>.</summary>
     public static async ValueTask WriteAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
-        var temporary = path + ".tmp";
-        // What an interrupted write left may have been made by another hand: a new file has our mode for certain.
-        File.Delete(temporary);
-        var stream = new FileStream(temporary, Options());
+        var stream = Begin(path, out var temporary);
         await using (stream.ConfigureAwait(false))
         {
             await stream.WriteAsync(content, cancellationToken);
             stream.Flush(flushToDisk: true);
         }
         Move(temporary, path);
+    }
+
+    /// <summary>As the other, with the calling thread: for a process that must write when the machine gives it no other.</summary>
+    public static void Write(string path, ReadOnlySpan<byte> content)
+    {
+        using (var stream = Begin(path, out _))
+        {
+            stream.Write(content);
+            stream.Flush(flushToDisk: true);
+        }
+        Move(path + Temporary, path);
+    }
+
+    private static FileStream Begin(string path, out string temporary)
+    {
+        temporary = path + Temporary;
+        // What an interrupted write left may have been made by another hand: a new file has our mode for certain.
+        File.Delete(temporary);
+        return new FileStream(temporary, Options());
     }
 
     /// <summary>An empty file with mode 0600, if there is none: SQLite gives its companions the mode of the database.</summary>

@@ -127,7 +127,7 @@ internal sealed partial class ProgramLoop : IDisposable
 
     private async Task<TimeSpan> LookAsync(CancellationToken cancellationToken)
     {
-        _runner.Tidy();
+        await _runner.TidyAsync(cancellationToken);
         if (_ledger.CorrectMoments(_core.Clock.Wall))
             ProgramLog.MomentsCorrected(_core.Log);
         TakeSettings();

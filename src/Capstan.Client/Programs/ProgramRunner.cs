@@ -74,7 +74,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         {
             var fault = await damage();
             var failed = fault is not null || _failing?.Run == run.Id && _failing.Times >= MostStarts;
-            if (failed && await GiveUpAsync(folder, fault ?? $"its gate was started {MostStarts} times, and did not come up: {_failing!.Cause}"))
+            if (failed && GiveUp(folder, fault ?? $"its gate was started {MostStarts} times, and did not come up: {_failing!.Cause}"))
                 state = folder.Inspect(machine.Processes);
             else if (!failed)
             {
@@ -85,7 +85,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         string? cause = null;
         if (state is RunState.Stuck(_, var gates))
         {
-            cause = StuckGate.End(machine.Processes, gates);
+            cause = await machine.Gates.EndAsync(machine.Processes, folder, gates, cancellationToken);
             state = await _watch.WaitAsync(folder, found => found is not RunState.Stuck, s_goes, cancellationToken);
             _held = state is RunState.Stuck ? run.Id : null;
             if (state is RunState.NotStarted)
@@ -126,7 +126,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
             _failing?.Run == run.Id ? _failing.Pause : _held == run.Id ? s_heldPause : null, cancellationToken);
 
     /// <summary>Removes the directories of runs that the ledger does not wait for, and that are over.</summary>
-    public void Tidy()
+    public async Task TidyAsync(CancellationToken cancellationToken)
     {
         foreach (var run in Unknown())
         {
@@ -134,7 +134,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
             {
                 // What runs is the machine's, even when the ledger has forgotten it (another site): its gate writes its end there.
                 if (run.Inspect(machine.Processes) is RunState.Stuck(_, var gates))
-                    ProgramLog.GateFailed(log, Path.GetFileName(run.Path), StuckGate.End(machine.Processes, gates));
+                    ProgramLog.GateFailed(log, Path.GetFileName(run.Path), await machine.Gates.EndAsync(machine.Processes, run, gates, cancellationToken));
                 if (!Runs(run))
                     run.Remove();
             }
@@ -171,12 +171,13 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     /// <summary>Ends a run that was never started, so that no gate that comes late starts it either.</summary>
     /// <returns>False when a gate has come up meanwhile.</returns>
-    private async Task<bool> GiveUpAsync(RunFolder folder, string cause)
+    private bool GiveUp(RunFolder folder, string cause)
     {
         using var taken = DirectoryLock.TryTake(folder.Path, out _);
-        if (taken is null || folder.Started() is not null)
+        // A lock that something else holds keeps no gate from seeing the end.
+        if (taken is null && machine.Processes.Executing(ProgramGate.Verb, folder.Path).Count > 0 || folder.Started() is not null)
             return false;
-        await folder.WriteEndedAsync(new RunEnded { How = RunEnded.NotStarted, Detail = cause, EndedAt = time.GetUtcNow().ToUnixTimeMilliseconds() });
+        folder.WriteEnded(new RunEnded { How = RunEnded.NotStarted, Detail = cause, EndedAt = time.GetUtcNow().ToUnixTimeMilliseconds() });
         return true;
     }
 
@@ -209,7 +210,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
         }
         passing?.Invoke("started");
         if (await _watch.WaitAsync(folder, state => state is not RunState.NotStarted, s_comesUp, cancellationToken) is RunState.NotStarted)
-            Fails(run, folder.Failure() ?? $"it did not begin within {s_comesUp.TotalSeconds:F0} s");
+            Fails(run, folder.Failure() ?? (DirectoryLock.IsTaken(folder.Path) ? "something that is no gate has locked its directory" : $"it did not begin within {s_comesUp.TotalSeconds:F0} s"));
         else
             _failing = null;
     }

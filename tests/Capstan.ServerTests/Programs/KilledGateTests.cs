@@ -20,13 +20,13 @@ public sealed class KilledGateTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     /// <summary>The process that a test starts.</summary>
-    internal static async Task<int> RunAsync(string step, string directory)
+    internal static int Run(string step, string directory)
     {
-        await new ProgramGate(new RunFolder(directory), [Executables.Agent, ProgramStarter.Verb], TimeProvider.System, passed =>
+        new ProgramGate(new RunFolder(directory), [Executables.Agent, ProgramStarter.Verb], TimeProvider.System, passed =>
         {
             if (passed == step)
                 ProgramCalls.Signal(Environment.ProcessId, ProgramCalls.Kill);
-        }).RunAsync();
+        }).Run();
         return 0;
     }
 

@@ -50,6 +50,26 @@ internal sealed class GateStarter(IReadOnlyList<string> gate, string? systemdRun
         }
     }
 
+    /// <summary>Ends gates that are stuck, and what is below them. Where systemd runs the machine it is asked first: the agent's sandbox may end no process of a user, and systemd ends a unit with all that is in it.</summary>
+    /// <returns>As <see cref="StuckGate.End"/>.</returns>
+    public async Task<string> EndAsync(ProcessTable machine, RunFolder folder, IReadOnlyList<ProcessEntry> gates, CancellationToken cancellationToken)
+    {
+        if (systemdRun is not null)
+        {
+            try
+            {
+                _ = await RunAsync(Path.Combine(Path.GetDirectoryName(systemdRun)!, "systemctl"), ["--no-ask-password", "kill", "--signal=SIGKILL", UnitOf(folder)], cancellationToken);
+            }
+            catch (Exception e) when (e is Win32Exception or IOException)
+            {
+                // What this process may end itself is ended below in any case; what stays is seen at the next look.
+            }
+        }
+        return StuckGate.End(machine, gates);
+    }
+
+    private static string UnitOf(RunFolder folder) => $"capstan-program-{Path.GetFileName(folder.Path)}.service";
+
     private string? Plain(RunFolder folder)
     {
         var start = new ProcessStartInfo(gate[0], [.. gate.Skip(1), folder.Path])
@@ -67,18 +87,27 @@ internal sealed class GateStarter(IReadOnlyList<string> gate, string? systemdRun
         return process is null ? $"{gate[0]} does not start" : null;
     }
 
-    private async Task<string?> TransientAsync(string program, RunFolder folder, CancellationToken cancellationToken)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program,
+    /// <summary>What an older systemd (243, 236) does not know, and refuses. A unit is not ended because one of its processes was, for lack of memory; and the gate makes a group below its own, which needs no controllers.</summary>
+    private static readonly string[] s_wanted = ["--property=OOMPolicy=continue", "--property=Delegate="];
+
+    private async Task<string?> TransientAsync(string program, RunFolder folder, CancellationToken cancellationToken) =>
+        await TransientAsync(program, folder, s_wanted, cancellationToken) is null ? null : await TransientAsync(program, folder, [], cancellationToken);
+
+    private async Task<string?> TransientAsync(string program, RunFolder folder, IReadOnlyList<string> wanted, CancellationToken cancellationToken) => await RunAsync(program,
         [
             // No type: "exec" is of systemd 240, and a gate that is not executed is told by its lock.
             "--quiet", "--collect", "--no-ask-password",
-            $"--unit=capstan-program-{Path.GetFileName(folder.Path)}", $"--description=A program of Capstan ({Path.GetFileName(folder.Path)})",
+            $"--unit={UnitOf(folder)}", $"--description=A program of Capstan ({Path.GetFileName(folder.Path)})",
             // What a program leaves, a daemon perhaps, is its own affair; and a shutdown lets it finish.
-            "--property=KillMode=process", $"--property=TimeoutStopSec={StopSeconds}",
+            "--property=KillMode=process", $"--property=TimeoutStopSec={StopSeconds}", .. wanted,
             "--setenv=DOTNET_EnableDiagnostics=0",
             "--", .. gate, folder.Path,
-        ])
+        ], cancellationToken);
+
+    /// <returns>Null when it ended with 0; otherwise one line with what it said.</returns>
+    private static async Task<string?> RunAsync(string program, IReadOnlyList<string> words, CancellationToken cancellationToken)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, words)
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -89,6 +118,6 @@ internal sealed class GateStarter(IReadOnlyList<string> gate, string? systemdRun
             return $"{program} does not start";
         var said = await process.StandardError.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);
-        return process.ExitCode == 0 ? null : $"systemd-run ended with {process.ExitCode}: {said.ReplaceLineEndings(" ").Trim()}";
+        return process.ExitCode == 0 ? null : $"{Path.GetFileName(program)} ended with {process.ExitCode}: {said.ReplaceLineEndings(" ").Trim()}";
     }
 }

@@ -59,10 +59,12 @@ internal sealed class ProcessTable(string root)
     {
         var byParent = All().ToLookup(process => process.Parent);
         var found = new List<ProcessEntry>();
+        // The table is read while it changes: a number that is used again may make a circle, in which the process itself were.
+        var seen = new HashSet<int> { ancestor };
         var open = new Queue<int>([ancestor]);
         while (open.TryDequeue(out var parent))
         {
-            foreach (var child in byParent[parent])
+            foreach (var child in byParent[parent].Where(child => seen.Add(child.Id)))
             {
                 if (!child.IsZombie)
                     found.Add(child);
@@ -88,11 +90,21 @@ internal sealed class ProcessTable(string root)
         }
     }
 
-    /// <summary>Those whose command line ends with some words.</summary>
+    /// <summary>Those of this process's own user whose command line ends with some words. Those of others may call themselves anything.</summary>
     public IReadOnlyList<ProcessEntry> Executing(params IReadOnlyList<string> words)
     {
         var end = string.Concat(words.Select(word => $"\0{word}")) + "\0";
-        return [.. All().Where(process => Read(process.Id, "cmdline").EndsWith(end, StringComparison.Ordinal))];
+        var own = string.Create(CultureInfo.InvariantCulture, $"\nUid:\t{ThreadCalls.EffectiveUser()}\t");
+        return [.. All().Where(process => Read(process.Id, "cmdline").EndsWith(end, StringComparison.Ordinal) && Read(process.Id, "status").Contains(own, StringComparison.Ordinal))];
+    }
+
+    /// <summary>Who traces a process, and may hold it beyond its end; 0 for nobody.</summary>
+    public int TracerOf(int id)
+    {
+        const string Field = "\nTracerPid:\t";
+        var status = Read(id, "status");
+        var at = status.IndexOf(Field, StringComparison.Ordinal);
+        return at >= 0 && int.TryParse(status.AsSpan(at + Field.Length, Math.Max(0, status.IndexOf('\n', at + 1) - at - Field.Length)), NumberStyles.None, CultureInfo.InvariantCulture, out var tracer) ? tracer : 0;
     }
 
     private string Read(int id, string file)

@@ -11,17 +11,22 @@ internal static unsafe partial class ProgramCalls
     private const int Interrupted = 4;              // EINTR
     private const int ChildSubreaper = 36;          // PR_SET_CHILD_SUBREAPER
     private const int ChildEnded = 17;              // SIGCHLD
-    private const int FileTooLong = 25;             // SIGXFSZ
+    private const int AllChildren = 0;              // P_ALL
+    private const int Ended = 4, Leave = 0x0100_0000;   // WEXITED, WNOWAIT
+    private const int InformationBytes = 128, ProcessAt = 16;   // siginfo_t, si_pid: the same in glibc and musl on 64-bit processors
     private const nint Ignored = 1;                 // SIG_IGN
     private const int OpenFiles = 7;                // RLIMIT_NOFILE
     private const ulong UsualOpenFiles = 1_024;
-    private const int SinceStart = 7;               // CLOCK_BOOTTIME
+    private const int SinceStart = 7, AwakeSinceStart = 1;  // CLOCK_BOOTTIME, CLOCK_MONOTONIC
     private const int ReadOnly = 0;
     private const int SetFlagsOfFile = 2, CloseOnStart = 1; // F_SETFD, FD_CLOEXEC
     private const short OwnGroup = 0x02, DefaultSignals = 0x04, SignalMask = 0x08, NewSession = 0x80;
 
     /// <summary>More than any C library needs for <c>posix_spawnattr_t</c>, <c>posix_spawn_file_actions_t</c> or <c>sigset_t</c>.</summary>
     private const int Ample = 1_024;
+
+    /// <summary>HUP, INT, QUIT, USR1, USR2, PIPE, ALRM, TERM, STKFLT, XCPU, XFSZ, VTALRM, PROF, IO, PWR: the same numbers on x86-64 and arm64. Beyond 31 the runtime has one for itself.</summary>
+    private static readonly int[] s_asking = [1, 2, 3, 10, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30];
 
     /// <summary>Becomes the leader of a session without a terminal, if it is none yet.</summary>
     /// <returns>Whether it is one now.</returns>
@@ -56,11 +61,21 @@ internal static unsafe partial class ProgramCalls
             _ = SetLimit(OpenFiles, limit with { Current = UsualOpenFiles });
     }
 
-    /// <summary>A file that becomes longer than this process may make it is an error of the write, not the end of the process.</summary>
-    public static void SurviveLimits() => _ = SetSignal(FileTooLong, Ignored);
+    /// <summary>From now on nothing but a kill, a stop or a fault of its own ends or stops this process. What it starts has every signal as by default.</summary>
+    /// <remarks>By the kernel, not by handlers: those of the runtime need a thread, and there may be none to have. A file that becomes longer than this process may make it is an error of the write, then.</remarks>
+    public static void Stay()
+    {
+        foreach (var signal in s_asking)
+            _ = SetSignal(signal, Ignored);
+    }
 
     /// <summary>How long this machine has run, sleep included: the clock by which the starts of processes are told.</summary>
-    public static TimeSpan Uptime() => ReadClock(SinceStart, out var time) == 0
+    public static TimeSpan Uptime() => Read(SinceStart);
+
+    /// <summary>As that, without sleep: the clock by which this program waits.</summary>
+    public static TimeSpan Awake() => Read(AwakeSinceStart);
+
+    private static TimeSpan Read(int clock) => ReadClock(clock, out var time) == 0
         ? TimeSpan.FromSeconds(time.Seconds) + TimeSpan.FromMicroseconds(time.Nanoseconds / 1_000)
         : throw new IOException($"this system does not tell how long it has run: {Marshal.GetLastPInvokeErrorMessage()}");
 
@@ -127,12 +142,25 @@ internal static unsafe partial class ProgramCalls
         }
     }
 
-    /// <summary>Waits with the calling thread until a child ends, any.</summary>
-    /// <param name="code">Its exit code; 128 and the number for one that a signal ended.</param>
+    /// <summary>Waits with the calling thread until a child has ended, any, and leaves it for <see cref="WaitFor"/>: its number stays its own until then.</summary>
     /// <returns>Its process id; 0 when there is no child left.</returns>
-    public static int WaitForAny(out int code) => WaitFor(-1, out code);
+    public static int NextEnded()
+    {
+        byte* information = stackalloc byte[InformationBytes];
+        while (WaitInformation(AllChildren, 0, information, Ended | Leave) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error == NoChild)
+                return 0;
+            if (error != Interrupted)
+                throw new IOException($"children cannot be awaited: {Marshal.GetPInvokeErrorMessage(error)}");
+        }
+        return *(int*)(information + ProcessAt);
+    }
 
-    /// <summary>As the other, for one child.</summary>
+    /// <summary>Waits with the calling thread until a child ends.</summary>
+    /// <param name="code">Its exit code; 128 and the number for one that a signal ended.</param>
+    /// <returns>Its process id; 0 when it is no child.</returns>
     public static int WaitFor(int child, out int code)
     {
         while (true)
@@ -216,6 +244,10 @@ internal static unsafe partial class ProgramCalls
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int WaitProcess(int process, out int status, int options);
+
+    [LibraryImport("libc", EntryPoint = "waitid", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int WaitInformation(int which, int process, byte* information, int options);
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.IO.Pipes;
-using System.Runtime.InteropServices;
 using Capstan.Nal;
 
 namespace Capstan.Client.Programs.Gate;
@@ -40,11 +39,15 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
 
     /// <returns>Whether this gate has started the program, or tried to: false when another has, or there is nothing to do.</returns>
     /// <exception cref="IOException">Nothing was started: the directory cannot be read or written. It holds the reason where it can.</exception>
-    public async Task<bool> RunAsync()
+    /// <remarks>
+    /// With the calling thread and few others, each made before the program begins; no task, no timer: they want threads when nobody expects it, and a program that begins as many processes
+    /// as its machine allows leaves none. A gate that cannot have one is ended by its runtime, the program not.
+    /// </remarks>
+    public bool Run()
     {
         try
         {
-            return await RunOnceAsync();
+            return RunOnce();
         }
 #pragma warning disable CA1031 // Whoever started this gate hears nothing of it: the directory is the only place for its last words.
         catch (Exception e)
@@ -55,14 +58,12 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         }
     }
 
-    private async Task<bool> RunOnceAsync()
+    private bool RunOnce()
     {
         if (!Directory.Exists(folder.Path))
             return false;
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stay);
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stay);
         ProgramCalls.UsualProcess();
-        ProgramCalls.SurviveLimits();
+        ProgramCalls.Stay();
         passing?.Invoke("lock");
         using var taken = DirectoryLock.TryTake(folder.Path, out _);
         passing?.Invoke("look");
@@ -71,20 +72,20 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
             return false;
         if (!ProgramCalls.OwnSession())
             throw new IOException("a gate must lead its own session; the client starts it");
-        var (fault, user) = await LookAsync(order);
+        var (fault, user) = LookWithin(s_looking, order);
         if (fault is not null)
         {
-            await WriteAsync(NotStarted(fault));
+            Write(NotStarted(fault));
             return true;
         }
         var self = ProcessTable.OfThisMachine.Find(Environment.ProcessId);
         passing?.Invoke("begin");
-        await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), Now(), Environment.ProcessId, self?.StartTicks ?? 0));
+        folder.WriteStarted(new RunStarted(ProcessTable.OfThisMachine.BootId(), Now(), Environment.ProcessId, self?.StartTicks ?? 0, (long)ProgramCalls.Awake().TotalMilliseconds));
         passing?.Invoke("start");
         RunEnded ended;
         try
         {
-            ended = await RunAsync(order, user);
+            ended = Run(order, user);
         }
 #pragma warning disable CA1031 // Silence here would be an outcome that nobody knows, of a program that did not even begin.
         catch (Exception e) when (!_isSpawned)
@@ -93,20 +94,23 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
             ended = NotStarted(e.Message.ReplaceLineEndings(" "));
         }
         passing?.Invoke("end");
-        await WriteAsync(ended);
+        Write(ended);
         passing?.Invoke("over");
         return true;
     }
 
     private RunEnded NotStarted(string fault) => new() { How = RunEnded.NotStarted, Detail = fault, EndedAt = Now() };
 
-    private async Task<(string? Fault, UserAccount? User)> LookAsync(RunOrder order)
+    private static (string? Fault, UserAccount? User) LookWithin(TimeSpan limit, RunOrder order)
     {
         // Who does not answer holds up that thread alone; it ends with the process.
         var look = Task.Factory.StartNew(() => Look(order), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return await Task.WhenAny(look, Task.Delay(s_looking, time)) == look ? await look
-            : ($"neither its files nor {(order.User is { } name ? $"the user {name}" : "its directory")} could be looked up within {s_looking.TotalSeconds:F0} s: a server that does not answer?", null);
+        return Within(look, limit) ? look.GetAwaiter().GetResult()
+            : ($"neither its files nor {(order.User is { } name ? $"the user {name}" : "its directory")} could be looked up within {limit.TotalSeconds:F0} s: a server that does not answer?", null);
     }
+
+    /// <returns>Whether it is over by then, however.</returns>
+    private static bool Within(Task task, TimeSpan limit) => Task.WaitAny([task], limit) == 0;
 
     private static (string? Fault, UserAccount? User) Look(RunOrder order)
     {
@@ -125,7 +129,7 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         }
     }
 
-    private async Task<RunEnded> RunAsync(RunOrder order, UserAccount? user)
+    private RunEnded Run(RunOrder order, UserAccount? user)
     {
         // Not disposed, as that waits for who reads, and what a program leaves may hold the other end for ever: it ends with this process.
         var pipe = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
@@ -136,7 +140,9 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         // What may fail for lack of memory or threads is done before the program begins.
         var waiting = new ProgramWait(order.WaitsForChildren);
         var draining = Task.Factory.StartNew(() => Drain(pipe), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        var (program, fault) = await new ProgramStart(starter, ProgramStart.UsualLimit, time).RunAsync(new ProgramPlan(order, user), pipe.ClientSafePipeHandle);
+        using var group = ControlGroup.Create(Path.GetFileName(folder.Path));
+        var isInGroup = false;
+        var (program, fault) = new ProgramStart(starter, ProgramStart.UsualLimit, id => isInGroup = group?.Add(id) ?? false).Run(new ProgramPlan(order, user), pipe.ClientSafePipeHandle);
         pipe.DisposeLocalCopyOfClientHandle();
         if (program == 0)
         {
@@ -148,13 +154,13 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         passing?.Invoke("spawned");
         var how = RunEnded.Exited;
         var detail = fault;
-        if (!await waiting.EndsWithinAsync(TimeSpan.FromSeconds(order.TimeLimitSeconds), time))
+        if (!waiting.EndsWithin(TimeSpan.FromSeconds(order.TimeLimitSeconds)))
         {
             how = RunEnded.TimeLimit;
-            detail = await EndAsync(program, TimeSpan.FromSeconds(order.GraceSeconds), waiting);
+            detail = End(program, TimeSpan.FromSeconds(order.GraceSeconds), waiting, isInGroup ? group : null);
         }
         // A pipe that a daemon holds has no end; what was read of it until now is what there is.
-        await Task.WhenAny(draining, Task.Delay(s_drain, time));
+        Within(draining, s_drain);
         var (head, tail) = _output.Text();
         return new RunEnded { How = how, ExitCode = waiting.ExitCode, Detail = detail, EndedAt = Now(), OutputBytes = _output.TotalBytes, OutputHead = head, OutputTail = tail };
     }
@@ -165,28 +171,75 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
 
     /// <summary>Asks the program's group to end, then ends all that is below this process, wherever it has put itself.</summary>
     /// <returns>What could not be ended; null for nothing.</returns>
-    private async Task<string?> EndAsync(int program, TimeSpan grace, ProgramWait waiting)
+    private string? End(int program, TimeSpan grace, ProgramWait waiting, ControlGroup? group)
     {
         waiting.WaitForAll();
-        foreach (var process in ProgramEnd.Asked(ProcessTable.OfThisMachine.Descendants(Environment.ProcessId), program))
-            ProgramCalls.Signal(process, ProgramCalls.Terminate);
-        await waiting.EndsWithinAsync(grace, time);
+        Ask(program, waiting);
+        waiting.EndsWithin(grace);
         var began = time.GetTimestamp();
+        group?.Kill();
         // That no child is left says the kernel; a look at the processes may miss what is begun and ends meanwhile.
-        while (!await waiting.EndsWithinAsync(s_killPause, time))
+        while (!waiting.EndsWithin(s_killPause))
         {
             if (time.GetElapsedTime(began) > s_killing)
-                return Left(ProcessTable.OfThisMachine.Descendants(Environment.ProcessId));
-            ProgramHunt.Once(ProcessTable.OfThisMachine, Environment.ProcessId, () => waiting.HasEnded);
+                return Left(ProcessTable.OfThisMachine, Environment.ProcessId);
+            group?.Kill();
+            waiting.SignalGroup(ProgramCalls.Kill);
+            Hunt(waiting);
         }
         return null;
     }
 
-    private static string Left(IReadOnlyList<ProcessEntry> left) => left.Count > 0
-        ? string.Create(CultureInfo.InvariantCulture, $"{left.Count} of its processes could not be ended, the first has the id {left[0].Id}; only a restart of the machine ends them for certain")
-        : "something of it goes on that begins new processes faster than they can be ended; only a restart of the machine ends it for certain";
+    private static void Ask(int program, ProgramWait waiting)
+    {
+        try
+        {
+            var asked = ProgramEnd.Asked(ProcessTable.OfThisMachine.Descendants(Environment.ProcessId), program);
+            foreach (var process in asked)
+                ProgramCalls.Signal(process, ProgramCalls.Terminate);
+            // A program may have taken /proc away; its own group is known without.
+            if (asked.Count == 0)
+                waiting.SignalGroup(ProgramCalls.Terminate);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // No memory for a look.
+            waiting.SignalGroup(ProgramCalls.Terminate);
+        }
+    }
 
-    private static void Stay(PosixSignalContext signal) => signal.Cancel = true;
+    private static void Hunt(ProgramWait waiting)
+    {
+        try
+        {
+            ProgramHunt.Once(ProcessTable.OfThisMachine, Environment.ProcessId, waiting);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The next round may find what this one could not read.
+            return;
+        }
+    }
+
+    /// <summary>What could not be ended, in words.</summary>
+    public static string Left(ProcessTable machine, int gate)
+    {
+        try
+        {
+            var left = machine.Descendants(gate);
+            // Whoever traces a process may keep it from ending, and from being awaited when it has.
+            var (held, tracer) = left.Select(process => process.Id).Concat(machine.Children(gate)).Select(id => (Id: id, Tracer: machine.TracerOf(id))).FirstOrDefault(process => process.Tracer != 0);
+            if (tracer != 0)
+                return string.Create(CultureInfo.InvariantCulture, $"its process {held} is held by process {tracer}, which traces it (a debugger), and ends when that does");
+            if (left.Count > 0)
+                return string.Create(CultureInfo.InvariantCulture, $"{left.Count} of its processes could not be ended, the first has the id {left[0].Id}; only a restart of the machine ends them for certain");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"some of it may go on, which cannot be looked up: {e.Message.ReplaceLineEndings(" ")}";
+        }
+        return "something of it goes on that begins new processes faster than they can be ended; only a restart of the machine ends it for certain";
+    }
 
     private void Drain(AnonymousPipeServerStream pipe)
     {
@@ -204,14 +257,15 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
     }
 
     /// <summary>On a full disk without the output first, then again until there is room: the exit code is what counts.</summary>
-    private async Task WriteAsync(RunEnded ended)
+    private void Write(RunEnded ended)
     {
         var began = time.GetTimestamp();
+        using var pause = new ManualResetEventSlim();
         while (true)
         {
             try
             {
-                await folder.WriteEndedAsync(ended);
+                folder.WriteEnded(ended);
                 return;
             }
             catch (DirectoryNotFoundException)
@@ -222,7 +276,7 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
             catch (Exception e) when ((e is IOException or UnauthorizedAccessException) && time.GetElapsedTime(began) < s_writing)
             {
                 ended = ended with { OutputHead = "", OutputTail = "" };
-                await Task.Delay(s_writePause, time);
+                pause.Wait(s_writePause);
             }
         }
     }

@@ -10,9 +10,9 @@ internal static class ProgramHunt
     private const int Chases = 2_000;
 
     /// <summary>One round. Stopped first, so that nobody begins anew what another one was ended for; then ended.</summary>
-    /// <param name="ancestor">Adopts what loses its parent below it; nothing that it needs is below it.</param>
-    /// <param name="isOver">Whether the kernel knows of no child any more.</param>
-    public static void Once(ProcessTable machine, int ancestor, Func<bool> isOver)
+    /// <param name="ancestor">This process, which adopts what loses its parent below it; nothing that it needs is below it.</param>
+    /// <param name="waiting">Knows whether there is a child left.</param>
+    public static void Once(ProcessTable machine, int ancestor, ProgramWait waiting)
     {
         var found = new HashSet<(int Id, long Start)>();
         for (var look = 0; look < MostLooks; look++)
@@ -21,15 +21,12 @@ internal static class ProgramHunt
             if (more.Count == 0)
                 break;
             foreach (var process in more)
-                ProgramCalls.Signal(process.Id, ProgramCalls.Stop);
+                ProcessSignal.Send(machine, process, ancestor, ProgramCalls.Stop);
         }
         // Anew: the number of one that has ended may be a stranger's by now.
         foreach (var process in machine.Descendants(ancestor))
-            ProgramCalls.Signal(process.Id, ProgramCalls.Kill);
-        for (var chase = 0; chase < Chases && !isOver(); chase++)
-        {
-            foreach (var child in machine.Children(ancestor))
-                ProgramCalls.Signal(child, ProgramCalls.Kill);
-        }
+            ProcessSignal.Send(machine, process, ancestor, ProgramCalls.Kill);
+        for (var chase = 0; chase < Chases && !waiting.HasEnded; chase++)
+            waiting.EndChildren(machine);
     }
 }

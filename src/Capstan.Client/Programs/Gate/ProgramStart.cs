@@ -16,7 +16,8 @@ internal sealed record ProgramPlan(RunOrder Order, UserAccount? User = null);
 /// </remarks>
 /// <param name="starter">The command line of one; the first word is an absolute path.</param>
 /// <param name="limit">For all that the starter does: a directory on a server that does not answer holds it up.</param>
-internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit, TimeProvider time)
+/// <param name="place">Given the starter's process id before it is told anything: all that it becomes and begins is where it is put.</param>
+internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit, Action<int>? place = null)
 {
     public static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
 
@@ -30,7 +31,7 @@ internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit
 
     /// <param name="output">What the program has as its output and its errors.</param>
     /// <returns>The program, a child that nobody has awaited; or, with 0 for it, why there is none. Both, when it was ended because it did not get further.</returns>
-    public async Task<(int Program, string? Fault)> RunAsync(ProgramPlan plan, SafeHandle output)
+    public (int Program, string? Fault) Run(ProgramPlan plan, SafeHandle output)
     {
         // Neither is disposed, as that waits for who reads or writes: they end with this process.
         var input = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
@@ -42,15 +43,16 @@ internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit
         report.DisposeLocalCopyOfClientHandle();
         if (error != 0)
             return (0, $"{starter[0]} does not start: {Marshal.GetPInvokeErrorMessage(error)}");
+        place?.Invoke(program);
         var telling = Task.Factory.StartNew(() => Tell(input, plan), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var said = new StringBuilder();
         var hearing = Task.Factory.StartNew(() => Hear(report, said), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        var isLate = await Task.WhenAny(hearing, Task.Delay(limit, time)) != hearing;
+        var isLate = !hearing.Wait(limit);
         if (isLate)
         {
             // Nobody has awaited it, so the number is still its own. One that is killed executes nothing any more.
             ProgramCalls.Signal(program, ProgramCalls.Kill);
-            await Task.WhenAny(hearing, Task.Delay(s_ending, time));
+            hearing.Wait(s_ending);
         }
         string text;
         lock (said)
@@ -58,7 +60,7 @@ internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit
         var fault = isLate ? $"it did not get further within {limit.TotalSeconds:F0} s: a file system that does not answer?" : null;
         if (text.EndsWith(Begins))
             return (program, fault);
-        await Task.WhenAny(telling, Task.Delay(s_ending, time));
+        telling.Wait(s_ending);
         if (!isLate)
             fault = text.Trim([Begins, '\n', ' ']) is { Length: > 0 } cause ? cause.ReplaceLineEndings(" ") : CauseOf(program);
         return (0, fault);

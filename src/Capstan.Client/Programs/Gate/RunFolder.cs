@@ -64,9 +64,13 @@ internal sealed class RunFolder(string path)
 
     public RunStarted? Started() => Read(StartedFile, RunJson.Default.RunStarted);
 
-    public Task WriteStartedAsync(RunStarted started) => DurableFile.WriteAsync(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted), CancellationToken.None).AsTask();
+    /// <summary>Durable on return.</summary>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void WriteStarted(RunStarted started) => DurableFile.Write(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted));
 
-    public Task WriteEndedAsync(RunEnded ended) => DurableFile.WriteAsync(Of(EndedFile), JsonSerializer.SerializeToUtf8Bytes(ended, RunJson.Default.RunEnded), CancellationToken.None).AsTask();
+    /// <summary>Durable on return.</summary>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void WriteEnded(RunEnded ended) => DurableFile.Write(Of(EndedFile), JsonSerializer.SerializeToUtf8Bytes(ended, RunJson.Default.RunEnded));
 
     /// <summary>Last words of a gate that ends without having started anything; where they cannot be written, it says nothing.</summary>
     public void TellFailure(string cause)
@@ -107,22 +111,26 @@ internal sealed class RunFolder(string path)
         var started = Started();
         if (Read(EndedFile, RunJson.Default.RunEnded) is { } ended)
             return new RunState.Ended(started, ended);
-        if (isTaken)
-            return StuckGate.Find(machine, this, started) is { Count: > 0 } stuck ? new RunState.Stuck(started, stuck) : new RunState.Running(started);
+        if (isTaken && StuckGate.Find(machine, this, started) is { Count: > 0 } stuck)
+            return new RunState.Stuck(started, stuck);
+        // What else has the lock, a stranger's, writes no end and begins nothing.
+        if (isTaken && StuckGate.MayLive(machine, this, started))
+            return new RunState.Running(started);
         if (started is not null)
         {
             // Without its gate nobody ends it: what still lives of its session beyond its time is what it left, a daemon perhaps.
             if (machine.HasSession(started) && !IsOverdue(started, s_late))
                 return new RunState.Running(started);
             // Once more: a gate may have come, written its end and gone while this looked.
-            return Read(EndedFile, RunJson.Default.RunEnded) is { } late ? new RunState.Ended(started, late) : DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
+            return Read(EndedFile, RunJson.Default.RunEnded) is { } late ? new RunState.Ended(started, late) : !isTaken && DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
         }
         return Order() is null ? new RunState.Missing() : new RunState.NotStarted();
     }
 
-    /// <summary>Whether it began longer ago than its time limit and its grace allow, by the clock since the start of the machine.</summary>
+    /// <summary>Whether it began longer ago than its time limit and its grace allow, by the gate's own clock: a machine that sleeps uses up none of them.</summary>
+    /// <param name="started">Since this start of the machine.</param>
     public bool IsOverdue(RunStarted started, TimeSpan late) =>
-        Order() is not { } order || ProcessTable.Since(started.SessionStart) > TimeSpan.FromSeconds(order.TimeLimitSeconds) + TimeSpan.FromSeconds(order.GraceSeconds) + late;
+        Order() is not { } order || (started.AwakeAt is { } awake ? ProgramCalls.Awake() - TimeSpan.FromMilliseconds(awake) : ProcessTable.Since(started.SessionStart)) > TimeSpan.FromSeconds(order.TimeLimitSeconds) + TimeSpan.FromSeconds(order.GraceSeconds) + late;
 
     /// <summary>Removes the directory; a gate that comes late finds nothing to do. Cut off anywhere, it is there whole, or under a name that no gate knows, and the same call finishes it.</summary>
     /// <returns>False when its gate lives and has not written its end: nothing was removed.</returns>

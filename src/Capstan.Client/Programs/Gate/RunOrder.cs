@@ -31,7 +31,8 @@ internal sealed record RunOrder
 /// <param name="StartedAt">Unix milliseconds.</param>
 /// <param name="Session">The gate's process id, and that of the session in which the program is.</param>
 /// <param name="SessionStart">When the gate was started, in clock ticks since the machine was: tells a session from one that got its number later.</param>
-internal sealed record RunStarted(string BootId, long StartedAt, int Session, long SessionStart);
+/// <param name="AwakeAt">How long the machine had been awake then, in milliseconds: the clock of the time limit, which stands while the machine sleeps. Null in what older clients wrote.</param>
+internal sealed record RunStarted(string BootId, long StartedAt, int Session, long SessionStart, long? AwakeAt = null);
 
 /// <summary>How a run ended; written once.</summary>
 internal sealed record RunEnded

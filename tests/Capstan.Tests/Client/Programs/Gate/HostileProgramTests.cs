@@ -86,20 +86,20 @@ public sealed partial class HostileProgramTests : IDisposable
     [InlineData("exit 7", "ended with 7")]
     [InlineData("echo no such thing >&2; exit 1", "no such thing")]
     [InlineData("printf '\\006it may not' >&2; exit 1", "it may not")]
-    public async Task Starter_that_ends_before_there_is_a_program_says_why_or_its_end_does(string script, string cause)
+    public void Starter_that_ends_before_there_is_a_program_says_why_or_its_end_does(string script, string cause)
     {
         using var output = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Write);
-        var (program, fault) = await new ProgramStart(["/bin/sh", "-c", script], ProgramStart.UsualLimit, TimeProvider.System).RunAsync(new ProgramPlan(_fixture.Order("")), output);
+        var (program, fault) = new ProgramStart(["/bin/sh", "-c", script], ProgramStart.UsualLimit).Run(new ProgramPlan(_fixture.Order("")), output);
 
         Assert.Equal(0, program);
         Assert.Contains(cause, fault, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Starter_that_says_that_it_begins_and_nothing_more_has_become_the_program()
+    public void Starter_that_says_that_it_begins_and_nothing_more_has_become_the_program()
     {
         using var output = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Write);
-        var (program, fault) = await new ProgramStart(["/bin/sh", "-c", "printf '\\006' >&2; exit 9"], ProgramStart.UsualLimit, TimeProvider.System).RunAsync(new ProgramPlan(_fixture.Order("")), output);
+        var (program, fault) = new ProgramStart(["/bin/sh", "-c", "printf '\\006' >&2; exit 9"], ProgramStart.UsualLimit).Run(new ProgramPlan(_fixture.Order("")), output);
 
         Assert.Null(fault);
         Assert.Equal(program, ProgramCalls.WaitFor(program, out var code));
@@ -107,13 +107,27 @@ public sealed partial class HostileProgramTests : IDisposable
     }
 
     [Fact]
-    public async Task Starter_that_does_not_get_further_is_ended()
+    public void Starter_that_does_not_get_further_is_ended()
     {
         using var output = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Write);
-        var (program, fault) = await new ProgramStart(["/bin/sh", "-c", "exec sleep 1000"], TimeSpan.FromMilliseconds(100), TimeProvider.System).RunAsync(new ProgramPlan(_fixture.Order("")), output);
+        var (program, fault) = new ProgramStart(["/bin/sh", "-c", "exec sleep 1000"], TimeSpan.FromMilliseconds(100)).Run(new ProgramPlan(_fixture.Order("")), output);
 
         Assert.Equal(0, program);
         Assert.Contains("did not get further", fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Gate_stays_whatever_it_is_asked_with_and_its_program_has_every_signal_as_by_default()
+    {
+        // HUP, INT, QUIT, USR1, USR2, PIPE, ALRM, TERM, STKFLT, XCPU, XFSZ, VTALRM, PROF, IO, PWR: by name or number, some shells do not know all.
+        var ended = await _fixture.RunAsync(_fixture.Order("""
+            for signal in 1 2 3 10 12 13 14 15 16 24 25 26 27 29 30; do kill -$signal $PPID; done
+            sed -n 's/SigIgn:.//p' /proc/$$/status
+            exit 6
+            """));
+
+        Assert.Equal((RunEnded.Exited, 6), (ended.How, ended.ExitCode));
+        Assert.Equal(0UL, ulong.Parse(ended.OutputHead, NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 0x7FFF_FFFF);
     }
 
     [Fact]
@@ -163,6 +177,66 @@ public sealed partial class HostileProgramTests : IDisposable
             File.WriteAllText(Path.Combine(directory, "stat"), string.Create(CultureInfo.InvariantCulture, $"{id} (x) {state} {parent} {id} 60 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0"));
         }
         Assert.Equal([71, 72], new ProcessTable(_fixture.Root).Descendants(60).Select(process => process.Id));
+    }
+
+    [Fact]
+    public void Numbers_that_are_used_again_while_they_are_read_make_no_circle_and_no_descendant_of_itself()
+    {
+        // The parent of 60 has ended, and its number went to one below 60.
+        foreach (var (id, parent) in new[] { (60, 70), (65, 60), (70, 65) })
+        {
+            var directory = Directory.CreateDirectory(Path.Combine(_fixture.Root, "proc", id.ToString(CultureInfo.InvariantCulture))).FullName;
+            File.WriteAllText(Path.Combine(directory, "stat"), string.Create(CultureInfo.InvariantCulture, $"{id} (x) S {parent} {id} 60 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0"));
+        }
+        Assert.Equal([65, 70], new ProcessTable(_fixture.Root).Descendants(60).Select(process => process.Id));
+    }
+
+    [Fact]
+    public async Task Program_that_takes_proc_away_is_ended_when_its_time_is_over()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root may unmount");
+        var starter = new GateStarter(["/usr/bin/unshare", "--mount", "--propagation", "private", GateFixture.Agent, ProgramGate.Verb], systemdRun: null);
+        var folder = await _fixture.PrepareAsync(_fixture.Order("echo $$ >\"$ROOT/own\"; umount -l /proc || exit 9; trap '' TERM; while :; do sleep 1; done") with { TimeLimitSeconds = 1 });
+        Assert.Null(await starter.StartAsync(folder, Stop));
+        var ended = await GateFixture.EndOfAsync(folder);
+
+        Assert.Equal((RunEnded.TimeLimit, 137), (ended.How, ended.ExitCode));
+        await _fixture.GoneAsync("own");
+    }
+
+    [Theory]
+    [InlineData("t", "its process 70 is held by process 4712, which traces it (a debugger), and ends when that does")]
+    [InlineData("Z", "its process 70 is held by process 4712, which traces it (a debugger), and ends when that does")]
+    [InlineData("D", "1 of its processes could not be ended, the first has the id 70; only a restart of the machine ends them for certain")]
+    public void What_a_debugger_holds_is_named_with_it(string state, string left)
+    {
+        var directory = Directory.CreateDirectory(Path.Combine(_fixture.Root, "proc", "70")).FullName;
+        File.WriteAllText(Path.Combine(directory, "stat"), $"70 (x) {state} 60 70 60 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0");
+        File.WriteAllText(Path.Combine(directory, "status"), $"Name:\tx\nTracerPid:\t{(state == "D" ? 0 : 4712)}\nUid:\t0\t0\t0\t0\n");
+        File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(_fixture.Root, "proc", "60", "task", "60")).FullName, "children"), "70 ");
+
+        Assert.Equal(left, ProgramGate.Left(new ProcessTable(_fixture.Root), 60));
+    }
+
+    [Theory]
+    [InlineData(4711, 60, true)]
+    [InlineData(4711, 50, true)]
+    [InlineData(4711, 61, false)]
+    [InlineData(4712, 60, false)]
+    public void Process_that_got_the_number_of_another_is_not_taken_for_it(long startTicks, int parent, bool isSame) =>
+        Assert.Equal(isSame, ProcessSignal.IsSame(new ProcessEntry(70, 60, 70, 60, 4711, false), new ProcessEntry(70, parent, 71, 71, startTicks, false), adopter: 50));
+
+    [Fact]
+    public async Task Signal_reaches_the_process_that_was_seen_and_not_the_one_that_has_its_number()
+    {
+        using var process = System.Diagnostics.Process.Start("sleep", "1000");
+        var machine = ProcessTable.OfThisMachine;
+        var seen = machine.Find(process.Id)!;
+        ProcessSignal.Send(machine, seen with { StartTicks = seen.StartTicks - 1 }, 0, ProgramCalls.Kill);
+        Assert.False(process.HasExited);
+        ProcessSignal.Send(machine, seen, 0, ProgramCalls.Kill);
+        await process.WaitForExitAsync(Stop);
+        Assert.Equal(137, process.ExitCode);
     }
 
     [Fact]

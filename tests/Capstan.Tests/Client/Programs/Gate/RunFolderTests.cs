@@ -32,7 +32,7 @@ public sealed class RunFolderTests : IDisposable
     public async Task Directory_whose_gate_has_written_its_end_is_removed_though_it_has_not_gone_yet()
     {
         var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
-        await folder.WriteEndedAsync(new RunEnded { How = RunEnded.Exited, ExitCode = 0, EndedAt = 1 });
+        folder.WriteEnded(new RunEnded { How = RunEnded.Exited, ExitCode = 0, EndedAt = 1 });
         using var gate = DirectoryLock.TryTake(folder.Path, out _);
 
         Assert.True(folder.Remove());
@@ -42,7 +42,7 @@ public sealed class RunFolderTests : IDisposable
     public async Task Removal_that_was_cut_off_is_no_run_and_is_finished_by_the_next()
     {
         var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
-        await folder.WriteStartedAsync(new RunStarted("boot", 1, 1, 1));
+        folder.WriteStarted(new RunStarted("boot", 1, 1, 1));
         var gone = new RunFolder(folder.Path + ".gone");
         Directory.Move(folder.Path, gone.Path);
 
@@ -68,7 +68,7 @@ public sealed class RunFolderTests : IDisposable
             Assert.SkipUnless(ProcessTable.Since(1) > TimeSpan.FromMinutes(3), "this machine has just been started");
             var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0") with { TimeLimitSeconds = limitSeconds });
             // The wall clock says nothing: by it the run would have begun in 1970, or just now.
-            await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), isOver ? TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() : 1, ids[1], 1));
+            folder.WriteStarted(new RunStarted(ProcessTable.OfThisMachine.BootId(), isOver ? TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() : 1, ids[1], 1));
 
             Assert.IsType(isOver ? typeof(RunState.Lost) : typeof(RunState.Running), folder.Inspect(ProcessTable.OfThisMachine));
         }
@@ -76,5 +76,20 @@ public sealed class RunFolderTests : IDisposable
         {
             left.Kill();
         }
+    }
+
+    [Theory]
+    [InlineData(false, typeof(RunState.Stuck))]
+    [InlineData(true, typeof(RunState.Running))]
+    public async Task Machine_that_sleeps_uses_up_nothing_of_a_runs_time(bool isNoted, Type state)
+    {
+        // As after a night: this process is the gate, and by the clock that counts sleep its time is over, by its own it has just begun.
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0") with { TimeLimitSeconds = -(int)ProgramGate.Longest.TotalSeconds - 1 });
+        var machine = ProcessTable.OfThisMachine;
+        var now = (long)ProgramCalls.Awake().TotalMilliseconds;
+        folder.WriteStarted(new RunStarted(machine.BootId(), 1, Environment.ProcessId, machine.Find(Environment.ProcessId)!.StartTicks, isNoted ? now + 600_000 : null));
+        using var gate = DirectoryLock.TryTake(folder.Path, out _);
+
+        Assert.IsType(state, folder.Inspect(machine));
     }
 }

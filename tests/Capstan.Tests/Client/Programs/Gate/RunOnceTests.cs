@@ -62,11 +62,11 @@ public sealed class RunOnceTests : IDisposable
     {
         var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
         // A power cut: this very process has the number of the gate of then.
-        await folder.WriteStartedAsync(new RunStarted("another boot", 1, Environment.ProcessId, ProcessTable.OfThisMachine.Find(Environment.ProcessId)!.StartTicks));
+        folder.WriteStarted(new RunStarted("another boot", 1, Environment.ProcessId, ProcessTable.OfThisMachine.Find(Environment.ProcessId)!.StartTicks));
         Assert.IsType<RunState.Lost>(folder.Inspect(ProcessTable.OfThisMachine));
 
         // The same number, of another process.
-        await folder.WriteStartedAsync(new RunStarted(ProcessTable.OfThisMachine.BootId(), 1, Environment.ProcessId, 1));
+        folder.WriteStarted(new RunStarted(ProcessTable.OfThisMachine.BootId(), 1, Environment.ProcessId, 1));
         Assert.IsType<RunState.Lost>(folder.Inspect(ProcessTable.OfThisMachine));
     }
 
