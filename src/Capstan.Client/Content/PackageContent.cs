@@ -15,7 +15,7 @@ internal delegate void ContentReport(string severity, string code, string? text)
 
 /// <summary>Brings package versions into the cache of one client, and keeps them there.</summary>
 /// <param name="told">Takes what an administrator should hear of.</param>
-internal sealed class PackageContent(ContentCache cache, ContentSources sources, Func<ContentSettings> settings, ContentReport told, ILogger log, TimeProvider time, Random random)
+internal sealed partial class PackageContent(ContentCache cache, ContentSources sources, Func<ContentSettings> settings, ContentReport told, ILogger log, TimeProvider time, Random random)
     : IPackageContent, IDisposable
 {
     /// <summary>Between two words about a disk that is looked through.</summary>
@@ -28,6 +28,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     private readonly List<PackageKey> _used = [];
     /// <summary>Found to be damaged on a disk that could not be written.</summary>
     private readonly HashSet<PackageKey> _damaged = [];
+    private readonly WrongChunks _wrong = new(time);
     private VersionFetch? _fetch;
     /// <summary>The last pause of each package, while nothing moves: two that wait do not shorten each other's.</summary>
     private readonly Dictionary<PackageKey, TimeSpan> _waited = [];
@@ -42,7 +43,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
     public static PackageContent Of(ClientCore core, ConnectionArbiter arbiter, Func<IReadOnlyList<string>> addresses, TimeProvider time, Random random)
     {
         var sources = new ContentSources(arbiter, () => CapExport.Paths(core), () => CapExport.Own(core) is { Count: > 0 } own ? own
-            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, addresses()) : [], core.Keys.Id.Value)
+            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, Known(core, addresses)) : [], core.Keys.Id.Value)
         {
             // What cannot be read of the accounts is told by the contact.
             Brief = cap => CapBriefing.Tell(core, arbiter, [cap], []),
@@ -54,6 +55,22 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             else
                 core.Report(severity, code, text, ContentSources.Component, core.OfMany);
         }, core.Log, time, random);
+    }
+
+    /// <summary>A machine that does not know where it is reads from any CAP.</summary>
+    private static IReadOnlyList<string> Known(ClientCore core, Func<IReadOnlyList<string>> addresses)
+    {
+        try
+        {
+            return addresses();
+        }
+#pragma warning disable CA1031 // Whatever the system's network tables answer, it concerns the order of the CAPs and nothing else.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            ClientLog.PlaceUnknown(core.Log, e.Message.ReplaceLineEndings(" "));
+            return [];
+        }
     }
 
     public ContentPresence Look(PackageKey package)
@@ -183,7 +200,7 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
 
     private async Task<ContentOutcome> BringAsync(VersionFetch fetch, ContentNeed need, IProgress<ContentProgress> progress, CancellationToken cancellationToken)
     {
-        var faults = new SourceFaults();
+        var faults = new SourceFaults(_wrong);
         var read = (Bytes: 0L, Reads: 0);
         var began = time.GetTimestamp();
         long? here = null;
@@ -203,10 +220,16 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
             if (_gate.Closed(need) is { Ticks: > 0 } closed)
                 return new ContentOutcome.Waits($"content is read from {_gate.Settings.Hours} by this machine's clock, as the site has set (content.hours)", closed + TimeSpan.FromMinutes(5) * random.NextDouble());
             var order = sources.InOrder();
-            var cap = order.FirstOrDefault(cap => _gate.TooSlow(need, cap) is null && fetch.Pending.Any(chunk => faults.MayGive(cap, chunk)));
+            var able = order.Where(cap => _gate.TooSlow(need, cap) is null).ToList();
+            var cap = able.FirstOrDefault(cap => fetch.Pending.Any(chunk => faults.MayGive(cap, chunk)));
+            // What was wrong in rounds before may have been mended.
+            if (cap is null && faults.Probe(able, fetch.Pending))
+                continue;
             if (cap is null)
                 return Stuck(fetch, need, order, faults, isMoved: fetch.PlacedBytes > here, full);
+            var placed = fetch.PlacedBytes;
             var end = await PassAsync(fetch, cap, need, faults, progress, pass => read = (read.Bytes + pass.BytesRead, read.Reads + pass.Reads), next => full = Later(full, next), cancellationToken);
+            faults.Passed(cap, fetch.Pending, brought: fetch.PlacedBytes > placed);
             if (end == PassEnd.TimeIsUp || end != PassEnd.Lost && time.GetElapsedTime(began) >= CapPass.Longest)
             {
                 Settle(faults);
@@ -293,92 +316,6 @@ internal sealed class PackageContent(ContentCache cache, ContentSources sources,
         else
             sources.ServedBadly(blamed);
         told("warning", StatusCode.ContentSourceBad, faults.Text());
-    }
-
-    private ContentOutcome? MakeRoom(PackageKey package, PackageManifest manifest)
-    {
-        cache.Prepare();
-        foreach (var (name, cause) in cache.Tidy())
-            ContentLog.ContentStays(log, name, cause.ReplaceLineEndings(" "));
-        var (limit, total) = (settings().CacheBytes, manifest.SizeBytes + manifest.Tree.LengthBytes);
-        if (total > limit)
-        {
-            cache.Drop(package);
-            return new ContentOutcome.Impossible(string.Create(CultureInfo.InvariantCulture, $"{package} takes {total} bytes, and the cache may hold {limit} (cache.size)"));
-        }
-        IReadOnlySet<PackageKey> kept;
-        lock (_state)
-            kept = _pinned.Concat(_used).ToHashSet();
-        var versions = cache.Measure();
-        var present = versions.FirstOrDefault(version => version.Package == package)?.Bytes ?? 0;
-        var plan = CacheRules.MakeRoom(versions, package, Math.Max(0, total - present), kept, limit, cache.FreeBytes());
-        for (var removes = true; removes;)
-        {
-            removes = false;
-            foreach (var old in plan.Remove)
-            {
-                try
-                {
-                    cache.Drop(old);
-                    ContentLog.ContentRemoved(log, old.ToString(), package.ToString());
-                }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-                {
-                    // One that cannot be removed stays, and others go in its place.
-                    ContentLog.ContentStays(log, old.ToString(), e.Message.ReplaceLineEndings(" "));
-                    kept = kept.Append(old).ToHashSet();
-                    plan = CacheRules.MakeRoom(cache.Measure(), package, Math.Max(0, total - present), kept, limit, cache.FreeBytes());
-                    removes = true;
-                    break;
-                }
-            }
-        }
-        return plan.LackingBytes == 0 ? null : Waits(package, string.Create(CultureInfo.InvariantCulture,
-            $"{plan.LackingBytes} bytes of room are lacking for {package}, which takes {total} (the cache may hold {limit}, of which {versions.Sum(version => version.Bytes)} are used; the disk of {cache.Root} has {cache.FreeBytes()} left, and {CacheRules.SpareBytes} are left to others): what programs need next is kept; free some space, or raise cache.size"),
-            isLocal: true);
-    }
-
-    private async Task<string?> FaultAsync(PackageKey package, ReadOnlyMemory<byte> document, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var manifest = Manifest(package, document);
-            if (!cache.IsComplete(package))
-                return "it is not complete here";
-            var tree = new FileStream(cache.TreeOf(package), new FileStreamOptions { BufferSize = 0, Options = FileOptions.SequentialScan });
-            await using (tree.ConfigureAwait(false))
-            {
-                if (Convert.ToHexStringLower(await System.Security.Cryptography.SHA256.HashDataAsync(tree, cancellationToken)) != manifest.Tree.Sha256)
-                    return Damaged(package, "the list of what it holds is not what was published");
-            }
-            using var folder = VersionFolder.Open(cache.DirectoryOf(package));
-            var fault = await new VersionCheck(folder, cache.TreeOf(package), manifest.FileCount).FirstFaultAsync(cancellationToken);
-            if (fault is null)
-                Used(package);
-            return fault is null ? null : Damaged(package, fault);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ProtocolException)
-        {
-            // A process without handles says nothing about the content: it stays in use, and is verified again.
-            return Nal.Providers.Local.LocalErrors.IsShortage(e) ? e.Message : Damaged(package, e.Message);
-        }
-    }
-
-    /// <summary>Takes it out of use; what cannot be moved now is known as damaged all the same.</summary>
-    private string Damaged(PackageKey package, string fault)
-    {
-        ContentLog.ContentDamaged(log, package.ToString(), fault);
-        try
-        {
-            cache.Demote(package);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            ContentLog.ContentStays(log, package.ToString(), e.Message.ReplaceLineEndings(" "));
-            lock (_state)
-                _damaged.Add(package);
-        }
-        return fault;
     }
 
     /// <summary>A disk that is full hinders no run of what is here already.</summary>

@@ -1,3 +1,5 @@
+using Capstan.Protocol.Content;
+
 namespace Capstan.Client.Content;
 
 /// <summary>How fast content may be read: a bucket that holds one second of the rate. What is read beyond it is a debt that is waited for. The rate may change between any two reads. Thread-safe.</summary>
@@ -23,7 +25,9 @@ internal sealed class RateLimiter(TimeProvider time)
                 _balance = 0;
                 return TimeSpan.Zero;
             }
-            _balance = Math.Min(bytesPerSecond, _balance + elapsed.TotalSeconds * bytesPerSecond);
+            // A read that began under another rate, or none, owes no more than one of this rate would: nobody waits an hour with a lease for it.
+            var owed = Math.Max(_balance, -Math.Max(bytesPerSecond * LongestRead.TotalSeconds, ContentFormat.MaxChunkBytes));
+            _balance = Math.Min(bytesPerSecond, owed + elapsed.TotalSeconds * bytesPerSecond);
             // Rounded up, and less than a byte is no debt, so that a wait that is waited is over.
             return _balance > -1 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Math.Ceiling(-_balance / bytesPerSecond * 1_000));
         }

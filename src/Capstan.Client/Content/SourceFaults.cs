@@ -9,23 +9,51 @@ internal sealed class SourceFaults
     /// <summary>Wrong chunks after which a pack is given up, and packs, and chunks of several packs, after which the CAP is.</summary>
     public const int MostOfPack = 16, MostPacks = 3, MostOfCap = 64;
 
+    /// <summary>Chunks of one CAP that are asked for in a round to see whether what was wrong before was mended, and are wrong again.</summary>
+    public const int MostProbes = 4;
+
     /// <summary>Causes that are kept, and those that are shown.</summary>
     private const int MostCauses = 20, MostShown = 4;
 
     private readonly Lock _gate = new();
+    private readonly WrongChunks? _known;
     private readonly HashSet<(NalPath Cap, ContentHash Pack)> _packs = [];
     private readonly HashSet<(NalPath Cap, ContentHash Pack, long Offset)> _chunks = [];
-    private readonly Dictionary<(NalPath Cap, ContentHash Pack), int> _wrong = [];
+    /// <summary>Wrong chunks of a pack, those of rounds before included; and those of this one.</summary>
+    private readonly Dictionary<(NalPath Cap, ContentHash Pack), int> _wrong = [], _fresh = [];
     private readonly HashSet<NalPath> _lost = [];
+    /// <summary>CAPs that gave much, all of it wrong: nothing but a probe is asked of them.</summary>
+    private readonly HashSet<NalPath> _resting = [];
+    private readonly Dictionary<(NalPath Cap, ContentHash Pack, long Offset), NeededChunk> _probes = [];
+    private readonly HashSet<(NalPath Cap, ContentHash Pack)> _probed = [];
+    private readonly Dictionary<NalPath, int> _vainProbes = [];
     private readonly List<string> _causes = [], _refusals = [];
-
     private readonly HashSet<NalPath> _blamed = [];
+    private bool _isContentWrong;
+    private int _freshOfPass;
 
-    /// <summary>CAPs that gave something wrong, or lacked it, or were lost.</summary>
+    /// <param name="known">What was wrong in the rounds before, which takes what is wrong in this one; null for a round without others.</param>
+    public SourceFaults(WrongChunks? known = null)
+    {
+        _known = known;
+        foreach (var (cap, pack, offsets, cause) in known?.Now() ?? [])
+        {
+            foreach (var offset in offsets)
+                _chunks.Add((cap, pack, offset));
+            _wrong[(cap, pack)] = offsets.Count;
+            if (offsets.Count >= MostOfPack)
+                _packs.Add((cap, pack));
+            if (known!.IsVain(cap))
+                _resting.Add(cap);
+            Add(_causes, cause);
+        }
+    }
+
+    /// <summary>CAPs that gave something wrong in this round, or lacked it, or were lost.</summary>
     public IReadOnlyList<NalPath> Blamed { get { lock (_gate) return [.. _blamed]; } }
 
-    /// <summary>Whether a CAP answered, and did not have what it should: only then the site can mend it.</summary>
-    public bool IsContentWrong { get { lock (_gate) return _packs.Count > 0 || _chunks.Count > 0; } }
+    /// <summary>Whether a CAP answered in this round, and did not have what it should: only then the site can mend it.</summary>
+    public bool IsContentWrong { get { lock (_gate) return _isContentWrong; } }
 
     /// <summary>A CAP that was read does not answer any more.</summary>
     public void Lose(NalPath cap, string cause)
@@ -52,8 +80,18 @@ internal sealed class SourceFaults
     {
         lock (_gate)
         {
-            if (!_packs.Add((cap, pack)))
+            var probes = _probes.Keys.Where(probe => probe.Cap.Equals(cap) && probe.Pack == pack).ToList();
+            foreach (var probe in probes)
+                _probes.Remove(probe);
+            if (probes.Count > 0)
+            {
+                _vainProbes[cap] = _vainProbes.GetValueOrDefault(cap) + 1;
+                // Something else is there than before: what is wrong in it is not known.
+                _known?.Forget(cap, pack);
+            }
+            if (!_packs.Add((cap, pack)) && probes.Count == 0)
                 return false;
+            _isContentWrong = true;
             Blame(cap, cause);
             return true;
         }
@@ -64,12 +102,24 @@ internal sealed class SourceFaults
     {
         lock (_gate)
         {
-            if (_lost.Contains(cap) || _packs.Contains((cap, chunk.Pack)) || !_chunks.Add((cap, chunk.Pack, chunk.Offset)))
+            var isProbe = _probes.Remove((cap, chunk.Pack, chunk.Offset));
+            if (isProbe)
+                _vainProbes[cap] = _vainProbes.GetValueOrDefault(cap) + 1;
+            else if (_lost.Contains(cap) || _packs.Contains((cap, chunk.Pack)))
                 return Wrong.Known;
+            var isNew = _chunks.Add((cap, chunk.Pack, chunk.Offset));
+            if (!isNew && !isProbe)
+                return Wrong.Known;
+            _isContentWrong = true;
             Blame(cap, cause);
+            if (!isNew)
+                return Wrong.First;
+            _known?.Add(cap, chunk, cause);
+            _freshOfPass++;
             var wrong = _wrong[(cap, chunk.Pack)] = _wrong.GetValueOrDefault((cap, chunk.Pack)) + 1;
-            var ofCap = _wrong.Where(entry => entry.Key.Cap.Equals(cap)).Select(entry => entry.Value).ToList();
-            if (ofCap.Count(count => count >= MostOfPack) >= MostPacks || ofCap.Sum() >= MostOfCap)
+            _fresh[(cap, chunk.Pack)] = _fresh.GetValueOrDefault((cap, chunk.Pack)) + 1;
+            var ofCap = _fresh.Where(entry => entry.Key.Cap.Equals(cap)).ToList();
+            if (ofCap.Count(entry => _wrong[entry.Key] >= MostOfPack) >= MostPacks || ofCap.Sum(entry => entry.Value) >= MostOfCap)
             {
                 _lost.Add(cap);
                 return Wrong.Cap;
@@ -91,7 +141,65 @@ internal sealed class SourceFaults
     public bool MayGive(NalPath cap, NeededChunk chunk)
     {
         lock (_gate)
-            return !_lost.Contains(cap) && !_packs.Contains((cap, chunk.Pack)) && !_chunks.Contains((cap, chunk.Pack, chunk.Offset));
+            return !_lost.Contains(cap) && (!_resting.Contains(cap) && !_packs.Contains((cap, chunk.Pack)) && !_chunks.Contains((cap, chunk.Pack, chunk.Offset))
+                || _probes.Count > 0 && _probes.ContainsKey((cap, chunk.Pack, chunk.Offset)));
+    }
+
+    /// <summary>When nobody has what is lacking: lets some chunks be asked for that were wrong in rounds before. One that is right says that its pack was mended.</summary>
+    /// <param name="caps">That may be read now.</param>
+    /// <param name="pending">What is lacking.</param>
+    /// <returns>False when there is nothing to ask for in this way.</returns>
+    public bool Probe(IEnumerable<NalPath> caps, IEnumerable<NeededChunk> pending)
+    {
+        lock (_gate)
+        {
+            // What was wrong in this round alone is not asked for again.
+            var before = _chunks.Count > 0 ? caps.Where(cap => !_lost.Contains(cap)).ToList() : [];
+            if (before.Count == 0)
+                return false;
+            var packs = pending.GroupBy(chunk => chunk.Pack).ToList();
+            var opened = false;
+            foreach (var cap in before)
+            {
+                var room = MostProbes - _vainProbes.GetValueOrDefault(cap);
+                foreach (var pack in packs.Where(pack => _resting.Contains(cap) || _wrong.GetValueOrDefault((cap, pack.Key)) > _fresh.GetValueOrDefault((cap, pack.Key))))
+                {
+                    if (room <= 0)
+                        break;
+                    if (!_probed.Add((cap, pack.Key)))
+                        continue;
+                    var chunk = pack.FirstOrDefault(chunk => _chunks.Contains((cap, pack.Key, chunk.Offset))) ?? pack.First();
+                    _probes[(cap, pack.Key, chunk.Offset)] = chunk;
+                    opened = true;
+                    room--;
+                }
+            }
+            return opened;
+        }
+    }
+
+    /// <summary>A CAP was read.</summary>
+    /// <param name="pending">What is lacking still.</param>
+    /// <param name="brought">Something came that is of use.</param>
+    public void Passed(NalPath cap, IEnumerable<NeededChunk> pending, bool brought)
+    {
+        lock (_gate)
+        {
+            _known?.Passed(cap, brought, _freshOfPass);
+            _freshOfPass = 0;
+            if (brought)
+                _resting.Remove(cap);
+            if (_probes.Count == 0)
+                return;
+            var lacking = pending.ToHashSet();
+            foreach (var (probe, _) in _probes.Where(probe => !lacking.Contains(probe.Value)).ToList())
+            {
+                _probes.Remove(probe);
+                // From another one it says nothing about this.
+                if (probe.Cap.Equals(cap))
+                    Forgive(cap, probe.Pack);
+            }
+        }
     }
 
     /// <summary>For a person: the first causes, in the order in which they were met; null when nothing went wrong.</summary>
@@ -106,6 +214,17 @@ internal sealed class SourceFaults
     {
         lock (_gate)
             return Text(_refusals);
+    }
+
+    /// <summary>The pack was replaced by what it should be.</summary>
+    private void Forgive(NalPath cap, ContentHash pack)
+    {
+        if (_known?.Forget(cap, pack) is { } cause)
+            _causes.Remove(cause);
+        _packs.Remove((cap, pack));
+        _wrong.Remove((cap, pack));
+        _fresh.Remove((cap, pack));
+        _chunks.RemoveWhere(chunk => chunk.Cap.Equals(cap) && chunk.Pack == pack);
     }
 
     private static string? Text(List<string> causes) =>

@@ -2,6 +2,7 @@ using Capstan.Client.Content;
 using Capstan.Nal;
 using Capstan.Protocol.Content;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
 
@@ -199,6 +200,71 @@ public sealed class ContentFaultsTests
         fixture.OnRead = null;
         await maker.StoreAsync(fixture.Cap(), ContentFixture.Stop);
         ContentFixture.AssertIs(entries, await fixture.ReadyAsync(s_first, manifest));
+    }
+
+    [Fact]
+    public async Task What_the_cache_had_no_room_for_any_more_begins_anew_when_it_has()
+    {
+        await using var fixture = new ContentFixture();
+        var maker = new ContentMaker("abcdefgh", packBytes: 256 << 10);
+        List<MadeEntry> entries = [MadeEntry.File("big", MadeEntry.Noise(1, 2_000_000))];
+        var manifest = await PublishAsync(fixture, maker, 1, entries);
+        // A lease that ends on the way: what is here is known in memory, too.
+        fixture.OnRead = _ => fixture.Time.Advance(TimeSpan.FromSeconds(50));
+        await fixture.WaitsAsync(s_first, manifest);
+        Assert.InRange(fixture.Content.Look(s_first).HereBytes, 1, 1_999_999);
+        fixture.OnRead = null;
+        var settings = fixture.Settings;
+        fixture.Settings = settings with { CacheBytes = 1_000_000 };
+        Assert.IsType<ContentOutcome.Impossible>(await fixture.EnsureAsync(s_first, manifest));
+        Assert.Equal(0, fixture.Content.Look(s_first).HereBytes);
+        fixture.Settings = settings;
+        ContentFixture.AssertIs(entries, await fixture.ReadyAsync(s_first, manifest));
+    }
+
+    [Fact]
+    public async Task A_disk_without_room_is_measured_ever_more_rarely()
+    {
+        await using var disk = await SmallDisk.MountAsync(80);
+        await using var fixture = new ContentFixture(directory: disk.Directory);
+        var manifest = await PublishAsync(fixture, new ContentMaker("abcdefgh"), 1, [MadeEntry.File("big", MadeEntry.Noise(1, 4_000_000))]);
+        disk.Fill();
+        var pauses = new List<TimeSpan>();
+        for (var round = 0; round < 12; round++)
+        {
+            var waits = await fixture.WaitsAsync(s_first, manifest);
+            Assert.Contains("room", waits.Cause, StringComparison.Ordinal);
+            pauses.Add(waits.Pause);
+            fixture.Time.Advance(waits.Pause);
+        }
+        Assert.InRange(pauses.Max(), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(15));
+        Assert.Equal(0, fixture.Attempts);
+    }
+
+    [Theory]
+    [InlineData("an empty file")]
+    [InlineData("a directory")]
+    [InlineData("a link")]
+    [InlineData("a hole")]
+    public async Task A_version_of_nothing_comes_and_is_verified(string what)
+    {
+        await using var fixture = new ContentFixture();
+        List<MadeEntry> entries = [what switch
+        {
+            "an empty file" => MadeEntry.File("a/empty", []),
+            "a directory" => MadeEntry.Directory("nothing", 0b101_101_101),
+            "a link" => MadeEntry.Link("link", "nowhere"),
+            _ => MadeEntry.File("zeros", new byte[3_000_000]),
+        }];
+        var manifest = await PublishAsync(fixture, new ContentMaker("abcdefgh"), 1, entries);
+        for (var time = 0; time < 2; time++)
+        {
+            ContentFixture.AssertIs(entries, await fixture.ReadyAsync(s_first, manifest));
+            Assert.Null(await fixture.Content.VerifyAsync(s_first, manifest, ContentFixture.Stop));
+            // As one that was found to be damaged.
+            fixture.Cache.Demote(s_first);
+            fixture.Restart();
+        }
     }
 
     [Fact]

@@ -77,10 +77,19 @@ public sealed class ContentRulesTests
     public void Without_a_rate_nothing_waits_and_a_debt_is_forgiven()
     {
         var limiter = new RateLimiter(new ManualTime());
-        limiter.Spend(1_000_000);
-        Assert.Equal(TimeSpan.FromSeconds(10), limiter.Wait(100_000));
+        limiter.Spend(150_000);
+        Assert.Equal(TimeSpan.FromSeconds(1.5), limiter.Wait(100_000));
         Assert.Equal(TimeSpan.Zero, limiter.Wait(0));
         Assert.Equal(TimeSpan.Zero, limiter.Wait(100_000));
+    }
+
+    [Fact]
+    public void What_was_read_before_a_rate_was_set_is_not_owed_to_it()
+    {
+        var limiter = new RateLimiter(new ManualTime());
+        limiter.Spend(2 * RangePlanner.MostBytes);
+        // One chunk is the least that a read takes; a lease is held meanwhile.
+        Assert.Equal(TimeSpan.FromSeconds(32), limiter.Wait(2_048));
     }
 
     [Theory]
