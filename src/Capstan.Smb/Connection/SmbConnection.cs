@@ -43,6 +43,7 @@ public sealed partial class SmbConnection : IAsyncDisposable
         RemoteAddress = remote;
         _stop = _stopping.Token;
         _clock = options.Time.GetTimestamp();
+        Pace = new WritePace(options.Time);
         _monitor = options.Time.CreateTimer(static state => ((SmbConnection)state!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -69,6 +70,9 @@ public sealed partial class SmbConnection : IAsyncDisposable
     public int MaxReadBytes { get; private set; }
 
     public int MaxWriteBytes { get; private set; }
+
+    /// <summary>Of the writes to files.</summary>
+    internal WritePace Pace { get; }
 
     /// <summary>The most bytes of a listing or a pipe's message.</summary>
     public int MaxTransactBytes { get; private set; }

@@ -49,9 +49,20 @@ public sealed class SmbFile : IAsyncDisposable
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        await TransferAsync(content.Length, Math.Min(Connection.MaxWriteBytes, Connection.AffordableBytes),
-            (start, length, token) => WriteChunkAsync(offset + start, content.Slice(start, length), token), cancellationToken);
+        var done = 0;
+        do
+        {
+            var (begin, turn) = (done, Math.Min(TurnBytes, content.Length - done));
+            await TransferAsync(turn, RequestBytes, (start, length, token) => WriteChunkAsync(offset + begin + start, content.Slice(begin + start, length), token), cancellationToken);
+            done += turn;
+        }
+        while (done < content.Length);
     }
+
+    /// <summary>Bytes that are written before the pace is looked at again: as many requests as may be under way.</summary>
+    internal int TurnBytes => RequestBytes * Connection.Pace.Window(Window);
+
+    private int RequestBytes => Math.Min(Math.Min(Connection.MaxWriteBytes, Connection.AffordableBytes), Connection.Pace.Bytes);
 
     /// <summary>Facts now.</summary>
     public async ValueTask<SmbEntry> StatAsync(CancellationToken cancellationToken)
@@ -198,8 +209,10 @@ public sealed class SmbFile : IAsyncDisposable
 
     private async Task<int> WriteChunkAsync(long offset, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
+        var began = Connection.Pace.Begin();
         using var answer = await CallAsync(new WriteRequest(_id, offset, content), cancellationToken);
         await ThrowAsync(answer.Status, SmbCommand.Write, "writing", cancellationToken);
+        Connection.Pace.Note(content.Length, began);
         var written = WriteResponse.Count(answer.Message, content.Length);
         return written == content.Length ? written : throw _tree.ShortWrite(_path, written, content.Length);
     }

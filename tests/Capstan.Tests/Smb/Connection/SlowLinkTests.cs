@@ -35,6 +35,8 @@ public sealed class SlowLinkTests
         GatedStream? gate = null;
         await using var world = await SmbWorld.OpenAsync(wrap: link => gate = new GatedStream(link));
         await using var file = await world.Tree.OpenAsync("a", SmbOpen.CreateNew, CancellationToken.None);
+        // The line has shown to be fast, so that one request takes all of it.
+        await file.WriteAsync(0, new byte[100_000], CancellationToken.None);
         gate!.Shut();
         var writing = file.WriteAsync(0, new byte[1024 * 1024], CancellationToken.None).AsTask();
         await gate.ArrivedAsync();
@@ -48,6 +50,52 @@ public sealed class SlowLinkTests
         gate.Open();
         await writing;
         await world.AssertUsableAsync();
+    }
+
+    [Fact]
+    public async Task A_large_file_goes_over_a_line_of_4_KB_a_second_in_requests_that_are_answered_in_time()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        var content = new byte[1_000_000];
+        // Tests repeat.
+        new Random(1).NextBytes(content);
+        using var stream = new MemoryStream(content);
+        var (sent, writes, most) = (0L, 0, TimeSpan.Zero);
+        var hold = world.Server.Hold(SmbCommand.Write);
+        var creating = world.Tree.CreateAsync("pack", stream, flush: true, CancellationToken.None).AsTask();
+        while (await Task.WhenAny(hold.Reached, creating) != creating)
+        {
+            // What was read for the requests under way takes its time on the line.
+            var took = TimeSpan.FromSeconds((stream.Position - sent) / 4_000.0);
+            (sent, writes, most) = (stream.Position, writes + 1, took > most ? took : most);
+            for (var left = took; left > TimeSpan.Zero; left -= Pause)
+            {
+                world.Time.Advance(left < Pause ? left : Pause);
+                Assert.Null(world.Connection.EndCause);
+            }
+            var next = world.Server.Hold(SmbCommand.Write);
+            hold.Release();
+            hold = next;
+        }
+        Assert.True(await creating);
+        hold.Release();
+        Assert.Equal(content, world.Server.Files.Content("pack"));
+        Assert.InRange(most, TimeSpan.FromSeconds(1), 2 * Pause);
+        Assert.InRange(writes, 30, 100);
+        await world.AssertUsableAsync();
+    }
+
+    [Fact]
+    public async Task A_fast_line_gets_full_requests_after_the_first()
+    {
+        await using var world = await SmbWorld.OpenAsync();
+        var before = world.Server.Seen.Count;
+        Assert.True(await world.Tree.CreateAsync("pack", new MemoryStream(new byte[4 << 20]), flush: true, CancellationToken.None));
+        Assert.Equal(1 + 4 + 1, world.Server.Seen.Skip(before).Count(seen => seen.Command == SmbCommand.Write));
+        // Another file that is not longer than a request is one in a chain.
+        before = world.Server.Seen.Count;
+        Assert.True(await world.Tree.CreateAsync("small", new MemoryStream(new byte[900_000]), flush: true, CancellationToken.None));
+        Assert.Equal([false, true, true, false], world.Server.Seen.Skip(before).Select(seen => seen.IsRelated));
     }
 
     [Fact]
