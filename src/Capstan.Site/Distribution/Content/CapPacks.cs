@@ -31,9 +31,10 @@ internal static class CapPacks
     }
 
     /// <summary>Writes a pack from the site's own disk, in place of whatever lies under its name. What lies there goes only when the site's own is whole: it may be the best that there is.</summary>
+    /// <param name="sent">Told how many bytes of it were asked for to be written, whenever more are.</param>
     /// <returns>False: the site's own copy is not what its name says, and nothing was changed.</returns>
     /// <exception cref="NalException"/>
-    public static async Task<bool> WriteAsync(IStore store, ContentHash pack, PackFolder folder, ProgressLimit limit)
+    public static async Task<bool> WriteAsync(IStore store, ContentHash pack, PackFolder folder, ProgressLimit limit, Action<long>? sent = null)
     {
         if ((await folder.CheckAsync(pack, limit.Token)).State != PackState.Whole)
             return false;
@@ -41,7 +42,11 @@ internal static class CapPacks
         if (source is null)
             return false;
         var path = StorePath.Parse(Layout.Pack(pack));
-        using var watched = new HashingStream(source, limit.Moved);
+        using var watched = new HashingStream(source, () =>
+        {
+            limit.Moved();
+            sent?.Invoke(source.Position);
+        });
         if (!await store.CreateAsync(path, watched, limit.Token))
         {
             await store.DeleteAsync(path, limit.Token);

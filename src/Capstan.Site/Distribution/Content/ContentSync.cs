@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Capstan.Nal;
+using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
@@ -23,6 +25,12 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, CapSync me
 
     /// <summary>Longest time on one lease: then the connection is given back, and the next goes on from there.</summary>
     private static readonly TimeSpan Burst = TimeSpan.FromMinutes(2);
+
+    /// <summary>A pack that took so long goes over a thin line.</summary>
+    private static readonly TimeSpan LongPack = TimeSpan.FromMinutes(1);
+
+    /// <summary>A connection ends after this, whatever is under way.</summary>
+    private static readonly TimeSpan s_lease = new ArbiterOptions().LongestLease;
 
     /// <summary>What lies on each CAP, as this process saw it last.</summary>
     private readonly ConcurrentDictionary<string, CapSeen> _seen = new(StringComparer.Ordinal);
@@ -150,7 +158,7 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, CapSync me
                 await caps.LookedAsync(cap, wanted.Count, missing.Count - written, left, site.Time.GetUtcNow(), limit.Token);
                 throw new SiteException($"{cap} has {Display.Bytes(space.FreeBytes)} free, of which {Display.Bytes(Spare(space.TotalBytes))} are left to others, and {Display.Bytes(left)} of packs are missing there. Make room; clients use other CAPs meanwhile.", "cap_full");
             }
-            if (!await CapPacks.WriteAsync(store, pack.Name, folder, limit))
+            if (!await WriteAsync(store, cap, pack, limit))
             {
                 // One that is not whole here keeps no other from going there.
                 home.Lost(pack, await folder.CheckAsync(pack.Name, limit.Token));
@@ -172,6 +180,22 @@ internal sealed class ContentSync(SiteContext site, CapAccess access, CapSync me
         if (written == missing.Count)
             await SettledAsync(cap, seen, wanted.Count, changes, limit.Token);
         return written < missing.Count;
+    }
+
+    /// <summary>Writes one pack. When a thin line breaks on the way, whoever reads that is told what such a line would have to bring.</summary>
+    private async Task<bool> WriteAsync(IStore store, string cap, PackRow pack, ProgressLimit limit)
+    {
+        var (begun, sent) = (Now, 0L);
+        try
+        {
+            return await CapPacks.WriteAsync(store, pack.Name, folder, limit, bytes => sent = bytes);
+        }
+        catch (NalException cause) when (cause.IsTransient && Now - begun is var took && took >= LongPack)
+        {
+            var needed = pack.LengthBytes * 8 / s_lease.TotalSeconds / 1_000;
+            throw new NalException(cause.Error, string.Create(CultureInfo.InvariantCulture, $"{cause.Message.TrimEnd('.')}. At most {Display.Bytes(sent)} of the {Display.Bytes(pack.LengthBytes)} of one pack had gone in {took.TotalMinutes:0} min ({sent * 8 / took.TotalSeconds / 1_000:0} kbit/s), and it begins anew: a pack goes in one piece, and a connection is given back after {s_lease.TotalMinutes:0} min, so this takes a line that brings {Math.Ceiling(needed):0} kbit/s and does not break meanwhile. Otherwise carry what lies in content/packs of the site's directory to packs of {cap} by another way, then run `capstan cap publish`."),
+                cause.Path, cause.Completion, isTransient: true, cause.Server, cause.Code, cause);
+        }
     }
 
     /// <summary>Reads what the site's own disk lacks and this CAP has.</summary>

@@ -2,7 +2,6 @@ using Capstan.Client.Content;
 using Capstan.Nal;
 using Capstan.Protocol.Content;
 using Capstan.Protocol.V1;
-using Capstan.Testing;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
 

@@ -1,5 +1,8 @@
+using Capstan.Nal;
+using Capstan.Protocol;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
+using Capstan.Testing.Stores;
 
 namespace Capstan.Tests.Site.Content;
 
@@ -60,6 +63,40 @@ public sealed class ContentKeepingTests : IAsyncLifetime
         _world.Site.Get<ContentKeeper>().LookAgain();
         await _world.SpreadAsync();
         Assert.Equal(ContentWorld.Bytes(4, 300_000), (await _world.ReadAsync(made))[0].Content);
+    }
+
+    [Fact]
+    public async Task A_line_that_breaks_before_a_pack_is_through_is_told_what_it_takes_and_packs_that_are_carried_there_are_seen()
+    {
+        var made = await CreateAsync("Test", ("a", ContentWorld.Bytes(6, 900_000)));
+        await _world.Site.PublishAsync();
+        var hold = new StoreHold();
+        var fault = new StoreFault(StoreOperations.Create, NalError.Connect) { Hold = hold, PathPrefix = Layout.Packs, Nth = 1 };
+        _world.CapStore.Add(fault);
+        var passing = _world.Site.Get<ContentKeeper>().PassAsync(Stop);
+        await hold.Reached.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Stop);
+        _world.Time.Advance(TimeSpan.FromMinutes(4));
+        hold.Release();
+        await passing;
+        var row = Assert.Single(await _world.Site.Get<CapContentStore>().ListAsync(Stop));
+        Assert.Equal(nameof(NalError.Connect), row.ErrorCode);
+        Assert.Contains("had gone in 4 min (30 kbit/s)", row.LastError, StringComparison.Ordinal);
+        Assert.Contains("a connection is given back after 60 min, so this takes a line that brings 2 kbit/s", row.LastError, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', row.LastError!);
+        Assert.False(Directory.Exists(_world.CapPacks));
+        // As the line says.
+        foreach (var pack in Directory.GetFiles(_world.SitePacks, "*", SearchOption.AllDirectories))
+        {
+            var there = Path.Combine(_world.CapPacks, Path.GetRelativePath(_world.SitePacks, pack));
+            Directory.CreateDirectory(Path.GetDirectoryName(there)!);
+            File.Copy(pack, there);
+        }
+        _world.CapStore.Add(new StoreFault(StoreOperations.Create, NalError.AccessDenied) { PathPrefix = Layout.Packs });
+        _world.Site.Get<ContentKeeper>().LookAgain();
+        _world.Time.Advance(TimeSpan.FromMinutes(1));
+        await _world.SpreadAsync();
+        Assert.Null(Assert.Single(await _world.Site.Get<CapContentStore>().ListAsync(Stop)).ErrorCode);
+        Assert.Equal(ContentWorld.Bytes(6, 900_000), (await _world.ReadAsync(made))[0].Content);
     }
 
     [Fact]
