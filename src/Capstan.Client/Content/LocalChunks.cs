@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Capstan.Protocol.Content;
 using Microsoft.Win32.SafeHandles;
 
@@ -101,6 +102,7 @@ internal sealed class LocalChunks(long expected) : IDisposable
         _places.Add(place);
     }
 
+    [StructLayout(LayoutKind.Auto)]
     private readonly record struct Place(int File, long Offset);
 
     /// <summary>The chunks of one file, in their order.</summary>

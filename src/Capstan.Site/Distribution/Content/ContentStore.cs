@@ -104,7 +104,7 @@ internal sealed class ContentStore(SiteDatabase database, TimeProvider time)
 
     /// <summary>Signed manifests of the versions that name a pack, the newest first; of several with one list only one.</summary>
     public Task<IReadOnlyList<byte[]>> ManifestsOfAsync(long number, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<byte[]>>(async connection => [.. (await connection.QueryAsync<(string Tree, byte[] Manifest)>(
-        "select v.tree_sha256, v.manifest from version_pack p join content_version v on v.package_id = p.package_id and v.version = p.version where p.pack = @number order by v.added_at desc", new { number })).DistinctBy(row => row.Tree).Select(row => row.Manifest)], cancellationToken);
+        "select v.tree_sha256, v.manifest from version_pack p join content_version v on v.package_id = p.package_id and v.version = p.version where p.pack = @number order by v.added_at desc", new { number })).DistinctBy(row => row.Tree, StringComparer.Ordinal).Select(row => row.Manifest)], cancellationToken);
 
     /// <summary>All packs, those included that no version names.</summary>
     public Task<IReadOnlyList<PackRow>> PacksAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<PackRow>>(

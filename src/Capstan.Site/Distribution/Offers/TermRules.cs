@@ -61,7 +61,7 @@ internal static class TermRules
             // To end one at once is no mistake, whatever it was to do later.
             else if (end > now.ToUnixTimeSeconds() && end <= document.StartAt)
                 problems.Add("It expires before it starts.");
-            else if (end > now.ToUnixTimeSeconds() && document.Rings?.LastOrDefault() is { } last && end <= last.At)
+            else if (end > now.ToUnixTimeSeconds() && document.Rings is [.., var last] && end <= last.At)
                 problems.Add("It expires before its last ring begins.");
         }
         if (document.Deadline < document.StartAt)

@@ -150,10 +150,10 @@ public sealed class WrongChunksTests
         foreach (var chunk in chunks)
             round.AddChunk(s_cap, chunk, "wrong");
         round = new SourceFaults(known);
-        Assert.False(chunks.Any(chunk => round.MayGive(s_cap, chunk)));
+        Assert.DoesNotContain(chunks, chunk => round.MayGive(s_cap, chunk));
         Assert.True(round.Probe([s_cap], chunks));
         Assert.True(round.AddPack(s_cap, chunks[0].Pack, "it is not there"));
-        Assert.False(chunks.Any(chunk => round.MayGive(s_cap, chunk)));
+        Assert.DoesNotContain(chunks, chunk => round.MayGive(s_cap, chunk));
         Assert.False(round.Probe([s_cap], chunks));
         Assert.True(chunks.All(chunk => new SourceFaults(known).MayGive(s_cap, chunk)));
     }
