@@ -122,7 +122,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     /// <summary>Returns when an open run is worth another look: it is over, or its gate, which does not come up, may be started again.</summary>
     public Task WaitAsync(LedgerRun run, CancellationToken cancellationToken) =>
-        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost || state is RunState.Stuck && _held != run.Id,
+        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost || state is RunState.Stuck && _held != run.Id || state is RunState.NotStarted && _failing?.Run != run.Id,
             _failing?.Run == run.Id ? _failing.Pause : _held == run.Id ? s_heldPause : null, cancellationToken);
 
     /// <summary>Removes the directories of runs that the ledger does not wait for, and that are over.</summary>
@@ -209,9 +209,11 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
             return;
         }
         passing?.Invoke("started");
-        if (await _watch.WaitAsync(folder, state => state is not RunState.NotStarted, s_comesUp, cancellationToken) is RunState.NotStarted)
+        // A gate that has the lock may still fail before its start is on the disk: until then it has done nothing.
+        var state = await _watch.WaitAsync(folder, found => found is not (RunState.NotStarted or RunState.Running(null)), s_comesUp, cancellationToken);
+        if (state is RunState.NotStarted)
             Fails(run, folder.Failure() ?? (DirectoryLock.IsTaken(folder.Path) ? "something that is no gate has locked its directory" : $"it did not begin within {s_comesUp.TotalSeconds:F0} s"));
-        else
+        else if (state is not RunState.Running(null))
             _failing = null;
     }
 

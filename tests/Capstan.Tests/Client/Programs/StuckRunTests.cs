@@ -67,6 +67,23 @@ public sealed class StuckRunTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_whose_directory_something_else_has_locked_before_its_gate_ends_as_not_started()
+    {
+        await PrepareAsync("echo ran >\"$ROOT/count\"");
+        using var stranger = DirectoryLock.TryTake(_folder.Path, out _);
+        var run = await OutcomeAsync();
+
+        Assert.Equal(ProgramRun.NotStarted, run.Outcome);
+        Assert.Contains("something that is no gate has locked its directory", run.Output, StringComparison.Ordinal);
+        Assert.Null(_runner.Open());
+        // A gate that comes now finds nothing to do.
+        stranger!.Dispose();
+        await _fixture.StartAsync(_folder);
+        await NoGatesAsync();
+        Assert.Equal("", _fixture.Read("count"));
+    }
+
+    [Fact]
     public async Task Run_whose_directory_something_else_has_locked_after_its_gate_was_killed_is_unknown_when_its_time_is_over()
     {
         var order = await BeginAsync("echo $PPID >\"$ROOT/gate\"; echo $$ >\"$ROOT/own\"; echo x >\"$ROOT/begun\"; exec sleep 1000");
@@ -81,6 +98,21 @@ public sealed class StuckRunTests : IDisposable
 
         await _folder.PrepareAsync(order with { TimeLimitSeconds = -(int)TimeSpan.FromDays(30).TotalSeconds }, Stop);
         Assert.Equal(ProgramRun.Unknown, (await OutcomeAsync()).Outcome);
+        Assert.Null(_runner.Open());
+    }
+
+    [Fact]
+    public async Task Run_whose_directory_its_gate_cannot_write_ends_as_not_started_and_says_why()
+    {
+        await PrepareAsync("echo ran >\"$ROOT/count\"");
+        // In the way of the start, whoever the gate is.
+        Directory.CreateDirectory(Path.Combine(_folder.Path, RunFolder.StartedFile + ".tmp"));
+        var run = await OutcomeAsync();
+
+        Assert.Equal(ProgramRun.NotStarted, run.Outcome);
+        Assert.Contains("10 times", run.Output, StringComparison.Ordinal);
+        Assert.Contains(RunFolder.StartedFile, run.Output, StringComparison.Ordinal);
+        Assert.Equal("", _fixture.Read("count"));
         Assert.Null(_runner.Open());
     }
 
@@ -161,4 +193,6 @@ public sealed class StuckRunTests : IDisposable
             await Task.WhenAny(task, Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Stop));
         }
     }
+
+    private Task NoGatesAsync() => GateFixture.UntilAsync(() => ProcessTable.OfThisMachine.Executing(ProgramGate.Verb, _folder.Path).Count == 0, "a gate stays");
 }
