@@ -1,8 +1,10 @@
 using Capstan.Client;
 using Capstan.Client.Content;
 using Capstan.Client.Programs;
+using Capstan.Client.Programs.Gate;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Tests.Client.Programs.Gate;
 
 namespace Capstan.Tests.Client.Programs;
 
@@ -37,14 +39,19 @@ public sealed class ProgramLoopTests
         await using var fixture = await ProgramFixture.StartAsync();
         fixture.Script("setup.sh", "echo ran >>$ROOT/count");
         var runs = Path.Combine(fixture.Fixture.Options.Directory, "programs", "runs");
-        var stranger = Directory.CreateDirectory(Path.Combine(runs, "qqqqqqqq-1-other")).FullName;
-        using (Capstan.Nal.DirectoryLock.TryTake(stranger, out _))
-        {
-            await fixture.OfferAsync(PlannedMachine.Offer());
-            await fixture.Loop.TurnAsync(Stop);
-            Assert.Equal([stranger], Directory.EnumerateFileSystemEntries(runs));
-            Assert.Equal("", fixture.Read("count"));
-        }
+        using var other = new GateFixture();
+        var stranger = new RunFolder(Path.Combine(Directory.CreateDirectory(runs).FullName, "qqqqqqqq-1-other"));
+        await stranger.PrepareAsync(other.Order("until [ -e \"$ROOT/go\" ]; do sleep 0.1; done"), Stop);
+        await other.StartAsync(stranger);
+        await GateFixture.WaitAsync(stranger, state => state is RunState.Running({ }));
+
+        await fixture.OfferAsync(PlannedMachine.Offer());
+        await fixture.Loop.TurnAsync(Stop);
+        Assert.Equal([stranger.Path], Directory.EnumerateFileSystemEntries(runs));
+        Assert.Equal("", fixture.Read("count"));
+
+        await File.WriteAllTextAsync(Path.Combine(other.Root, "go"), "", Stop);
+        await GateFixture.EndOfAsync(stranger);
         await fixture.ReopenAsync();
         await fixture.SettleAsync();
 
