@@ -1,26 +1,35 @@
 // Looks at the console in a real browser: every page, narrow and wide, light and dark, with JavaScript off; and the charts with it.
-//   node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY
-// Prints one line per finding and ends with 1 when there is any.
+//   node console-shots.mjs BUSY_URL EMPTY_URL [DIRECTORY]
+// Prints one line per finding and ends with 1 when there is any. With a directory, it keeps a picture of each.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const [busy, empty, directory] = process.argv.slice(2).map(argument => argument.replace(/\/$/, ''));
-if (!directory) {
-  console.error('usage: node console-shots.mjs BUSY_URL EMPTY_URL DIRECTORY');
+if (!empty) {
+  console.error('usage: node console-shots.mjs BUSY_URL EMPTY_URL [DIRECTORY]');
   process.exit(2);
 }
-await mkdir(directory, { recursive: true });
+if (directory) await mkdir(directory, { recursive: true });
 
 const findings = [];
+// Milliseconds. Against a page that never comes, not a busy machine.
+const patience = 300_000;
 const browser = await chromium.launch({
+  timeout: patience,
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
 
+async function open(options) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(patience);
+  return context;
+}
+
 // The list names the detail page, as a person finds it.
 async function firstClient() {
-  const context = await browser.newContext({ javaScriptEnabled: false });
+  const context = await open({ javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(`${busy}/clients`);
   const address = await page.locator('tbody th a').first().getAttribute('href');
@@ -59,7 +68,7 @@ const pages = [
 ];
 
 async function look(width) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, javaScriptEnabled: false });
+  const context = await open({ viewport: { width, height: 900 }, javaScriptEnabled: false });
   for (const [name, address, expected] of pages) {
     const page = await context.newPage();
     let what = `${name} at ${width} px`;
@@ -81,7 +90,7 @@ async function look(width) {
       heights[colorScheme] = Math.min(height, 2400);
     }
     // After looking, because taking a picture leaves marks in the page.
-    for (const [colorScheme, height] of Object.entries(heights)) {
+    for (const [colorScheme, height] of directory ? Object.entries(heights) : []) {
       await page.emulateMedia({ colorScheme });
       // The top of a long page shows all that there is to see.
       await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height } });
@@ -94,7 +103,7 @@ async function look(width) {
 await Promise.all([look(320), look(1440)]);
 
 // The same with script allowed: the policy must keep what a client reported from running.
-const scripted = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+const scripted = await open({ viewport: { width: 1440, height: 900 } });
 for (const [name, address] of pages) {
   const page = await scripted.newPage();
   page.on('dialog', async dialog => { findings.push(`${name}: a script ran: ${dialog.message()}`); await dialog.dismiss(); });
@@ -132,7 +141,7 @@ for (const [name, address, lines] of brought ? drawn : []) for (const width of [
         Chart.getChart(canvas).data.datasets.length !== lines && 'lacks a line',
       ].filter(Boolean);
     }, lines).then(all => all.map(finding => `${what}: ${finding}`)));
-    await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 2400) } });
+    if (directory) await page.screenshot({ path: path.join(directory, `${name}-${width}-${colorScheme}.png`), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 2400) } });
     await page.close();
   }
 }
@@ -162,7 +171,7 @@ if (brought) {
     }
     await (await answered).finished();
   };
-  const until = async (what, test) => { try { await page.waitForFunction(test.test, test.with, { polling: 50, timeout: 20_000 }); renewals++; } catch { findings.push(`renewal: ${what}: ${JSON.stringify(await shown())}`); } };
+  const until = async (what, test) => { try { await page.waitForFunction(test.test, test.with, { polling: 50, timeout: patience }); renewals++; } catch { findings.push(`renewal: ${what}: ${JSON.stringify(await shown())}`); } };
   const first = await shown();
   const rises = before => ({ test: before => Number(document.querySelectorAll('#funnel-rows tr')[4].cells[1].textContent) > before, with: before });
   await renew();
