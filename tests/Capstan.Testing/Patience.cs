@@ -4,7 +4,7 @@ namespace Capstan.Testing;
 public static class Patience
 {
     /// <summary>In real time: nothing that a test waits for takes as long on a busy machine.</summary>
-    public static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    public static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
 
     /// <summary>Returns when something holds. Looks again and again, and leaves the processor to others in between.</summary>
     /// <param name="holds">Asked on the caller's thread.</param>

@@ -9,8 +9,6 @@ namespace Capstan.ServerTests.Builds;
 /// <summary>The real agent, its launcher and a real site, with a folder between them: the agent renews itself, and comes back from builds that are bad. The test is the service manager.</summary>
 public sealed class AgentUpgradeTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-
     private readonly TemporaryDirectory _root = new();
     private readonly string _package, _data, _launcher;
 
@@ -156,7 +154,7 @@ public sealed class AgentUpgradeTests : IDisposable
                     agent.Kill(entireProcessTree: true);
             }
             var deadline = Stopwatch.StartNew();
-            while (!agent.HasExited && !reached(State()) && deadline.Elapsed < Patience)
+            while (!agent.HasExited && !reached(State()) && deadline.Elapsed < Patience.Limit)
                 await Task.WhenAny(ended, Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System));
             if (reached(State()))
             {
@@ -165,7 +163,7 @@ public sealed class AgentUpgradeTests : IDisposable
                 await ended;
                 return;
             }
-            Assert.True(agent.HasExited, $"nothing happened for {Patience.TotalMinutes:F0} minutes; {string.Join(", ", history)}; {State()}");
+            Assert.True(agent.HasExited, $"nothing happened for {Patience.Limit.TotalMinutes:F0} minutes; {string.Join(", ", history)}; {State()}");
             await ended;
             history.Add(agent.ExitCode.ToString(CultureInfo.InvariantCulture));
             using var noted = Launch("--ended", code: agent.ExitCode);
@@ -197,7 +195,7 @@ public sealed class AgentUpgradeTests : IDisposable
         var deadline = Stopwatch.StartNew();
         while (!await reached())
         {
-            Assert.True(deadline.Elapsed < Patience, otherwise());
+            Assert.True(deadline.Elapsed < Patience.Limit, otherwise());
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
         }
     }

@@ -1,4 +1,5 @@
 using Capstan.ServerTests.Up;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Content;
 
@@ -6,7 +7,6 @@ namespace Capstan.ServerTests.Content;
 public sealed class KilledPublicationTests
 {
     private const int SourceBytes = 60_000_000;
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     [Fact]
     public async Task Whoever_is_killed_there_is_no_half_package_and_the_next_try_goes_on()
@@ -24,7 +24,7 @@ public sealed class KilledPublicationTests
             await using var create = CapstanProcess.Start(directory.Path, "package", "create", source, "--name", "Test", "--data", site);
             await SecondPackAsync(site);
             await served.KillAsync();
-            Assert.NotEqual(0, await create.WaitAsync(Patience));
+            Assert.NotEqual(0, await create.WaitAsync(Patience.Limit));
         }
 
         // The command line, at once.
@@ -49,7 +49,7 @@ public sealed class KilledPublicationTests
     private static async Task<CapstanProcess> ServeAsync(TemporaryDirectory directory, string site)
     {
         var served = CapstanProcess.Start(directory.Path, "site", "run", "--data", site, "--listen", "http://127.0.0.1:0", "--nal-dir", Path.Combine(directory.Path, "nal"));
-        await served.SaysAsync("Site ABC serves http", Patience);
+        await served.SaysAsync("Site ABC serves http", Patience.Limit);
         return served;
     }
 
@@ -59,7 +59,7 @@ public sealed class KilledPublicationTests
 
     private static async Task UntilAsync(Func<bool> holds, string what)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         while (!holds())
         {
             if (deadline.IsCancellationRequested)

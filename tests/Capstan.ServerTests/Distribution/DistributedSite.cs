@@ -4,6 +4,7 @@ using Capstan.Nal.Paths;
 using Capstan.ServerTests.Up;
 using Capstan.Site;
 using Capstan.Site.Api;
+using Capstan.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.ServerTests.Distribution;
@@ -11,8 +12,6 @@ namespace Capstan.ServerTests.Distribution;
 /// <summary>A site as its administrators start it, with one CAP in a folder and one on a share, and three enrolled machines: one reaches the folder alone, one the share alone, and one both, the folder first.</summary>
 public sealed class DistributedSite : IAsyncLifetime
 {
-    internal static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     private readonly TemporaryDirectory _directory = new();
     private readonly CancellationTokenSource _stop = new();
     private SambaServer? _samba;
@@ -144,7 +143,7 @@ public sealed class DistributedSite : IAsyncLifetime
         var began = TimeProvider.System.GetTimestamp();
         while (!await holds())
         {
-            if (TimeProvider.System.GetElapsedTime(began) > Patience)
+            if (TimeProvider.System.GetElapsedTime(began) > Patience.Limit)
                 Assert.Fail($"{otherwise}\n{string.Join('\n', Machines)}");
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, TestContext.Current.CancellationToken);
         }

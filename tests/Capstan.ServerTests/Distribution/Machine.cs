@@ -2,6 +2,7 @@ using System.Text.Json;
 using Capstan.Client;
 using Capstan.Nal.Arbiter.Machine;
 using Capstan.ServerTests.Up;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Distribution;
 
@@ -10,8 +11,6 @@ namespace Capstan.ServerTests.Distribution;
 /// <param name="enter">Words that change what it can reach, and then become it.</param>
 internal sealed class Machine(string root, string name, params string[] enter) : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
-
     private readonly Dictionary<string, string> _environment = new(StringComparer.Ordinal) { [NalMachine.DirectoryVariable] = Path.Combine(root, name + "-nal") };
     private CapstanProcess? _agent;
 
@@ -83,7 +82,7 @@ internal sealed class Machine(string root, string name, params string[] enter) :
     private async Task<string> RunAsync(params string[] words)
     {
         await using var process = CapstanProcess.StartAgent(root, enter, _environment, [.. words, "--data", Data]);
-        var code = await process.WaitAsync(s_patience);
+        var code = await process.WaitAsync(Patience.Limit);
         Assert.True(code == 0, $"capstan-client {string.Join(' ', words)} ended with {code}: {process.Output}{process.Errors}{this}");
         return process.Output;
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Capstan.ServerTests.Up;
 using Capstan.Site;
+using Capstan.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.ServerTests.Fleet;
@@ -13,8 +14,6 @@ public sealed class FleetTests : IAsyncLifetime
 
     /// <summary>Samba compares with <c>max connections</c> before it counts the newcomer: two that ask in one moment can both be let in.</summary>
     private const int SambaMayAdmit = 1;
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
 
     private readonly TemporaryDirectory _directory = new();
     private readonly CancellationTokenSource _stopSite = new();
@@ -59,7 +58,7 @@ public sealed class FleetTests : IAsyncLifetime
         using var watching = new CancellationTokenSource();
         var peak = PeakAsync(watching.Token);
         await using var fleet = CapstanProcess.StartFleet(_directory.Path, "--cap", Share, "--token-file", "token", "--clients", $"{Clients}", "--hold", "0.2..0.6", "--seed", "1", "--data", Temporary, "-o", "json");
-        Assert.True(await fleet.WaitAsync(s_patience) == 0, fleet.Output + fleet.Errors);
+        Assert.True(await fleet.WaitAsync(Patience.Limit) == 0, fleet.Output + fleet.Errors);
         await watching.CancelAsync();
         Assert.InRange(await peak, 1, Limit + SambaMayAdmit);
 
@@ -79,10 +78,10 @@ public sealed class FleetTests : IAsyncLifetime
     public async Task Stopped_in_the_middle_it_gives_every_connection_back_and_removes_its_directory()
     {
         await using var fleet = CapstanProcess.StartFleet(_directory.Path, "--cap", Share, "--token-file", "token", "--clients", "6", "--hold", "600", "--data", Temporary, "-o", "json");
-        await fleet.SaysAsync("enrolled in", s_patience);
+        await fleet.SaysAsync("enrolled in", Patience.Limit);
         await _samba.StatusAsync(status => Held(status) == Limit);
         fleet.Interrupt();
-        Assert.Equal(1, await fleet.WaitAsync(s_patience));
+        Assert.Equal(1, await fleet.WaitAsync(Patience.Limit));
         Assert.Contains("stopped", fleet.Errors, StringComparison.Ordinal);
         var report = JsonDocument.Parse(fleet.Output).RootElement;
         Assert.Equal((6, 6), (report.GetProperty("enrolment").GetProperty("completed").GetInt32(), report.GetProperty("unfinished").GetArrayLength() + report.GetProperty("completed").GetInt32()));
@@ -96,7 +95,7 @@ public sealed class FleetTests : IAsyncLifetime
         await File.WriteAllTextAsync(_directory.Combine("wrong"), "not it");
         var before = _samba.FailedLogons().Count;
         await using var fleet = CapstanProcess.StartFleet(_directory.Path, "--cap", Share, "--account", "capclient", "--password-file", "wrong", "--token-file", "token", "--clients", "50", "--data", Temporary);
-        Assert.Equal(5, await fleet.WaitAsync(s_patience));
+        Assert.Equal(5, await fleet.WaitAsync(Patience.Limit));
         Assert.Contains("capclient", fleet.Errors, StringComparison.Ordinal);
         Assert.Equal(1, _samba.FailedLogons().Count - before);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Temporary));
@@ -117,7 +116,7 @@ public sealed class FleetTests : IAsyncLifetime
     /// <summary>Waits until the site has an inventory of every client: it takes in what was uploaded when it is let in itself.</summary>
     private async Task ReportedAsync(string names)
     {
-        using var deadline = new CancellationTokenSource(s_patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         int reported;
         do
         {

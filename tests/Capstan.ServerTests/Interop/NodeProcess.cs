@@ -1,13 +1,11 @@
 using System.Diagnostics;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Interop;
 
 /// <summary>Runs a script of <c>tests/node</c>: an independent implementation that judges ours.</summary>
 internal static class NodeProcess
 {
-    // Against a script that hangs, not one on a busy machine.
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
-
     private static string Folder { get; } = FindFolder();
 
     /// <summary>What the script printed. A script that fails fails the test, with everything that it said.</summary>
@@ -21,7 +19,7 @@ internal static class NodeProcess
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         using var process = Start(start);
-        using var deadline = new CancellationTokenSource(Limit);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
@@ -33,7 +31,7 @@ internal static class NodeProcess
         catch (OperationCanceledException e) when (deadline.IsCancellationRequested)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"node {script} did not end within {Limit}", e);
+            throw new TimeoutException($"node {script} did not end within {Patience.Limit}", e);
         }
     }
 

@@ -3,6 +3,7 @@ using Capstan.Nal.Paths;
 using Capstan.ServerTests.Smb;
 using Capstan.ServerTests.Up;
 using Capstan.Site;
+using Capstan.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.ServerTests.Mswnet;
@@ -10,8 +11,6 @@ namespace Capstan.ServerTests.Mswnet;
 /// <summary>The whole chain with the CAP on a share, as an administrator types it: two accounts, the printed recipe, a client that knows a token and nothing else.</summary>
 public sealed class ShareChainTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     [Fact]
     public async Task A_client_is_enrolled_and_reports_over_a_share_and_nothing_stays_at_the_server()
     {
@@ -84,9 +83,9 @@ public sealed class ShareChainTests
             for (var n = 0; n < limit; n++)
                 others.Add(await Smb.Client.OpenAsync(samba, account: "capb"));
             await using var refused = CapstanProcess.StartAgent(directory.Path, "run-now", "--data", "client");
-            Assert.Equal(1, await refused.WaitAsync(Patience));
+            Assert.Equal(1, await refused.WaitAsync(Patience.Limit));
             await using var status = CapstanProcess.StartAgent(directory.Path, "status", "-o", "json", "--data", "client");
-            Assert.Equal(0, await status.WaitAsync(Patience));
+            Assert.Equal(0, await status.WaitAsync(Patience.Limit));
             Assert.StartsWith($"waiting for a connection: 127.0.0.1 {limit} of {limit}, next try ", JsonDocument.Parse(status.Output).RootElement.GetProperty("waiting").GetString(), StringComparison.Ordinal);
             await samba.StatusAsync(held => held.Sessions.Count == limit);
         }
@@ -99,7 +98,7 @@ public sealed class ShareChainTests
 
         await WithSiteAsync(directory, async () =>
         {
-            using var deadline = new CancellationTokenSource(Patience);
+            using var deadline = new CancellationTokenSource(Patience.Limit);
             JsonElement load;
             do
             {
@@ -153,26 +152,26 @@ public sealed class ShareChainTests
     /// <summary>Runs cycles until hardware and software of this machine are at the site.</summary>
     private static async Task UntilAsync(TemporaryDirectory directory)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         var said = "";
         while (!deadline.IsCancellationRequested)
         {
             await using (var cycle = CapstanProcess.StartAgent(directory.Path, "run-now", "--data", "client"))
             {
-                await cycle.WaitAsync(Patience);
+                await cycle.WaitAsync(Patience.Limit);
                 said = cycle.Output + cycle.Errors;
             }
             var list = JsonDocument.Parse(await RunAsync(directory, "client", "list", "-o", "json", "--data", "site")).RootElement;
             if (list.GetArrayLength() == 1 && list[0].TryGetProperty("packageCount", out _) && list[0].TryGetProperty("memoryBytes", out _))
                 return;
         }
-        Assert.Fail($"no inventory within {Patience}: {said}");
+        Assert.Fail($"no inventory within {Patience.Limit}: {said}");
     }
 
     /// <summary>Runs cycles until the site has heard of connections that were confirmed as closed before.</summary>
     private static async Task UntilUseIsKnownAsync(TemporaryDirectory directory)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         JsonElement load = default;
         while (!deadline.IsCancellationRequested)
         {
@@ -184,7 +183,7 @@ public sealed class ShareChainTests
                 return;
             }
         }
-        Assert.Fail($"no report of use within {Patience}: {load}");
+        Assert.Fail($"no report of use within {Patience.Limit}: {load}");
     }
 
     private static async Task<string> RunAsync(TemporaryDirectory directory, params string[] arguments)
@@ -197,7 +196,7 @@ public sealed class ShareChainTests
     private static async Task AgentAsync(TemporaryDirectory directory, params string[] arguments)
     {
         await using var process = CapstanProcess.StartAgent(directory.Path, arguments);
-        var code = await process.WaitAsync(Patience);
+        var code = await process.WaitAsync(Patience.Limit);
         Assert.True(code == 0, process.Output + process.Errors);
     }
 }

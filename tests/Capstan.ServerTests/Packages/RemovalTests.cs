@@ -84,7 +84,7 @@ public sealed class RemovalTests
             export $(sed -n 's/^Environment=//p' $unit)
             setsid $as $start >/root/site.log 2>&1 </dev/null &
             echo $! >/root/site.pid
-            for i in $(seq 300); do [ -s /var/lib/capstan/listening ] && break; sleep 0.1; done
+            for i in $(seq 3000); do [ -s /var/lib/capstan/listening ] && break; sleep 0.1; done
             install -d -o capstan -g capstan /srv/cap
             capstan cap add /srv/cap >/dev/null
             capstan client package --uses 10 --out /srv/package

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Packages;
 
@@ -7,8 +8,6 @@ namespace Capstan.ServerTests.Packages;
 /// <remarks>Its keeper's input ends with this process: whatever happens to a test, the kernel takes processes and mounts away.</remarks>
 internal sealed class ScratchMachine : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-
     private readonly TemporaryDirectory _directory = new();
     private readonly Process _keeper;
     private readonly string? _group;
@@ -90,7 +89,7 @@ internal sealed class ScratchMachine : IAsyncDisposable
         var waited = Stopwatch.StartNew();
         while (!await reached())
         {
-            Assert.True(waited.Elapsed < Patience && !_keeper.HasExited, otherwise);
+            Assert.True(waited.Elapsed < Patience.Limit && !_keeper.HasExited, otherwise);
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
         }
     }
@@ -143,7 +142,7 @@ internal sealed class ScratchMachine : IAsyncDisposable
                     Directory.Delete(folder);
                 return;
             }
-            catch (IOException) when (tries < 100)
+            catch (IOException) when (tries < 6000)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
             }

@@ -9,7 +9,6 @@ namespace Capstan.ServerTests.Programs;
 public sealed class KilledClientTests
 {
     private const int Programs = 4;
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
     [Fact]
     public async Task Client_that_is_killed_at_random_instants_runs_each_program_once()
@@ -36,13 +35,13 @@ public sealed class KilledClientTests
         var client = Path.Combine(directory.Path, "second");
         await File.WriteAllTextAsync(Path.Combine(directory.Path, "token"), await CapstanAsync(directory, "token", "create"));
         await using (var install = CapstanProcess.StartAgent(directory.Path, "install", "--token-file", "token", "--data", client))
-            Assert.True(await install.WaitAsync(s_patience) == 0, install.Errors);
+            Assert.True(await install.WaitAsync(Patience.Limit) == 0, install.Errors);
 
         // A contact takes the orders and runs nothing.
         await UntilAsync(async () =>
         {
             await using var contact = CapstanProcess.StartAgent(directory.Path, "run-now", "--data", client);
-            await contact.WaitAsync(s_patience);
+            await contact.WaitAsync(Patience.Limit);
             return (await StatesAsync(directory, client)).Count == Programs;
         }, () => "the client has no orders");
         for (var kills = 0; kills < (LongRun.IsAsked ? 200 : 20); kills++)
@@ -61,7 +60,7 @@ public sealed class KilledClientTests
     private static async Task<IReadOnlyList<string>> StatesAsync(TemporaryDirectory directory, string client)
     {
         await using var programs = CapstanProcess.StartAgent(directory.Path, "programs", "-o", "json", "--data", client);
-        if (await programs.WaitAsync(s_patience) != 0)
+        if (await programs.WaitAsync(Patience.Limit) != 0)
             return [];
         using var json = JsonDocument.Parse(programs.Output);
         return [.. json.RootElement.EnumerateArray().Select(program => program.GetProperty("state").GetString()!)];
@@ -76,7 +75,7 @@ public sealed class KilledClientTests
 
     private static async Task UntilAsync(Func<Task<bool>> isTrue, Func<string> otherwise)
     {
-        using var limit = new CancellationTokenSource(s_patience);
+        using var limit = new CancellationTokenSource(Patience.Limit);
         while (!await isTrue())
         {
             if (limit.IsCancellationRequested)

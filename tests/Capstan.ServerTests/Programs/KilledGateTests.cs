@@ -11,7 +11,7 @@ public sealed class KilledGateTests : IDisposable
     /// <summary>This executable as a gate that kills itself: the verb, the step, the directory of the run.</summary>
     public const string Verb = "killed-gate";
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60), s_check = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_check = TimeSpan.FromMilliseconds(100);
 
     private readonly TemporaryDirectory _directory = new();
 
@@ -49,7 +49,7 @@ public sealed class KilledGateTests : IDisposable
         await GateAsync(Environment.ProcessPath!, Verb, step, folder.Path);
         for (var gates = 0; gates < 2; gates++)
             Assert.Equal(0, await GateAsync(Executables.Agent, ProgramGate.Verb, folder.Path));
-        var last = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, found => found is RunState.Ended or RunState.Lost, s_patience, Stop);
+        var last = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, found => found is RunState.Ended or RunState.Lost, Patience.Limit, Stop);
 
         Assert.IsType(state, last);
         Assert.Equal(runs, File.Exists(Count) ? (await File.ReadAllLinesAsync(Count, Stop)).Length : 0);
@@ -81,7 +81,7 @@ public sealed class KilledGateTests : IDisposable
     private static async Task<int> GateAsync(string program, params string[] words)
     {
         using var process = Process.Start(new ProcessStartInfo(program, words) { UseShellExecute = false })!;
-        await process.WaitForExitAsync(Stop).WaitAsync(s_patience, Stop);
+        await process.WaitForExitAsync(Stop).WaitAsync(Patience.Limit, Stop);
         return process.ExitCode;
     }
 }

@@ -2,14 +2,13 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Capstan.ServerTests.Up;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Smb;
 
 /// <summary>Everything that crosses one TCP port of loopback while it runs, judged by Wireshark afterwards.</summary>
 internal sealed class FrameCapture : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private const ushort SmbPort = 445;
 
     /// <summary>Where NetWare servers listen; by it Wireshark knows what it sees.</summary>
@@ -40,7 +39,7 @@ internal sealed class FrameCapture : IAsyncDisposable
         Tools.Require("dumpcap", "tshark");
         Tools.RequireRoot("it reads the traffic of an interface");
         var capture = new FrameCapture(port, shownPort);
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         // dumpcap names its file when it has opened the interface.
         await capture._dumpcap.PrintedAsync("File: ", deadline.Token);
         return capture;
@@ -61,7 +60,7 @@ internal sealed class FrameCapture : IAsyncDisposable
         {
             await CaughtUpAsync();
             _dumpcap.Signal(Signal.Interrupt);
-            await _dumpcap.Ended.WaitAsync(Patience);
+            await _dumpcap.Ended.WaitAsync(Patience.Limit);
             await System.IO.File.WriteAllBytesAsync(File, Relabelled(await System.IO.File.ReadAllBytesAsync(File)));
         }
         var output = await Tools.RunAsync("tshark",
@@ -93,7 +92,7 @@ internal sealed class FrameCapture : IAsyncDisposable
     {
         var word = Guid.NewGuid().ToByteArray();
         await _marker.SendAsync(word, new IPEndPoint(IPAddress.Loopback, MarkerPort));
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         while ((await System.IO.File.ReadAllBytesAsync(File, deadline.Token)).AsSpan().IndexOf(word) < 0)
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, deadline.Token);
     }

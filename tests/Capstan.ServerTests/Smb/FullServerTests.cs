@@ -1,4 +1,5 @@
 using Capstan.Smb;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Smb;
 
@@ -38,7 +39,7 @@ public sealed class FullServerTests
     /// <summary>A process of smbd ends a moment after its session, and is counted until its parent has seen that.</summary>
     private static async Task<T> WhenThereIsRoomAsync<T>(Func<Task<T>> open)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         while (true)
         {
             try

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Capstan.ServerTests.Up;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Smb;
 
@@ -18,8 +19,6 @@ public sealed class KerberosRealm : IAsyncLifetime
 
     /// <summary>The host whose service <c>cifs</c> the realm knows.</summary>
     public const string Host = "localhost";
-
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly TemporaryDirectory _directory = new();
     private ServerProcesses? _kdc;
@@ -63,7 +62,7 @@ public sealed class KerberosRealm : IAsyncLifetime
             $"addprinc -pw {SambaServer.PasswordOf("capa")} capa\naddprinc -pw {SambaServer.PasswordOf("capb")} capb\n"
             + $"addprinc -randkey cifs/{Host}\nktadd -k {_directory.Combine("cifs.keytab")} cifs/{Host}\nktadd -norandkey -k {_directory.Combine("capb.keytab")} capb\n", Environment());
         _kdc = ServerProcesses.Start(["krb5kdc", "-n", "-r", Name], Environment());
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         await _kdc.PrintedAsync("starting...", deadline.Token);
         UseHere();
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Up;
 
@@ -51,7 +52,7 @@ internal sealed class CapstanProcess : IAsyncDisposable
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, params string[] arguments)
     {
         await using var process = Start(directory, arguments);
-        var code = await process.WaitAsync(TimeSpan.FromMinutes(2));
+        var code = await process.WaitAsync(Patience.Limit);
         return (code, process.Output, process.Errors);
     }
 
@@ -59,7 +60,7 @@ internal sealed class CapstanProcess : IAsyncDisposable
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string directory, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         await using var process = Start(Executables.Capstan, directory, arguments, environment);
-        var code = await process.WaitAsync(TimeSpan.FromMinutes(2));
+        var code = await process.WaitAsync(Patience.Limit);
         return (code, process.Output, process.Errors);
     }
 

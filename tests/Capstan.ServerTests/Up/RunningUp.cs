@@ -1,3 +1,4 @@
+using Capstan.Testing;
 using Microsoft.Data.Sqlite;
 
 namespace Capstan.ServerTests.Up;
@@ -5,8 +6,6 @@ namespace Capstan.ServerTests.Up;
 /// <summary>A directory in which <c>capstan up --once</c> came to its end, and <c>capstan up</c> runs now.</summary>
 public sealed class RunningUp : IAsyncLifetime
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
-
     private CapstanProcess? _up;
 
     internal TemporaryDirectory Directory { get; } = new();
@@ -32,11 +31,11 @@ public sealed class RunningUp : IAsyncLifetime
         }
         _up = CapstanProcess.Start(Directory.Path, "up", "--port", "0");
         var listening = Directory.Combine("capstan-data/site/listening");
-        using var deadline = new CancellationTokenSource(s_patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         while (!File.Exists(listening))
         {
             if (deadline.IsCancellationRequested)
-                throw new TimeoutException($"up did not listen within {s_patience}.\n{Up.Output}\n{Up.Errors}");
+                throw new TimeoutException($"up did not listen within {Patience.Limit}.\n{Up.Output}\n{Up.Errors}");
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, CancellationToken.None);
         }
     }

@@ -14,7 +14,6 @@ internal sealed class SambaServer : IAsyncDisposable
 {
     private const int FirstUid = 20001;
     private const string Wrapper = "libnss_wrapper.so";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly TemporaryDirectory _directory = new();
     private readonly SambaSetup _setup;
@@ -80,7 +79,7 @@ internal sealed class SambaServer : IAsyncDisposable
     /// <summary>Waits for the listener without spending a connection on the question: some tests limit those.</summary>
     private async Task ListeningAsync()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         var listener = $"0100007F:{Port:X4} 00000000:0000 0A";
         while (!(await File.ReadAllTextAsync("/proc/net/tcp")).Contains(listener, StringComparison.Ordinal))
         {
@@ -131,21 +130,21 @@ internal sealed class SambaServer : IAsyncDisposable
     /// <exception cref="TimeoutException">With what it showed last.</exception>
     public async Task<SambaStatus> StatusAsync(Func<SambaStatus, bool> expected)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         while (true)
         {
             var status = await StatusAsync();
             if (expected(status))
                 return status;
             if (deadline.IsCancellationRequested)
-                throw new TimeoutException($"The server still holds after {Patience}: {status.Text}");
+                throw new TimeoutException($"The server still holds after {Patience.Limit}: {status.Text}");
         }
     }
 
     /// <summary>Waits until no process of the server serves a client any more.</summary>
     public async Task ClientsGoneAsync()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         // Its own are the parent, the notifier and the janitor.
         while (ServerProcesses.WithEnvironment(Mark).Count > 3)
             await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, deadline.Token);

@@ -6,7 +6,6 @@ namespace Capstan.Testing.Servers;
 /// <summary>Programs of the system that the tests of SMB need.</summary>
 internal static class Tools
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
     private static readonly string[] Folders = [.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries), "/usr/sbin", "/sbin"];
 
     /// <summary>Where a program is, also outside the PATH of a plain user.</summary>
@@ -57,7 +56,7 @@ internal static class Tools
         string program, IEnumerable<string> arguments, string input = "", IEnumerable<KeyValuePair<string, string>>? environment = null)
     {
         using var process = Process.Start(StartInfo(program, arguments, environment ?? []))!;
-        using var deadline = new CancellationTokenSource(Limit);
+        using var deadline = new CancellationTokenSource(Patience.Limit);
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
@@ -70,7 +69,7 @@ internal static class Tools
         catch (OperationCanceledException e) when (deadline.IsCancellationRequested)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} did not end within {Limit}", e);
+            throw new TimeoutException($"{program} did not end within {Patience.Limit}", e);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using Capstan.Site;
 using Capstan.Site.Status;
 using Capstan.Site.Telemetry;
+using Capstan.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -34,7 +35,7 @@ public sealed class OtlpTests
                 Assert.Contains("capstan_clients", metrics, StringComparison.Ordinal);
                 // Stopping sends what is there.
                 await ends.CancelAsync();
-                await run.WaitAsync(TimeSpan.FromSeconds(30), Stop).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                await run.WaitAsync(Patience.Limit, Stop).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
                 var names = metrics.Split('\n').Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(line => line.Split(' ')[2]).Where(name => name.StartsWith("capstan_", StringComparison.Ordinal) && metrics.Contains($"\n{name}", StringComparison.Ordinal)).ToList();
                 Assert.NotEmpty(names);
                 Assert.All(names.Where(name => name is "capstan_site_info" or "capstan_clients" or "capstan_clients_unwell" or "capstan_health_conditions"), name => Assert.Contains(name, received["/v1/metrics"], StringComparison.Ordinal));

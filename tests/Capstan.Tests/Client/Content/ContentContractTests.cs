@@ -1,6 +1,7 @@
 using Capstan.Client.Content;
 using Capstan.Protocol.Content;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 
 namespace Capstan.Tests.Client.Content;
@@ -9,7 +10,6 @@ namespace Capstan.Tests.Client.Content;
 public sealed class ContentContractTests
 {
     private static readonly PackageKey s_package = new("abcdefgh", 1);
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private static List<MadeEntry> Sample() => [MadeEntry.File("a/noise", MadeEntry.Noise(1, 150_000)), MadeEntry.File("b", MadeEntry.Noise(2, 20_000))];
 
@@ -39,13 +39,13 @@ public sealed class ContentContractTests
         var (reads, goes) = (new TaskCompletionSource(), new TaskCompletionSource());
         Hold(fixture, reads, goes.Task);
         var fetching = fixture.EnsureAsync(s_package, manifest);
-        await reads.Task.WaitAsync(s_patience, ContentFixture.Stop);
+        await reads.Task.WaitAsync(Patience.Limit, ContentFixture.Stop);
         var verifying = fixture.Content.VerifyAsync(s_package, manifest, ContentFixture.Stop);
         Assert.False(verifying.IsCompleted);
         goes.SetResult();
 
-        Assert.IsType<ContentOutcome.Ready>(await fetching.WaitAsync(s_patience, ContentFixture.Stop));
-        Assert.Null(await verifying.WaitAsync(s_patience, ContentFixture.Stop));
+        Assert.IsType<ContentOutcome.Ready>(await fetching.WaitAsync(Patience.Limit, ContentFixture.Stop));
+        Assert.Null(await verifying.WaitAsync(Patience.Limit, ContentFixture.Stop));
     }
 
     [Fact]
@@ -57,12 +57,12 @@ public sealed class ContentContractTests
         Hold(fixture, reads, goes.Task);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ContentFixture.Stop);
         var fetching = fixture.EnsureAsync(s_package, manifest, stop: stop.Token);
-        await reads.Task.WaitAsync(s_patience, ContentFixture.Stop);
+        await reads.Task.WaitAsync(Patience.Limit, ContentFixture.Stop);
         fixture.Content.Dispose();
         await stop.CancelAsync();
         goes.SetResult();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => fetching.WaitAsync(s_patience, ContentFixture.Stop));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => fetching.WaitAsync(Patience.Limit, ContentFixture.Stop));
         fixture.OnRead = null;
         fixture.Restart();
         ContentFixture.AssertIs(Sample(), await fixture.ReadyAsync(s_package, manifest));
@@ -88,7 +88,7 @@ public sealed class ContentContractTests
     private static void Hold(ContentFixture fixture, TaskCompletionSource reads, Task goes) => fixture.OnRead = _ =>
     {
         reads.TrySetResult();
-        if (!goes.Wait(s_patience, ContentFixture.Stop))
+        if (!goes.Wait(Patience.Limit, ContentFixture.Stop))
             throw new TimeoutException("the test has forgotten this read");
     };
 

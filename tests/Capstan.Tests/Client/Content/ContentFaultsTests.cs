@@ -2,6 +2,7 @@ using Capstan.Client.Content;
 using Capstan.Nal;
 using Capstan.Protocol.Content;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
 
@@ -152,9 +153,9 @@ public sealed class ContentFaultsTests
         var hold = new StoreHold();
         fixture.Stores[0].Faults.Add(new StoreFault(StoreOperations.Read, null) { Hold = hold, Nth = 1 });
         var ensuring = fixture.EnsureAsync(s_first, manifest);
-        await hold.Reached.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop);
+        await hold.Reached.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
         fixture.Time.Advance(CapPass.LongestRead);
-        var waits = Assert.IsType<ContentOutcome.Waits>(await ensuring.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop));
+        var waits = Assert.IsType<ContentOutcome.Waits>(await ensuring.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop));
         Assert.DoesNotContain("content verify", waits.Cause, StringComparison.Ordinal);
         hold.Release();
         // 2,000 bytes a second: 64 KiB come within a minute, and 256 KiB never.
@@ -303,17 +304,17 @@ public sealed class ContentFaultsTests
         Task<ContentOutcome> again;
         // As a disk that hangs: it is open now, nothing comes, and no end.
         var opening = Task.Run(() => new FileStream(tree, FileMode.Open, FileAccess.Write, FileShare.ReadWrite), ContentFixture.Stop);
-        await using (await opening.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop))
+        await using (await opening.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop))
         {
             File.Delete(tree);
             File.Move(tree + "-kept", tree);
             again = fixture.EnsureAsync(s_first, first);
-            var other = await fixture.EnsureAsync(s_second, second).WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop);
+            var other = await fixture.EnsureAsync(s_second, second).WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
             Assert.IsType<ContentOutcome.Ready>(other);
             Assert.False(again.IsCompleted);
         }
-        Assert.NotNull(await verifying.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop));
-        Assert.IsType<ContentOutcome.Ready>(await again.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop));
+        Assert.NotNull(await verifying.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop));
+        Assert.IsType<ContentOutcome.Ready>(await again.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Capstan.Client.Content;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 
 namespace Capstan.Tests.Client.Content;
@@ -116,10 +117,10 @@ public sealed class ContentTimesTests
         var hold = new Capstan.Testing.Stores.StoreHold();
         fixture.Stores[0].Faults.Add(new Capstan.Testing.Stores.StoreFault(Capstan.Testing.Stores.StoreOperations.Read, null) { Hold = hold });
         var ensuring = fixture.EnsureAsync(s_package, manifest);
-        await hold.Reached.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop);
+        await hold.Reached.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
         // The deadline of the read was armed before it began.
         fixture.Time.Advance(CapPass.LongestRead);
-        var ready = Assert.IsType<ContentOutcome.Ready>(await ensuring.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, ContentFixture.Stop));
+        var ready = Assert.IsType<ContentOutcome.Ready>(await ensuring.WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop));
         ContentFixture.AssertIs(entries, ready.Directory);
         Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"no answer within {CapPass.LongestRead.TotalSeconds} s"), fixture.Told, StringComparison.Ordinal);
         hold.Release();

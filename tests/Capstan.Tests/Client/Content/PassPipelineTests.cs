@@ -1,5 +1,6 @@
 using Capstan.Client.Content;
 using Capstan.Protocol.Content;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 
 namespace Capstan.Tests.Client.Content;
@@ -8,8 +9,6 @@ namespace Capstan.Tests.Client.Content;
 public sealed class PassPipelineTests
 {
     private const int ChunkBytes = 30_000, Chunks = 200;
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     /// <summary>One pack of noise, and where its chunks lie; every third is stored compressed.</summary>
     private static (byte[] Pack, NeededChunk[] Chunks) Made()
@@ -38,7 +37,7 @@ public sealed class PassPipelineTests
                 return false;
             read.Begin(RangePlanner.Next(chunks, next, 300_000));
             next += read.Range.Chunks.Count;
-            await onRead(++reads, turn).WaitAsync(s_patience, TimeProvider.System, stop);
+            await onRead(++reads, turn).WaitAsync(Patience.Limit, TimeProvider.System, stop);
             pack.AsMemory((int)read.Range.Offset, read.Range.Bytes).CopyTo(read.Memory);
             read.Count = read.Range.Bytes;
             return true;
@@ -46,7 +45,7 @@ public sealed class PassPipelineTests
     }
 
     private static Task RunAsync(PassPipeline.Reader reader, Action<CheckBatch> place, CancellationToken? stop = null) =>
-        new PassPipeline().RunAsync(reader, place, stop ?? ContentFixture.Stop).WaitAsync(s_patience, TimeProvider.System, ContentFixture.Stop);
+        new PassPipeline().RunAsync(reader, place, stop ?? ContentFixture.Stop).WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
 
     [Fact]
     public async Task Every_chunk_is_verified_and_placed_once_also_when_two_reads_are_under_way()
@@ -93,7 +92,7 @@ public sealed class PassPipelineTests
         {
             // All the room there is was taken before anything is written: no further read may begin now.
             if (isHeld)
-                Assert.True(full.Wait(s_patience, ContentFixture.Stop), "the reads did not go on beside the writing");
+                Assert.True(full.Wait(Patience.Limit, ContentFixture.Stop), "the reads did not go on beside the writing");
             isHeld = false;
             most = Math.Max(most, placed.Count == 0 ? begun : 0);
             placed.Add(batch.Read);
@@ -202,7 +201,7 @@ public sealed class PassPipelineTests
                     throw;
                 }
             }
-            Assert.True(await hangs.WaitAsync(s_patience, stop));
+            Assert.True(await hangs.WaitAsync(Patience.Limit, stop));
             throw new InvalidOperationException("read");
         }, _ => Assert.Fail("nothing was read")));
         Assert.Equal("read", told.Message);
@@ -225,7 +224,7 @@ public sealed class PassPipelineTests
             return Task.CompletedTask;
         }), _ =>
         {
-            Assert.True(full.Wait(s_patience, ContentFixture.Stop), "the reads did not go on beside the writing");
+            Assert.True(full.Wait(Patience.Limit, ContentFixture.Stop), "the reads did not go on beside the writing");
             stop.Cancel();
             full.Release();
         }, stop.Token));

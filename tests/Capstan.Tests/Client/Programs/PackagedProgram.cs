@@ -2,6 +2,7 @@ using Capstan.Client.Programs;
 using Capstan.Client.Programs.Gate;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
 using Capstan.Tests.Client.Programs.Gate;
@@ -12,9 +13,6 @@ namespace Capstan.Tests.Client.Programs;
 internal sealed class PackagedProgram : IAsyncDisposable
 {
     public const string Package = "pppppppp";
-
-    /// <summary>Nothing in real time takes as long.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly MemoryStore _cap = new(TimeProvider.System);
     private readonly ContentMaker _maker = new(Package);
@@ -68,7 +66,7 @@ internal sealed class PackagedProgram : IAsyncDisposable
     public async Task TurnAsync()
     {
         await Loop.TurnAsync(Stop);
-        await Loop.RunEndsAsync().WaitAsync(s_patience, Stop);
+        await Loop.RunEndsAsync().WaitAsync(Patience.Limit, Stop);
         await Loop.TurnAsync(Stop);
     }
 
@@ -91,7 +89,7 @@ internal sealed class PackagedProgram : IAsyncDisposable
     public async Task<TimeSpan> SettleAsync()
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        limit.CancelAfter(s_patience);
+        limit.CancelAfter(Patience.Limit);
         do
         {
             await Loop.TurnAsync(limit.Token);

@@ -4,6 +4,7 @@ using Capstan.Client.Programs;
 using Capstan.Client.Programs.Gate;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Testing.Stores;
 using Capstan.Tests.Client.Programs.Gate;
 using Capstan.Tests.Golden;
@@ -14,8 +15,6 @@ namespace Capstan.Tests.Client.Programs;
 internal sealed class ProgramFixture : IAsyncDisposable
 {
     public static readonly PackageKey One = new("pppppppp", 1);
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly string _root = Directory.CreateTempSubdirectory("capstan-programs-").FullName;
 
@@ -94,7 +93,7 @@ internal sealed class ProgramFixture : IAsyncDisposable
     public async Task SettleAsync()
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        limit.CancelAfter(s_patience);
+        limit.CancelAfter(Patience.Limit);
         do
         {
             await Loop.TurnAsync(limit.Token);

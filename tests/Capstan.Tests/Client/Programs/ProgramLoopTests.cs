@@ -4,6 +4,7 @@ using Capstan.Client.Programs;
 using Capstan.Client.Programs.Gate;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 using Capstan.Tests.Client.Programs.Gate;
 
 namespace Capstan.Tests.Client.Programs;
@@ -92,7 +93,7 @@ public sealed class ProgramLoopTests
         await fixture.ReopenAsync();
         await fixture.OfferAsync(PlannedMachine.Offer());
         await fixture.Loop.TurnAsync(Stop);
-        await fixture.Loop.RunEndsAsync().WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await fixture.Loop.RunEndsAsync().WaitAsync(Patience.Limit, Stop);
         await fixture.Loop.TurnAsync(Stop);
         fixture.Fixture.Passing = null;
         await fixture.ReopenAsync();
@@ -114,7 +115,7 @@ public sealed class ProgramLoopTests
         await fixture.ReopenAsync();
         await fixture.Loop.TurnAsync(Stop);
         Assert.Equal("running", fixture.State());
-        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
         await fixture.SettleAsync();
 
         Assert.Equal(("ran\n", "succeeded"), (fixture.Read("count"), fixture.State()));
@@ -131,7 +132,7 @@ public sealed class ProgramLoopTests
         await fixture.OfferAsync(PlannedMachine.Offer());
         var turning = fixture.Loop.TurnAsync(Stop);
         await fixture.ListAsync();
-        await turning.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, Stop);
+        await turning.WaitAsync(Patience.Limit, TimeProvider.System, Stop);
         Assert.Equal(("unknown here", "pppppppp-1"), (fixture.State(), Assert.Single(fixture.Content.Fetched)));
 
         await fixture.OfferAsync(PlannedMachine.Offer() with { Revision = 2 });
@@ -139,7 +140,7 @@ public sealed class ProgramLoopTests
         Assert.False(turning.IsCompleted);
         fixture.Content.Held = Task.CompletedTask;
         await fixture.OfferAsync(PlannedMachine.Offer(version: 2) with { Revision = 3 });
-        await turning.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, Stop);
+        await turning.WaitAsync(Patience.Limit, TimeProvider.System, Stop);
         await fixture.SettleAsync();
         Assert.Equal(("succeeded", "two\n"), (fixture.State(), fixture.Read("count")));
         Assert.Equal(["pppppppp-1", "pppppppp-1", "pppppppp-2"], fixture.Content.Fetched);
@@ -159,7 +160,7 @@ public sealed class ProgramLoopTests
         await fixture.ListAsync();
         await fixture.Loop.TurnAsync(Stop);
         Assert.Contains(ProgramFixture.One, fixture.Content.Pinned);
-        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
         await fixture.SettleAsync();
         Assert.Empty(fixture.Content.Pinned);
     }
@@ -371,7 +372,7 @@ public sealed class ProgramLoopTests
         await File.WriteAllTextAsync(Path.Combine(source, "DEBIAN/control"), $"Package: capstan-sample\nVersion: {version}.0\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: A sample\n", Stop);
         await File.WriteAllTextAsync(Path.Combine(source, "opt/sample"), $"version {version}", Stop);
         using var build = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/dpkg-deb", ["--build", source, Path.Combine(fixture.Content.FolderOf(ProgramFixture.One with { Version = version }), "sample.deb")]) { UseShellExecute = false, RedirectStandardOutput = true })!;
-        await build.WaitForExitAsync(Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await build.WaitForExitAsync(Stop).WaitAsync(Patience.Limit, Stop);
         Assert.Equal(0, build.ExitCode);
     }
 
@@ -396,7 +397,7 @@ public sealed class ProgramLoopTests
         fixture.Script("setup.sh", "exit 0");
         await fixture.OfferAsync(PlannedMachine.Offer());
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        ends.CancelAfter(TimeSpan.FromSeconds(60));
+        ends.CancelAfter(Patience.Limit);
         // The clock stands still: nothing but a signal ends a wait.
         var running = fixture.Fixture.Client!.RunAsync(ends.Token);
         while (!fixture.Fixture.Site.Items(Documents.ProgramsReport).Any(report => report.Advertisements is [{ State: ProgramState.Succeeded }]))
@@ -414,7 +415,7 @@ public sealed class ProgramLoopTests
         await using var fixture = await ProgramFixture.StartAsync();
         fixture.Script("setup.sh", "echo ran >>$ROOT/count");
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        ends.CancelAfter(TimeSpan.FromSeconds(60));
+        ends.CancelAfter(Patience.Limit);
         var running = fixture.Loop.RunAsync(ends.Token);
         await fixture.OfferAsync(PlannedMachine.Offer());
         while (fixture.State() != "succeeded")

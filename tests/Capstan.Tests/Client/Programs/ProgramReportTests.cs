@@ -2,6 +2,7 @@ using Capstan.Client;
 using Capstan.Client.Content;
 using Capstan.Client.Programs;
 using Capstan.Protocol.V1;
+using Capstan.Testing;
 
 namespace Capstan.Tests.Client.Programs;
 
@@ -62,7 +63,7 @@ public sealed class ProgramReportTests
         Assert.True(fixture.Loop.ProgramRuns);
         Assert.Equal(["pppppppp-1", "qqqqqqqq-1"], fixture.Content.Fetched);
         Assert.Equal(("running", "ready queue"), (fixture.State(), fixture.State("bbbbbbbb")));
-        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await File.WriteAllTextAsync(Path.Combine(fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
         await fixture.SettleAsync();
         Assert.Equal(("first\nsecond\n", "succeeded", "succeeded"), (fixture.Read("count"), fixture.State(), fixture.State("bbbbbbbb")));
     }

@@ -16,9 +16,6 @@ public sealed class StuckRunTests : IDisposable
 {
     private const string Run = "pppppppp-1-run";
 
-    /// <summary>Nothing in real time takes as long.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
-
     private readonly GateFixture _fixture = new();
     private readonly ManualTime _time = new();
     private readonly ClientDatabase _database;
@@ -180,7 +177,7 @@ public sealed class StuckRunTests : IDisposable
         {
             if (await SettleAsync() is { } run)
                 return run;
-            Assert.True(began.Elapsed < s_patience, $"the run has no outcome: {_folder.Inspect(ProcessTable.OfThisMachine)}");
+            Assert.True(began.Elapsed < Patience.Limit, $"the run has no outcome: {_folder.Inspect(ProcessTable.OfThisMachine)}");
             await PassAsync(_runner.WaitAsync(_runner.Open()!, Stop));
         }
     }

@@ -2,6 +2,7 @@ using Capstan.Nal;
 using Capstan.Protocol;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
+using Capstan.Testing;
 using Capstan.Testing.Stores;
 
 namespace Capstan.Tests.Site.Content;
@@ -74,7 +75,7 @@ public sealed class ContentKeepingTests : IAsyncLifetime
         var fault = new StoreFault(StoreOperations.Create, NalError.Connect) { Hold = hold, PathPrefix = Layout.Packs, Nth = 1 };
         _world.CapStore.Add(fault);
         var passing = _world.Site.Get<ContentKeeper>().PassAsync(Stop);
-        await hold.Reached.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Stop);
+        await hold.Reached.WaitAsync(Patience.Limit, TimeProvider.System, Stop);
         _world.Time.Advance(TimeSpan.FromMinutes(4));
         hold.Release();
         await passing;

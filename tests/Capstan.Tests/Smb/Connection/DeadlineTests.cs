@@ -1,4 +1,5 @@
 using Capstan.Smb;
+using Capstan.Testing;
 using Capstan.Testing.Smb;
 
 namespace Capstan.Tests.Smb.Connection;
@@ -121,7 +122,7 @@ public sealed class DeadlineTests
         var thrown = await Assert.ThrowsAsync<SmbException>(() => logon);
         Assert.Equal((SmbFailure.Silent, SmbCompletion.Unknown), (thrown.Failure, thrown.Completion));
         // Its keys were never made, so only the end of the link frees what the server may count.
-        await world.Connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
+        await world.Connection.Ended.WaitAsync(Patience.Limit, TimeProvider.System, CancellationToken.None);
     }
 
     /// <summary>Time passes, and the server gets the chance to answer the keep-alive at each second.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Capstan.Smb;
 using Capstan.Smb.Files;
+using Capstan.Testing;
 using Capstan.Testing.Smb;
 
 namespace Capstan.Tests.Smb.Connection;
@@ -166,7 +167,7 @@ public sealed class TamperingTests
     {
         var thrown = await Assert.ThrowsAnyAsync<SmbException>(act);
         Assert.Equal(failure, thrown.Failure);
-        await world.Connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, CancellationToken.None);
+        await world.Connection.Ended.WaitAsync(Patience.Limit, TimeProvider.System, CancellationToken.None);
         Assert.Equal(failure, world.Connection.EndCause!.Failure);
         var later = await Assert.ThrowsAnyAsync<SmbException>(async () => await world.Connection.EchoAsync(CancellationToken.None));
         Assert.Equal((failure, SmbCompletion.NotSent), (later.Failure, later.Completion));

@@ -86,7 +86,7 @@ public sealed class ControlGroupTests : IDisposable
         // Where it would be without the group, which has gone.
         await _fixture.GoneAsync("gate");
         Assert.Contains(lines[1] + "\n", File.ReadAllText($"/proc/{_fixture.Read("child").Trim()}/cgroup"), StringComparison.Ordinal);
-        await File.WriteAllTextAsync(Path.Combine(_fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(30), Stop);
+        await File.WriteAllTextAsync(Path.Combine(_fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
         await _fixture.GoneAsync("child");
     }
 

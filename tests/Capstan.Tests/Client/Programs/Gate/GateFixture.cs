@@ -7,9 +7,6 @@ namespace Capstan.Tests.Client.Programs.Gate;
 /// <summary>Directories of runs below a temporary one, and the real executable as their gate.</summary>
 internal sealed class GateFixture : IDisposable
 {
-    /// <summary>For anything that must happen; far above what it takes.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
-
     private static readonly TimeSpan s_check = TimeSpan.FromMilliseconds(200);
 
     /// <summary>From the end that a gate has written to its own.</summary>
@@ -58,7 +55,7 @@ internal sealed class GateFixture : IDisposable
 
     public static async Task<RunState> WaitAsync(RunFolder folder, Func<RunState, bool> until)
     {
-        var state = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, until, s_patience, Stop);
+        var state = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, until, Patience.Limit, Stop);
         Assert.True(until(state), $"{folder.Path} is {state}");
         return state;
     }
@@ -83,7 +80,7 @@ internal sealed class GateFixture : IDisposable
     {
         using var process = ProcessOf(name);
         if (process is not null)
-            await process.WaitForExitAsync(Stop).WaitAsync(s_patience, Stop);
+            await process.WaitForExitAsync(Stop).WaitAsync(Patience.Limit, Stop);
     }
 
     /// <summary>For what no file of a run tells.</summary>
@@ -92,7 +89,7 @@ internal sealed class GateFixture : IDisposable
         var waited = Stopwatch.StartNew();
         while (!isTrue())
         {
-            Assert.True(waited.Elapsed < s_patience, otherwise);
+            Assert.True(waited.Elapsed < Patience.Limit, otherwise);
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Stop);
         }
     }

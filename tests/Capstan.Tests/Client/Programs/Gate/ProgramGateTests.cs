@@ -241,7 +241,7 @@ public sealed class ProgramGateTests : IDisposable
 
     /// <summary>Opening the other end of a pipe waits for its reader: bounded by the test's own time.</summary>
     private async Task LetGoAsync() =>
-        await File.WriteAllTextAsync(Path.Combine(_fixture.Root, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(30), Stop);
+        await File.WriteAllTextAsync(Path.Combine(_fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
 
     private static void Overwrite(string path, string text)
     {

@@ -94,7 +94,7 @@ public sealed class RunOnceTests : IDisposable
             try
             {
                 using var process = System.Diagnostics.Process.GetProcessById(gate);
-                await process.WaitForExitAsync(Stop).WaitAsync(TimeSpan.FromSeconds(60), Stop);
+                await process.WaitForExitAsync(Stop).WaitAsync(Patience.Limit, Stop);
             }
             catch (ArgumentException)
             {

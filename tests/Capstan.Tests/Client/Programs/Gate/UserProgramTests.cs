@@ -106,7 +106,7 @@ public sealed class UserProgramTests : IDisposable
             var own = File.ReadAllText(Path.Combine(open, "own")).Trim();
             Assert.Contains(order.Content!, File.ReadAllText($"/proc/{own}/mountinfo"), StringComparison.Ordinal);
             Assert.DoesNotContain(data, File.ReadAllText("/proc/self/mountinfo"), StringComparison.Ordinal);
-            await File.WriteAllTextAsync(Path.Combine(open, "go"), "go\n", Stop).WaitAsync(TimeSpan.FromSeconds(30), Stop);
+            await File.WriteAllTextAsync(Path.Combine(open, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
             Assert.Equal(0, (await GateFixture.EndOfAsync(folder)).ExitCode);
         }
         finally
