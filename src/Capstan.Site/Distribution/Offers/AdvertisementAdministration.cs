@@ -70,11 +70,11 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
 
     /// <summary>Nothing more of it begins anywhere; what runs goes on.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>already_halted</c>.</exception>
-    public Task<AdvertisementSaved> HaltAsync(string id, string? because, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Halted, string.IsNullOrWhiteSpace(because) ? "halted by an administrator" : because.Trim(), isBySite: false, cancellationToken);
+    public Task<AdvertisementSaved> HaltAsync(string id, string? because, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Halted, string.IsNullOrWhiteSpace(because) ? "halted by an administrator" : because.Trim(), cancellationToken);
 
     /// <summary>It goes on; machines that ended before count no more for the limit of failures.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>not_halted</c>.</exception>
-    public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, isBySite: false, cancellationToken);
+    public Task<AdvertisementSaved> ResumeAsync(string id, CancellationToken cancellationToken) => StateAsync(id, Advertisement.Active, null, cancellationToken);
 
     /// <summary>Takes it back: nobody is offered it any more, and where its program has a removal, that runs. What was reported of it is kept. Or, to keep what it has done, ends it: it stays listed, has expired, and removes nothing.</summary>
     /// <exception cref="SiteException"><c>advertisement_unknown</c>, <c>advertisement_ended</c>, <c>needs_confirmation</c>.</exception>
@@ -120,32 +120,35 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
         return saved;
     }
 
-    /// <summary>Halts what has failed too often, each with its cause and a row in the audit log. What somebody else halted or removed meanwhile is left alone.</summary>
+    /// <summary>Halts what has failed too often, each with its cause and a row in the audit log. What it counts is looked at once more in the transaction that halts: who resumed, changed or removed it meanwhile was faster.</summary>
     /// <returns>Which.</returns>
     public async Task<IReadOnlyList<(string Id, string Because)>> HaltFailingAsync(CancellationToken cancellationToken)
     {
         var halted = new List<(string, string)>();
-        foreach (var (id, ended, failed, haltAt) in await counts.FailingAsync(cancellationToken))
+        foreach (var id in await counts.FailingAsync(cancellationToken))
         {
-            if (HaltRule.Of(ended, failed, haltAt) is not { } because)
-                continue;
-            try
+            var because = await site.Database.WriteAsync(async transaction =>
             {
-                await StateAsync(id, Advertisement.Halted, because, isBySite: true, cancellationToken);
-                halted.Add((id, because));
-            }
-            catch (SiteException cause) when (cause.Code is "already_halted" or "advertisement_unknown" or "advertisement_ended")
-            {
-                // An operator was faster; the others are still looked at.
+                if (await OfferStore.FindAsync(transaction, id) is not { State: Advertisement.Active } row)
+                    return null;
+                var (ended, failed) = await OfferCounts.EndedSinceAsync(transaction, id);
+                if (HaltRule.Of(ended, failed, (int?)row.HaltAt) is not { } because)
+                    return null;
+                await SetStateAsync(transaction, row, Advertisement.Halted, because);
+                await AuditStore.AddAsync(transaction, new AuditEntry("site", "local", "advertisement halt", $"{id}: {because}", 200), site.Time.GetUtcNow());
+                return because;
+            }, cancellationToken);
+            if (because is null)
                 continue;
-            }
+            publisher.Changed(PublishUrgency.Enrolment);
+            halted.Add((id, because));
         }
         return halted;
     }
 
     public static string Path(Advertisement document) => $"{document.Offer.PackageName}/{document.Offer.Program.Name}";
 
-    private async Task<AdvertisementSaved> StateAsync(string id, string state, string? because, bool isBySite, CancellationToken cancellationToken)
+    private async Task<AdvertisementSaved> StateAsync(string id, string state, string? because, CancellationToken cancellationToken)
     {
         var saved = await site.Database.WriteAsync(async transaction =>
         {
@@ -156,20 +159,25 @@ internal sealed class AdvertisementAdministration(SiteContext site, OfferCounts 
                 throw state == Advertisement.Halted
                     ? new SiteException($"{row.Name} is halted already.", "already_halted")
                     : new SiteException($"{row.Name} is not halted.", "not_halted");
-            var now = site.Time.GetUtcNow();
-            var document = row.Read() with { State = state, HaltedBecause = because, Revision = OfferRules.NextRevision(row.Revision, now) };
-            // What had not begun when it was halted is as far ahead as it was then.
-            if (state == Advertisement.Active && document.Rings is { } rings)
-                document = document with { Rings = OfferRules.Shift(rings, now - Times.At(row.CountsFrom), Times.At(row.CountsFrom)) };
-            OfferBuilder.Encodable(document, "bad_advertisement");
-            await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, now, now);
-            if (isBySite)
-                await AuditStore.AddAsync(transaction, new AuditEntry("site", "local", "advertisement halt", $"{id}: {because}", 200), now);
+            var document = await SetStateAsync(transaction, row, state, because);
             var collection = await CollectionStore.FindAsync(transaction, row.CollectionId);
             return new AdvertisementSaved(id, document.Revision, row.Name, Path(document), collection?.Name ?? "", (int)(collection?.Members ?? 0), 0, 0, 0, Rings: document.Rings);
         }, cancellationToken);
         publisher.Changed(PublishUrgency.Enrolment);
         return saved;
+    }
+
+    /// <returns>What was written.</returns>
+    private async Task<Advertisement> SetStateAsync(DbTransaction transaction, AdvertisementRow row, string state, string? because)
+    {
+        var now = site.Time.GetUtcNow();
+        var document = row.Read() with { State = state, HaltedBecause = because, Revision = OfferRules.NextRevision(row.Revision, now) };
+        // What had not begun when it was halted is as far ahead as it was then.
+        if (state == Advertisement.Active && document.Rings is { } rings)
+            document = document with { Rings = OfferRules.Shift(rings, now - Times.At(row.CountsFrom), Times.At(row.CountsFrom)) };
+        OfferBuilder.Encodable(document, "bad_advertisement");
+        await OfferStore.SaveAsync(transaction, document, row.PackageId, row.PackageVersion, row.CollectionId, (int?)row.HaltAt, now, now);
+        return document;
     }
 
     private async Task<AdvertisementSaved> ChangeAsync(bool isDry, Func<DbTransaction, Task<Change>> prepare, CancellationToken cancellationToken)

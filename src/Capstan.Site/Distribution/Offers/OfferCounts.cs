@@ -68,13 +68,17 @@ internal sealed class OfferCounts(SiteDatabase database)
             await AddAsync(transaction, id, by);
     }
 
-    /// <summary>Active advertisements with a limit of failures that some have reached, with what they count.</summary>
-    public Task<IReadOnlyList<(string Id, int Ended, int Failed, int HaltAt)>> FailingAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<(string, int, int, int)>>(
-        async connection => [.. await connection.QueryAsync<(string, int, int, int)>(
+    /// <summary>Active advertisements with a limit of failures that may have been reached.</summary>
+    public Task<IReadOnlyList<string>> FailingAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<string>>(
+        async connection => [.. await connection.QueryAsync<string>(
             """
-            select a.advertisement_id, n.ended_since, n.failed_since, a.halt_at from advertisement a join advertisement_count n on n.advertisement_id = a.advertisement_id
-            where a.ended_at is null and a.state = 'active' and a.halt_at is not null and n.failed_since >= @least
+            select a.advertisement_id from advertisement a join advertisement_count n on n.advertisement_id = a.advertisement_id
+            where a.ended_at is null and a.state = 'active' and a.halt_at is not null and n.failed_since >= @least and n.failed_since * 100 >= a.halt_at * n.ended_since
             """, new { least = HaltRule.LeastFailures })], cancellationToken);
+
+    /// <summary>How many have ended since one counts, and how many of them not well.</summary>
+    public static Task<(int Ended, int Failed)> EndedSinceAsync(DbTransaction transaction, string id) =>
+        transaction.Connection!.QuerySingleAsync<(int, int)>("select ended_since, failed_since from advertisement_count where advertisement_id = @id", new { id }, transaction);
 
     /// <summary>Figures of one advertisement, or of all that were not removed.</summary>
     public Task<IReadOnlyDictionary<string, AdvertisementFunnel>> FunnelsAsync(string? id, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyDictionary<string, AdvertisementFunnel>>(async connection =>

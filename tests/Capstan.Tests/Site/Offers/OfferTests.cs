@@ -167,6 +167,25 @@ public sealed class OfferTests : OfferWorld
     }
 
     [Fact]
+    public async Task Who_resumes_a_roll_out_while_the_site_looks_for_failures_is_not_overruled()
+    {
+        FakeDevice one = await Site.EnrolAsync("pc1"), other = await Site.EnrolAsync("pc2");
+        var id = (await Offers.CreateAsync(new AdvertisementCreate("Firefox", "All Systems", Rules: new AdvertisementRules(HaltAt: 40)), Stop)).AdvertisementId!;
+        await PublishAsync();
+        await ReportAsync(one, State(id, ProgramState.Failed, "exit-code") with { LastRun = Run(1, 5) });
+        await ReportAsync(other, State(id, ProgramState.Failed, "exit-code") with { LastRun = Run(1, 5) });
+        Clock.Advance(TimeSpan.FromMinutes(1));
+        // The keeper sees what the readers see, and waits for its turn to write behind the person's.
+        var writer = new TaskCompletionSource();
+        var writes = Site.Context.Database.WriteAsync(_ => writer.Task, Stop);
+        Task[] all = [writes, Offers.HaltAsync(id, null, Stop), Offers.ResumeAsync(id, Stop), Site.Get<OfferKeeper>().PassAsync(Stop)];
+        writer.SetResult();
+        await Task.WhenAll(all);
+        Assert.Equal(Advertisement.Active, (await Site.Get<OfferReader>().ShowAsync(id, Stop)).Document.State);
+        Assert.Equal(0, await CountAsync("select count(*) from audit where actor = 'site' and action = 'advertisement halt'"));
+    }
+
+    [Fact]
     public async Task Each_version_of_a_native_package_is_installed_from_its_own_file()
     {
         await Programs.CreateAsync(new ProgramCreate("hello"), Stop);
