@@ -31,11 +31,14 @@ internal static class ProgramVerbs
                 {
                     return await site.UseAsync(parse, host, async api =>
                     {
+                        var before = request.Replace ? await api.ProgramsAsync(cancellationToken) : [];
                         var made = await api.CreateProgramAsync(request with { Package = parse.GetRequiredValue(package) }, cancellationToken);
                         if (parse.GetValue(output) is var format && format != OutputFormat.Table)
                             await Rows.WriteAsync(host, format, [made], made);
+                        else if (before.FirstOrDefault(program => program.PackageId == made.PackageId && program.Rules.Name == made.Rules.Name) is { } known)
+                            await host.Out.WriteLineAsync($"Program {made.Path} is there: {Line(made.Rules)}. {Changes(known, made)}{(made.Advertisements > 0 ? $" {Display.Plural(made.Advertisements, "advertisement")} changed with it." : "")}");
                         else
-                            await host.Out.WriteLineAsync($"Program {made.Path} is there: {Line(made.Rules)}.{(made.Advertisements > 0 ? $" {Display.Plural(made.Advertisements, "advertisement")} changed with it." : $" Offer it: {host.Command} advertise \"{made.Path}\" --to \"All Linux\" --dry-run")}");
+                            await host.Out.WriteLineAsync($"Program {made.Path} is there: {Line(made.Rules)}. Offer it: {host.Command} advertise \"{made.Path}\" --to \"All Linux\" --dry-run");
                         return ExitCode.Done;
                     });
                 }
@@ -86,7 +89,15 @@ internal static class ProgramVerbs
 
     private static Argument<string> Path() => new("PROGRAM") { Description = "PACKAGE/PROGRAM by name or id; the package alone where it has one program" };
 
-    private static IEnumerable<(string, string?)> Facts(ProgramSummary program)
+    /// <summary>What is another rule now; the others are as they were.</summary>
+    private static string Changes(ProgramSummary before, ProgramSummary after)
+    {
+        var known = Facts(before).ToDictionary(fact => fact.Name, fact => fact.Value, StringComparer.Ordinal);
+        var changes = Facts(after).Where(fact => fact.Name != "Advertisements" && known[fact.Name] != fact.Value).Select(fact => $"{fact.Name}: {fact.Value ?? "none"} (was {known[fact.Name] ?? "none"})").ToList();
+        return changes.Count == 0 ? "All of its rules are as they were." : $"{string.Join("; ", changes)}. All else is as it was.";
+    }
+
+    private static IEnumerable<(string Name, string? Value)> Facts(ProgramSummary program)
     {
         var rules = program.Rules;
         yield return ("Program", program.Path);
@@ -95,6 +106,8 @@ internal static class ProgramVerbs
         yield return ("As", rules.RunAs == ProgramRules.AsUser ? "whoever is logged on" : "the system");
         yield return ("When", rules.WhenLoggedOn switch { true => "somebody is logged on", false => "nobody is logged on", _ => null });
         yield return ("In", rules.WorkingDirectory);
+        yield return ("Environment", rules.Environment is null ? null : string.Join(", ", rules.Environment.Select(variable => $"{variable.Name}={variable.Value}")));
+        yield return ("Ends", rules.WaitsForChildren ? null : "when it has itself, whatever it started goes on");
         yield return ("Platforms", rules.Platforms is null ? null : string.Join(", ", rules.Platforms));
         yield return ("Needs", string.Join(", ", new[] { rules.MemoryBytes > 0 ? $"{Display.Bytes(rules.MemoryBytes)} of memory" : null, rules.FreeDiskBytes > 0 ? $"{Display.Bytes(rules.FreeDiskBytes)} free" : null, program.First is null ? null : $"{program.First} before it" }.OfType<string>()) is { Length: > 0 } needs ? needs : null);
         yield return ("Time limit", Display.Duration(TimeSpan.FromSeconds(rules.TimeLimitSeconds)));
@@ -121,12 +134,12 @@ internal static class ProgramVerbs
     {
         private readonly Option<string> _name = new("--name") { Description = "Of the program: 1 to 64 of A-Z a-z 0-9 - _ . (default install)", HelpName = "N", DefaultValueFactory = _ => "install" };
         private readonly Option<string?> _run = new("--run") { Description = "What is started: a path inside the package with its arguments, never looked up elsewhere", HelpName = "COMMAND" };
-        private readonly Option<string?> _remove = new("--remove") { Description = "What takes it away again, when it is offered no more", HelpName = "COMMAND" };
-        private readonly Option<string?> _directory = new("--directory") { Description = "Working directory inside the package", HelpName = "DIR" };
-        private readonly Option<string[]> _environment = new("--env") { Description = "A variable of its environment; may be repeated", HelpName = "NAME=VALUE" };
+        private readonly Option<string?> _remove = new("--remove") { Description = "What takes it away again, when it is offered no more; none: nothing does", HelpName = "COMMAND" };
+        private readonly Option<string?> _directory = new("--directory") { Description = "Working directory inside the package; . is its root (default)", HelpName = "DIR" };
+        private readonly Option<string[]> _environment = new("--env") { Description = "A variable of its environment; may be repeated; none: no more than the fixed ones (default)", HelpName = "NAME=VALUE" };
         private readonly Option<string> _as = new("--as") { Description = "system (default), or user: as who is logged on", HelpName = "system|user", DefaultValueFactory = _ => ProgramRules.AsSystem };
-        private readonly Option<string?> _when = new("--when") { Description = "Only while somebody is logged on, or nobody", HelpName = "logged-on|logged-off" };
-        private readonly Option<string[]> _platform = new("--platform") { Description = "For these platforms only, for example linux-x64; may be repeated", HelpName = "P" };
+        private readonly Option<string?> _when = new("--when") { Description = "Only while somebody is logged on, or nobody (default any)", HelpName = "logged-on|logged-off|any" };
+        private readonly Option<string[]> _platform = new("--platform") { Description = "For these platforms only, for example linux-x64; may be repeated (default any)", HelpName = "P" };
         private readonly Option<string?> _disk = new("--disk") { Description = "Free room it needs beside its content: 500MB, 2GB", HelpName = "SIZE" };
         private readonly Option<string?> _memory = new("--memory") { Description = "Memory the machine needs: 4GB", HelpName = "SIZE" };
         private readonly Option<TimeSpan> _limit = Arguments.Duration("--time-limit", "After it, all that it started is ended (default 1h; 10s to 7d)", "TIME", TimeSpan.FromHours(1), TimeSpan.FromDays(7));
@@ -138,15 +151,25 @@ internal static class ProgramVerbs
         private readonly Option<TimeSpan> _pause = Arguments.Duration("--retry-after", "Between two tries (default 15m; 1m to 31d)", "TIME", TimeSpan.FromMinutes(15), TimeSpan.FromDays(31));
         private readonly Option<bool> _restart = new("--restart") { Description = "The machine is started anew when an exit code asks for it" };
         private readonly Option<string> _rerun = new("--rerun") { Description = "When it is offered again: on-new-version or when the last run failed (default), if-failed, always, never", HelpName = "RULE", DefaultValueFactory = _ => ProgramRules.OnNewVersion };
-        private readonly Option<string?> _first = new("--first") { Description = "PACKAGE/PROGRAM that has to have succeeded before", HelpName = "PROGRAM" };
+        private readonly Option<string?> _first = new("--first") { Description = "PACKAGE/PROGRAM that has to have succeeded before (default none)", HelpName = "PROGRAM" };
         private readonly Option<TimeSpan> _notice = Arguments.Duration("--notice", "How long whoever is logged on is told before (default none; to 1d)", "TIME", TimeSpan.Zero, TimeSpan.FromDays(1));
         private readonly Option<int?> _postpone = Arguments.WholeNumber("--postpone", "How often a person may postpone it (default 0)", 0, 100);
-        private readonly Option<bool> _replace = new("--replace") { Description = "Change one that is there, and every advertisement of it" };
+        private readonly Option<bool> _replace = new("--replace") { Description = "Change one that is there, and every advertisement of it: what is given; all other rules stay as they are" };
+
+        /// <summary>Options that say one of the rules, with its name in the document.</summary>
+        private IEnumerable<(Option Option, string Rule)> Rules =>
+        [
+            (_run, "command"), (_remove, ProgramCreate.Removal), (_directory, "workingDirectory"), (_environment, "environment"), (_as, "runAs"), (_when, "whenLoggedOn"), (_platform, "platforms"), (_disk, "freeDiskBytes"), (_memory, "memoryBytes"),
+            (_limit, "timeLimitSeconds"), (_noWait, "waitsForChildren"), (_success, "successCodes"), (_reboot, "rebootCodes"), (_retry, "retryCodes"), (_tries, "maxTries"), (_pause, "retrySeconds"), (_restart, "afterRun"), (_rerun, "rerun"),
+            (_first, ProgramCreate.FirstMember), (_notice, "noticeSeconds"), (_postpone, "maxPostponements"),
+        ];
+
+        private const string Any = "any", None = "none";
 
         public ProgramOptions()
         {
             _as.AcceptOnlyFromAmong(ProgramRules.AsSystem, ProgramRules.AsUser);
-            _when.AcceptOnlyFromAmong("logged-on", "logged-off");
+            _when.AcceptOnlyFromAmong("logged-on", "logged-off", Any);
             _rerun.AcceptOnlyFromAmong(s_reruns);
         }
 
@@ -161,13 +184,14 @@ internal static class ProgramVerbs
             var found = new List<string>();
             problems = found;
             var name = parse.GetRequiredValue(_name);
-            request = new ProgramCreate("", name, null, parse.GetValue(_first), parse.GetValue(_replace));
+            var given = Rules.Where(rule => parse.GetResult(rule.Option) is { Implicit: false }).Select(rule => rule.Rule).ToList();
+            request = new ProgramCreate("", name, null, parse.GetValue(_first) is var first && first == None ? null : first, parse.GetValue(_replace), given);
             // Without a line the site proposes one; everything else that was said holds all the same.
             IReadOnlyList<string>? command = null;
             if (parse.GetValue(_run) is { } run && (command = CommandText.Split(run)) is not { Count: > 0 })
                 found.Add($"'{run}' is no command line: a quote is not closed, or nothing is run.");
             IReadOnlyList<string>? removal = null;
-            if (parse.GetValue(_remove) is { } remove && (removal = CommandText.Split(remove)) is not { Count: > 0 })
+            if (parse.GetValue(_remove) is { } remove && remove != None && (removal = CommandText.Split(remove)) is not { Count: > 0 })
                 found.Add($"'{remove}' is no command line: a quote is not closed, or nothing is run.");
             if (!Size(parse.GetValue(_disk), out var disk) || !Size(parse.GetValue(_memory), out var memory))
             {
@@ -179,7 +203,8 @@ internal static class ProgramVerbs
                 found.Add("Exit codes are whole numbers with commas between: 0,3010.");
                 success = reboot = retry = [];
             }
-            var environment = (parse.GetValue(_environment) ?? []).Select(pair => pair.Split('=', 2)).ToList();
+            var variables = parse.GetValue(_environment) ?? [];
+            var environment = (variables is [None] ? [] : variables).Select(pair => pair.Split('=', 2)).ToList();
             if (environment.Exists(pair => pair.Length != 2))
                 found.Add("A variable is written NAME=VALUE.");
             if (found.Count > 0)
@@ -193,11 +218,11 @@ internal static class ProgramVerbs
                 {
                     Name = name,
                     Command = command,
-                    WorkingDirectory = parse.GetValue(_directory),
+                    WorkingDirectory = parse.GetValue(_directory) is var directory && directory == "." ? null : directory,
                     Environment = environment.Count == 0 ? null : [.. environment.Select(pair => new EnvironmentVariable(pair[0], pair[1]))],
                     RunAs = parse.GetRequiredValue(_as),
                     WhenLoggedOn = parse.GetValue(_when) switch { "logged-on" => true, "logged-off" => false, _ => null },
-                    Platforms = parse.GetValue(_platform) is { Length: > 0 } platforms ? platforms : null,
+                    Platforms = parse.GetValue(_platform) is { Length: > 0 } platforms and not [Any] ? platforms : null,
                     FreeDiskBytes = disk,
                     MemoryBytes = memory,
                     TimeLimitSeconds = (int)parse.GetValue(_limit).TotalSeconds,

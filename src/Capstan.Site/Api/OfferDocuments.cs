@@ -17,7 +17,12 @@ public sealed record ProgramSummary(string PackageId, string PackageName, Progra
 /// <param name="Rules">Without <c>command</c> and <c>native</c>, the other rules of what is proposed: install and remove lines of the .deb or .rpm that the package is. Null for the proposal with all defaults.</param>
 /// <param name="First">PACKAGE/PROGRAM that has to have succeeded before.</param>
 /// <param name="Replace">Changes one that is there, and every advertisement of it.</param>
-public sealed record ProgramCreate(string Package, string? Name = null, ProgramRules? Rules = null, string? First = null, bool Replace = false);
+/// <param name="Given">Members of <paramref name="Rules"/>, and <c>first</c>, that count when one is changed: all others stay as they are. Null for all.</param>
+public sealed record ProgramCreate(string Package, string? Name = null, ProgramRules? Rules = null, string? First = null, bool Replace = false, IReadOnlyList<string>? Given = null)
+{
+    /// <summary>In <see cref="Given"/>: <see cref="First"/>; and the removal, which is none where it is null and given.</summary>
+    public const string FirstMember = "first", Removal = "removal";
+}
 
 /// <summary>POST /api/v1/advertisements</summary>
 /// <param name="Program">PACKAGE/PROGRAM, by id or name; the package alone where it has one program.</param>

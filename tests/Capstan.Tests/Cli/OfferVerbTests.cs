@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Capstan.Cli;
+using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Tests.Site;
 
@@ -57,5 +58,29 @@ public sealed class OfferVerbTests : ServedSiteTests
         // 3010 is a success after a restart where nothing else is said of it.
         await RunAsync(ExitCode.Done, "program", "create", "Test", "--name", "other", "--run", "setup.sh", "--success", "0,3010");
         Assert.Equal([1641], (await Api.ProgramsAsync(CancellationToken.None)).Single(program => program.Rules.Name == "other").Rules.RebootCodes);
+    }
+
+    [Fact]
+    public async Task A_program_that_is_changed_keeps_every_rule_that_is_not_given_and_says_what_changed()
+    {
+        await AdvertiseAsync();
+        await RunAsync(ExitCode.Done, "program", "create", "Test", "--name", "before", "--run", "setup.sh");
+        await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace", "--run", "setup.sh --quiet", "--remove", "setup.sh -u", "--env", "A=b", "--when", "logged-off", "--platform", "linux-x64", "--memory", "4GB", "--time-limit", "5m", "--no-wait",
+            "--success", "0,7", "--retry-codes", "8", "--tries", "9", "--restart", "--rerun", "always", "--first", "Test/before", "--notice", "1m", "--postpone", "2");
+        var known = await ProgramAsync();
+        var said = await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace", "--time-limit", "10m", "--success", "0,8");
+        Assert.Contains("Time limit: 10 min (was 5 min)", said, StringComparison.Ordinal);
+        Assert.Contains("Success: 0, 8 (was 0, 7)", said, StringComparison.Ordinal);
+        Assert.Contains("All else is as it was.", said, StringComparison.Ordinal);
+        var changed = await ProgramAsync();
+        Assert.Equal("Test/before", changed.First);
+        Assert.Equivalent(known.Rules with { TimeLimitSeconds = 600, SuccessCodes = [0, 8], RetryCodes = [] }, changed.Rules, strict: true);
+        await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace", "--remove", "none", "--env", "none", "--when", "any", "--platform", "any", "--first", "none", "--no-wait", "false", "--restart", "false");
+        var less = await ProgramAsync();
+        Assert.Null(less.First);
+        Assert.Equivalent(changed.Rules with { Removal = null, Environment = null, WhenLoggedOn = null, Platforms = null, WaitsForChildren = true, AfterRun = ProgramRules.Nothing }, less.Rules, strict: true);
+        Assert.Contains("All of its rules are as they were.", await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace"), StringComparison.Ordinal);
+
+        async Task<ProgramSummary> ProgramAsync() => (await Api.ProgramsAsync(CancellationToken.None)).Single(program => program.Rules.Name == "install");
     }
 }

@@ -1,8 +1,10 @@
 using System.Data.Common;
+using System.Text.Json;
 using Capstan.Protocol;
 using Capstan.Protocol.V1;
 using Capstan.Site.Api;
 using Capstan.Site.Publish;
+using Capstan.Site.Store;
 
 namespace Capstan.Site.Distribution.Offers;
 
@@ -19,19 +21,18 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
         var (summary, changed) = await site.Database.WriteAsync(async transaction =>
         {
             var package = await OfferedPackage.FindAsync(transaction, request.Package, null) ?? throw OfferBuilder.PackageUnknown(request.Package);
-            var rules = request.Rules switch
-            {
-                null => Proposed(package, Defaults(request.Name ?? "install")),
-                { Command: null, Native: null } said => Proposed(package, said),
-                var whole => whole,
-            };
-            var known = await OfferStore.ProgramAsync(transaction, package.PackageId, rules.Name);
+            var said = request.Rules ?? Defaults(request.Name ?? "install");
+            var known = await OfferStore.ProgramAsync(transaction, package.PackageId, said.Name);
             if (known is not null && !request.Replace)
                 throw new SiteException($"{package.Name} has a program {known.Name}; with --replace it is changed, and every advertisement of it.", "program_exists");
             // Clients know what they have run by its name, letter by letter.
             if (known is not null)
-                rules = rules with { Name = known.Name };
-            var (firstPackage, firstName) = request.First is null ? (null, null) : await FirstAsync(transaction, request.First);
+                said = Kept(package, known.Read(), said, request.Given) with { Name = known.Name };
+            var rules = said is { Command: null, Native: null } ? Proposed(package, said) : said;
+            if (said.Removal is null && request.Given?.Contains(ProgramCreate.Removal, StringComparer.Ordinal) == true)
+                rules = rules with { Removal = null };
+            var (firstPackage, firstName) = known is not null && request.Given?.Contains(ProgramCreate.FirstMember, StringComparer.Ordinal) == false ? (known.FirstPackage, known.FirstName)
+                : request.First is null ? (null, null) : await FirstAsync(transaction, request.First);
             var now = site.Time.GetUtcNow();
             await OfferStore.SaveProgramAsync(transaction, package.PackageId, rules, firstPackage, firstName, now);
             // Checks the whole as it would be signed, with what comes before it.
@@ -55,6 +56,33 @@ internal sealed class ProgramAdministration(SiteContext site, OfferStore store, 
             throw new SiteException($"{program.Name} has to run before {string.Join(", ", followers.Select(follower => follower.Name))}; change those first.", "program_in_use");
         await OfferStore.RemoveProgramAsync(transaction, package.PackageId, program.Name);
     }, cancellationToken);
+
+    /// <summary>What holds when only some rules are given: the others stay as they are. A code that was given means what was said, and nothing else any more.</summary>
+    /// <param name="given">Names of those that are, as in JSON; null for all.</param>
+    /// <exception cref="SiteException"><c>bad_program</c>: one that is none.</exception>
+    private static ProgramRules Kept(OfferedPackage package, ProgramRules known, ProgramRules said, IReadOnlyList<string>? given)
+    {
+        if (given is null)
+            return said;
+        if (given.Where(member => member != ProgramCreate.FirstMember && StoreJson.Default.ProgramRules.Properties.All(rule => rule.Name != member)).ToList() is { Count: > 0 } unknown)
+            throw new SiteException($"There is no rule {string.Join(", ", unknown)}: given names members of rules, and {ProgramCreate.FirstMember}.", "bad_program");
+        var (rules, changes) = (JsonSerializer.SerializeToNode(known, StoreJson.Default.ProgramRules)!.AsObject(), JsonSerializer.SerializeToNode(said, StoreJson.Default.ProgramRules)!.AsObject());
+        foreach (var member in given.Where(member => member != ProgramCreate.FirstMember))
+            rules[member] = changes[member]?.DeepClone();
+        // One of the two is given.
+        if (IsGiven("command") != IsGiven("native"))
+            rules.Remove(IsGiven("command") ? "native" : "command");
+        var kept = rules.Deserialize(StoreJson.Default.ProgramRules)!;
+        var spoken = new (string Name, IReadOnlyList<int>? Codes)[] { ("successCodes", said.SuccessCodes), ("rebootCodes", said.RebootCodes), ("retryCodes", said.RetryCodes) }.Where(list => list.Codes is not null && IsGiven(list.Name)).SelectMany(list => list.Codes!).ToHashSet();
+        kept = kept with { SuccessCodes = Codes("successCodes", kept.SuccessCodes), RebootCodes = Codes("rebootCodes", kept.RebootCodes), RetryCodes = Codes("retryCodes", kept.RetryCodes) };
+        // Where the newest version is another package of the operating system, its lines are other ones.
+        return kept.Native is not { } native || IsGiven("native") || (native.Format == package.NativeFormat && native.Package == package.NativeName) ? kept
+            : kept with { Native = null, Removal = kept.Removal?.Native is null ? kept.Removal : null };
+
+        bool IsGiven(string member) => given.Contains(member, StringComparer.Ordinal);
+
+        IReadOnlyList<int> Codes(string member, IReadOnlyList<int> codes) => IsGiven(member) ? codes : [.. codes.Where(code => !spoken.Contains(code))];
+    }
 
     /// <summary>The lines that a package of the operating system needs no hand to write, with the other rules as they were said.</summary>
     private static ProgramRules Proposed(OfferedPackage package, ProgramRules said) => package is { NativeFormat: { } format, NativeName: { } native, NativeFile: { } file }

@@ -167,6 +167,23 @@ public sealed class OfferTests : OfferWorld
     }
 
     [Fact]
+    public async Task A_native_program_that_is_changed_keeps_its_lines_and_follows_the_name_of_its_package()
+    {
+        await Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("install") with { MaxTries = 7 }, Given: ["maxTries"]), Stop);
+        var known = (await Programs.ListAsync(Stop)).Single(program => program.PackageId == Deb).Rules;
+        var options = known with { Native = known.Native! with { Options = ["--root=/srv/tree"] } };
+        await Programs.CreateAsync(new ProgramCreate("hello", Rules: options, Replace: true), Stop);
+        var changed = (await Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("install") with { TimeLimitSeconds = 60 }, Replace: true, Given: ["timeLimitSeconds"]), Stop)).Rules;
+        Assert.Equivalent(options with { TimeLimitSeconds = 60 }, changed, strict: true);
+        await VersionAsync(Deb, 2, """{"format":"deb","name":"hello-other","version":"2.0","architecture":"all","file":"other.deb"}""");
+        changed = (await Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("install"), Replace: true, Given: []), Stop)).Rules;
+        Assert.Equal(("hello-other", "hello-other", 60, 7), (changed.Native!.Package, changed.Removal!.Native!.Package, changed.TimeLimitSeconds, changed.MaxTries));
+        changed = (await Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("install"), Replace: true, Given: ["removal"]), Stop)).Rules;
+        Assert.Null(changed.Removal);
+        Assert.Equal("bad_program", await CodeAsync(() => Programs.CreateAsync(new ProgramCreate("hello", Rules: ProgramAdministration.Defaults("install"), Replace: true, Given: ["timeLimit"]), Stop)));
+    }
+
+    [Fact]
     public async Task Who_resumes_a_roll_out_while_the_site_looks_for_failures_is_not_overruled()
     {
         FakeDevice one = await Site.EnrolAsync("pc1"), other = await Site.EnrolAsync("pc2");
