@@ -75,11 +75,12 @@ internal sealed class PackageAdministration(SiteContext site, PackFolder folder,
 
     private async Task<PackageVersionRow> PublishAsync(PackageRecord package, Stream archive, PackageUploadWatch upload, CancellationToken cancellationToken)
     {
-        if (await packages.CountVersionsAsync(cancellationToken) >= PackageRules.MostVersions)
-            throw new SiteException($"A site has at most {PackageRules.MostVersions} versions of packages, which one signed list names: remove those that nobody needs, with `capstan package remove`.", "too_many_versions");
+        await RefuseFullAsync(cancellationToken);
         // One at a time: what it takes of memory and disk is then what one takes, and nothing is collected that it counts on.
         upload.Waits(() => turn.Holder);
         using var taken = await turn.TakeAsync($"publishing {package.Name}", cancellationToken);
+        // Those before it in the queue have made versions since.
+        await RefuseFullAsync(cancellationToken);
         upload.Begins();
         var published = await new Publication(folder, content, Unsound).RunAsync(archive, cancellationToken);
         var nativeJson = published.SingleFile is { } file && await native.ReadAsync(file, cancellationToken) is { } found ? JsonSerializer.Serialize(found, StoreJson.Default.NativeFile) : null;
@@ -148,6 +149,12 @@ internal sealed class PackageAdministration(SiteContext site, PackFolder folder,
     {
         if (await packages.NamedAsync(name, cancellationToken) is { } taken)
             throw Taken(taken);
+    }
+
+    private async Task RefuseFullAsync(CancellationToken cancellationToken)
+    {
+        if (await packages.CountVersionsAsync(cancellationToken) >= PackageRules.MostVersions)
+            throw new SiteException($"A site has at most {PackageRules.MostVersions} versions of packages, which one signed list names: remove those that nobody needs, with `capstan package remove`.", "too_many_versions");
     }
 
     private static SiteException Taken(PackageRecord taken) =>

@@ -6,6 +6,7 @@ using Capstan.Site;
 using Capstan.Site.Api;
 using Capstan.Site.Distribution.Content;
 using Capstan.Testing;
+using Dapper;
 using FsCheck;
 using FsCheck.Fluent;
 
@@ -39,6 +40,35 @@ public sealed class PackageTests : IAsyncLifetime
         Assert.Equal(["bin", "bin/tool", "empty", "large", "zeros"], read.Select(file => file.Entry.Path));
         Assert.Equal(big, read[3].Content);
         Assert.Equal(new byte[500_000], read[4].Content);
+    }
+
+    [Fact]
+    public async Task Uploads_that_wait_for_their_turn_do_not_pass_the_limit_of_versions_together()
+    {
+        var made = await CreateAsync("Test", ("one", "1"u8.ToArray()));
+        await _world.Site.Context.Database.WriteAsync(transaction => transaction.Connection!.ExecuteAsync(
+            """
+            with recursive n(i) as (select 1 union all select i + 1 from n where i < @more)
+            insert into content_version (package_id, version, size_bytes, file_count, new_bytes, tree_sha256, manifest, native, added_at) select @PackageId, 1000 + i, 1, 1, 1, '', x'', null, 0 from n
+            """, new { made.PackageId, more = PackageRules.MostVersions - 2 }, transaction), Stop);
+        Task<PackageVersionRow>[] uploads;
+        using (await _world.Site.Get<ContentTurn>().TakeAsync("a test", Stop))
+            uploads = [.. Enumerable.Range(0, 3).Select(n => CreateAsync($"Queued {n}", ("one", [(byte)n])))];
+        // Each has looked once before it began to wait: there was room for one.
+        var ends = new List<string>();
+        foreach (var upload in uploads)
+        {
+            try
+            {
+                await upload;
+                ends.Add("published");
+            }
+            catch (SiteException refused)
+            {
+                ends.Add(refused.Code);
+            }
+        }
+        Assert.Equal(["published", "too_many_versions", "too_many_versions"], ends);
     }
 
     [Fact]
