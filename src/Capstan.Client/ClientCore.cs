@@ -37,6 +37,10 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     public ILogger Log { get; } = log;
     public ClientDatabase Database { get; } = database;
     public ClientState State { get; } = new(database);
+
+    /// <summary>CAPs that served badly, as they were left.</summary>
+    /// <param name="key">Of <see cref="StateKey"/>: in which respect.</param>
+    public AvoidedCaps Avoided(string key) => new(Clock, State.GetLines(key), lines => State.Set((key, lines)));
     public RecordSpool Spool { get; } = new(database);
     public TrustStore Trust { get; } = new(database);
 

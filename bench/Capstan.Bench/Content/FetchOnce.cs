@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Capstan.Client.Configuration;
 using Capstan.Client.Content;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
@@ -55,7 +56,7 @@ internal static class FetchOnce
         if (account is not null)
             arbiter.SetAccounts(cap.Server!, [account]);
         var settings = new ContentSettings { CacheBytes = long.MaxValue / 4 };
-        using var content = new PackageContent(new ContentCache(directory), new ContentSources(arbiter, () => [cap], static () => [], "bench"), () => settings,
+        using var content = new PackageContent(new ContentCache(directory), new ContentSources(arbiter, () => [cap], static () => [], "bench", new AvoidedCaps(new Clock(TimeProvider.System), [], static _ => { })), () => settings,
             static (_, _, _) => { }, NullLogger.Instance, TimeProvider.System, new Random(1));
         var manifest = await File.ReadAllBytesAsync(manifestFile, cancellationToken);
         using var self = Process.GetCurrentProcess();

@@ -130,6 +130,11 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
             Note(count, began);
             return count;
         }
+        catch (NalException e) when (e is { Error: NalError.Conflict, IsTransient: true })
+        {
+            // Who writes it lets nobody read meanwhile.
+            Unfinished(range.Pack, null, e.Message);
+        }
         catch (NalException e) when (e.Error is NalError.NotFound or NalError.AccessDenied or NalError.Conflict)
         {
             PackFault(range.Pack, e.Error == NalError.NotFound ? "it is not there" : e.Message);
@@ -188,17 +193,30 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
                 ChunkFault(chunk, "the bytes there are not what was published");
             else
                 // What lies behind its end is not there either, and need not be asked for one by one.
-                PackFault(chunk.Pack, string.Create(CultureInfo.InvariantCulture, $"it ends after {ends} bytes and should have more"));
+                Unfinished(chunk.Pack, ends, string.Create(CultureInfo.InvariantCulture, $"it ends after {ends} bytes and should have more"));
         });
         if (isRight)
+        {
             gate.Trust(cap);
+            faults.Gave(cap);
+        }
         Progress();
     }
 
     private void PackFault(ContentHash pack, string cause)
     {
-        if (faults.AddPack(cap, pack, $"{cap}: pack {pack}: {cause}"))
+        if (faults.AddPack(cap, pack, cause))
             ContentLog.PackUnusable(log, cap.ToString(), pack.ToString(), cause);
+    }
+
+    /// <summary>The site may be writing it: then nothing is wrong.</summary>
+    /// <param name="ends">How far it went; null where that is not known.</param>
+    private void Unfinished(ContentHash pack, long? ends, string cause)
+    {
+        if (!faults.AddUnfinished(cap, pack, ends, $"it may still be written there: {cause}", out var isNew))
+            PackFault(pack, cause);
+        else if (isNew)
+            ContentLog.PackUnfinished(log, cap.ToString(), pack.ToString(), cause);
     }
 
     private void ChunkFault(NeededChunk chunk, string cause)

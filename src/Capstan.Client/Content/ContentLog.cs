@@ -19,6 +19,12 @@ internal static partial class ContentLog
     [LoggerMessage(EventId = 3183, EventName = nameof(PackUnusable), Level = LogLevel.Warning, Message = "CAP {Cap} does not give pack {Pack}: {Cause}; it is read elsewhere")]
     public static partial void PackUnusable(ILogger logger, string cap, string pack, string cause);
 
+    [LoggerMessage(EventId = 3191, EventName = nameof(PacksUnusable), Level = LogLevel.Warning, Message = "CAP {Cap} did not give {Packs} packs of {Package} in this round; what others have of them is read there")]
+    public static partial void PacksUnusable(ILogger logger, string cap, int packs, string package);
+
+    [LoggerMessage(EventId = 3192, EventName = nameof(PackUnfinished), Level = LogLevel.Information, Message = "CAP {Cap} has pack {Pack} not yet: {Cause}; it is read elsewhere, or here when it is whole")]
+    public static partial void PackUnfinished(ILogger logger, string cap, string pack, string cause);
+
     [LoggerMessage(EventId = 3184, EventName = nameof(ContentDamaged), Level = LogLevel.Warning, Message = "Content {Package} on this disk is damaged: {Cause}; it is mended before it is used")]
     public static partial void ContentDamaged(ILogger logger, string package, string cause);
 

@@ -1,3 +1,4 @@
+using Capstan.Client.Configuration;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Selection;
@@ -8,12 +9,11 @@ namespace Capstan.Client.Content;
 /// <param name="caps">All of them, as they are known now.</param>
 /// <param name="near">Those that are tried first.</param>
 /// <param name="seed">The device.</param>
-internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyList<NalPath>> caps, Func<IReadOnlyList<NalPath>> near, string seed)
+/// <param name="avoided">Those that served badly.</param>
+internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyList<NalPath>> caps, Func<IReadOnlyList<NalPath>> near, string seed, AvoidedCaps avoided)
 {
     /// <summary>Who holds the lease, in the journal.</summary>
     public const string Component = "programs";
-
-    private readonly List<NalPath> _avoided = [];
 
     /// <summary>Called before each lease with the CAP: what the arbiter has to know of its server.</summary>
     public Action<NalPath> Brief { get; init; } = static _ => { };
@@ -21,7 +21,7 @@ internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyLi
     public IReadOnlyList<NalPath> InOrder()
     {
         var preferred = near();
-        var rules = new SelectionRules(preferred.Count > 0, UseExisting: false, UseRandom: true, preferred, seed, Cycle: 0) { Avoided = _avoided };
+        var rules = new SelectionRules(preferred.Count > 0, UseExisting: false, UseRandom: true, preferred, seed, Cycle: 0) { Avoided = avoided.Now() };
         return [.. PathSelection.Rank(caps(), static _ => false, rules).Select(ranked => ranked.Path)];
     }
 
@@ -29,14 +29,11 @@ internal sealed class ContentSources(ConnectionArbiter arbiter, Func<IReadOnlyLi
     public void ServedBadly(IEnumerable<NalPath> blamed)
     {
         foreach (var cap in blamed)
-        {
-            _avoided.Remove(cap);
-            _avoided.Add(cap);
-        }
+            avoided.Add(cap, caps());
     }
 
     /// <summary>Old faults are forgotten.</summary>
-    public void ServedWell() => _avoided.Clear();
+    public void ServedWell() => avoided.Clear();
 
     public ValueTask<LeaseResult> AcquireAsync(NalPath cap, CancellationToken cancellationToken)
     {

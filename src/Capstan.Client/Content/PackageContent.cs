@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Capstan.Client.Configuration;
+using Capstan.Client.State;
 using Capstan.Nal;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
@@ -43,7 +44,7 @@ internal sealed partial class PackageContent(ContentCache cache, ContentSources 
     public static PackageContent Of(ClientCore core, ConnectionArbiter arbiter, Func<IReadOnlyList<string>> addresses, TimeProvider time, Random random)
     {
         var sources = new ContentSources(arbiter, () => CapExport.Paths(core), () => CapExport.Own(core) is { Count: > 0 } own ? own
-            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, Known(core, addresses)) : [], core.Keys.Id.Value)
+            : CapExport.HasBoundaries(core.CapList) ? CapExport.Near(core.CapList, Known(core, addresses)) : [], core.Keys.Id.Value, core.Avoided(StateKey.AvoidedContentCaps))
         {
             // What cannot be read of the accounts is told by the contact.
             Brief = cap => CapBriefing.Tell(core, arbiter, [cap], []),
@@ -232,7 +233,7 @@ internal sealed partial class PackageContent(ContentCache cache, ContentSources 
             faults.Passed(cap, fetch.Pending, brought: fetch.PlacedBytes > placed);
             if (end == PassEnd.TimeIsUp || end != PassEnd.Lost && time.GetElapsedTime(began) >= CapPass.Longest)
             {
-                Settle(faults);
+                Settle(fetch, faults);
                 if (fetch.PlacedBytes == here)
                     return Waits(fetch.Package, $"a lease of {cap} has had its time and brought nothing that is of use: {faults.Text() ?? faults.Refusals() ?? "nothing came"}", order.All(CapExport.IsLocal));
                 _waited.Remove(fetch.Package);
@@ -246,8 +247,8 @@ internal sealed partial class PackageContent(ContentCache cache, ContentSources 
             Forget();
             return Waits(fetch.Package, "files changed on this disk while they were put together; they are looked through again", isLocal: true);
         }
+        Settle(fetch, faults);
         Forget();
-        Settle(faults);
         ContentLog.ContentComplete(log, fetch.Package.ToString(), read.Bytes, read.Reads);
         _waited.Remove(fetch.Package);
         _doubted.Remove(fetch.Package);
@@ -295,7 +296,7 @@ internal sealed partial class PackageContent(ContentCache cache, ContentSources 
     /// <summary>No CAP that may be read now has what is lacking.</summary>
     private ContentOutcome.Waits Stuck(VersionFetch fetch, ContentNeed need, IReadOnlyList<NalPath> order, SourceFaults faults, bool isMoved, DateTimeOffset? full)
     {
-        Settle(faults);
+        Settle(fetch, faults);
         if (isMoved)
             _waited.Remove(fetch.Package);
         var slow = order.Select(cap => _gate.TooSlow(need, cap)).OfType<string>().ToList();
@@ -305,11 +306,16 @@ internal sealed partial class PackageContent(ContentCache cache, ContentSources 
         else if (faults.IsContentWrong && slow.Count == 0)
             cause += "; no other CAP has it: see that they can be reached, and run capstan content verify at the site";
         var waits = Waits(fetch.Package, cause, order.All(CapExport.IsLocal));
+        // The site is at work on it: that takes minutes, and nobody has to look after anything.
+        if (faults.IsUnfinished && !faults.IsContentWrong)
+            waits = waits with { Pause = Backoff.Min(waits.Pause, TimeSpan.FromSeconds(60 + 60 * random.NextDouble())) };
         return full - time.GetUtcNow() is { } until && until > waits.Pause ? waits with { Pause = until } : waits;
     }
 
-    private void Settle(SourceFaults faults)
+    private void Settle(VersionFetch fetch, SourceFaults faults)
     {
+        foreach (var (cap, packs) in faults.Lacking.Where(lacking => lacking.Packs > 1))
+            ContentLog.PacksUnusable(log, cap.ToString(), packs, fetch.Package.ToString());
         var blamed = faults.Blamed;
         if (blamed.Count == 0)
             sources.ServedWell();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Capstan.Nal.Paths;
 using Capstan.Protocol.Content;
 
@@ -11,6 +12,9 @@ internal sealed class SourceFaults
 
     /// <summary>Chunks of one CAP that are asked for in a round to see whether what was wrong before was mended, and are wrong again.</summary>
     public const int MostProbes = 4;
+
+    /// <summary>Packs in turn that a CAP does not give, with nothing right among them, after which it is asked for the rest only when nobody else has it.</summary>
+    public const int MostLacking = 16;
 
     /// <summary>Causes that are kept, and those that are shown.</summary>
     private const int MostCauses = 20, MostShown = 4;
@@ -29,7 +33,13 @@ internal sealed class SourceFaults
     private readonly Dictionary<NalPath, int> _vainProbes = [];
     private readonly List<string> _causes = [], _refusals = [];
     private readonly HashSet<NalPath> _blamed = [];
-    private bool _isContentWrong;
+    /// <summary>CAPs that lack much, and those of them that were asked for the rest all the same.</summary>
+    private readonly HashSet<NalPath> _poor = [], _exhausted = [];
+    /// <summary>Packs that each CAP did not give in this round, and those since it gave something.</summary>
+    private readonly Dictionary<NalPath, int> _lacking = [], _lackingInTurn = [];
+    /// <summary>What is told of the packs that a CAP does not give for one reason.</summary>
+    private readonly Dictionary<(NalPath Cap, string Reason), (ContentHash First, int Packs, string Text)> _reasons = [];
+    private bool _isContentWrong, _isUnfinished;
     private int _freshOfPass;
 
     /// <param name="known">What was wrong in the rounds before, which takes what is wrong in this one; null for a round without others.</param>
@@ -55,6 +65,12 @@ internal sealed class SourceFaults
     /// <summary>Whether a CAP answered in this round, and did not have what it should: only then the site can mend it.</summary>
     public bool IsContentWrong { get { lock (_gate) return _isContentWrong; } }
 
+    /// <summary>Whether a CAP has a pack not yet that it is getting.</summary>
+    public bool IsUnfinished { get { lock (_gate) return _isUnfinished; } }
+
+    /// <summary>How many packs each CAP did not give in this round.</summary>
+    public IReadOnlyList<(NalPath Cap, int Packs)> Lacking { get { lock (_gate) return [.. _lacking.Select(lacking => (lacking.Key, lacking.Value))]; } }
+
     /// <summary>A CAP that was read does not answer any more.</summary>
     public void Lose(NalPath cap, string cause)
     {
@@ -75,26 +91,76 @@ internal sealed class SourceFaults
         }
     }
 
-    /// <returns>True when that was not known.</returns>
-    public bool AddPack(NalPath cap, ContentHash pack, string cause)
+    /// <summary>A CAP does not give a pack.</summary>
+    /// <param name="reason">The same for all that fail alike: they are told together.</param>
+    /// <returns>True for the first for this reason, of few reasons: it is worth a line.</returns>
+    public bool AddPack(NalPath cap, ContentHash pack, string reason)
     {
         lock (_gate)
         {
-            var probes = _probes.Keys.Where(probe => probe.Cap.Equals(cap) && probe.Pack == pack).ToList();
-            foreach (var probe in probes)
-                _probes.Remove(probe);
-            if (probes.Count > 0)
-            {
-                _vainProbes[cap] = _vainProbes.GetValueOrDefault(cap) + 1;
-                // Something else is there than before: what is wrong in it is not known.
-                _known?.Forget(cap, pack);
-            }
-            if (!_packs.Add((cap, pack)) && probes.Count == 0)
+            if (!Leave(cap, pack))
                 return false;
             _isContentWrong = true;
-            Blame(cap, cause);
+            _blamed.Add(cap);
+            _lacking[cap] = _lacking.GetValueOrDefault(cap) + 1;
+            if ((_lackingInTurn[cap] = _lackingInTurn.GetValueOrDefault(cap) + 1) >= MostLacking && !_exhausted.Contains(cap))
+                _poor.Add(cap);
+            if (!_reasons.TryGetValue((cap, reason), out var told))
+            {
+                var text = $"{cap}: pack {pack}: {reason}";
+                _reasons.Add((cap, reason), (pack, 1, text));
+                Add(_causes, text);
+                return _reasons.Count(known => known.Key.Cap.Equals(cap)) <= MostShown;
+            }
+            var more = string.Create(CultureInfo.InvariantCulture, $"{cap}: pack {told.First} and {told.Packs} more: {reason}");
+            if (_causes.IndexOf(told.Text) is >= 0 and var at)
+                _causes[at] = more;
+            _reasons[(cap, reason)] = (told.First, told.Packs + 1, more);
+            return false;
+        }
+    }
+
+    /// <summary>A pack is shorter than it should be, or somebody has it open: the site may be writing it, and nothing is wrong then.</summary>
+    /// <param name="ends">How far it goes; null where that is not known.</param>
+    /// <param name="isNew">That was not known in this round.</param>
+    /// <returns>False where it has been like this for too long, or nobody remembers: it is to be added as what it is.</returns>
+    public bool AddUnfinished(NalPath cap, ContentHash pack, long? ends, string cause, out bool isNew)
+    {
+        lock (_gate)
+        {
+            isNew = false;
+            if (_packs.Contains((cap, pack)) && !_probes.Keys.Any(probe => probe.Cap.Equals(cap) && probe.Pack == pack))
+                return true;
+            if (_known?.MayGrow(cap, pack, ends) != true)
+                return false;
+            isNew = Leave(cap, pack);
+            _isUnfinished = true;
+            Add(_refusals, $"{cap}: pack {pack}: {cause}");
             return true;
         }
+    }
+
+    /// <summary>Something right came from a CAP.</summary>
+    public void Gave(NalPath cap)
+    {
+        lock (_gate)
+            _lackingInTurn.Remove(cap);
+    }
+
+    /// <summary>Nothing more of a pack is asked for at a CAP in this round.</summary>
+    /// <returns>False when that was so before.</returns>
+    private bool Leave(NalPath cap, ContentHash pack)
+    {
+        var probes = _probes.Keys.Where(probe => probe.Cap.Equals(cap) && probe.Pack == pack).ToList();
+        foreach (var probe in probes)
+            _probes.Remove(probe);
+        if (probes.Count > 0)
+        {
+            _vainProbes[cap] = _vainProbes.GetValueOrDefault(cap) + 1;
+            // Something else is there than before: what is wrong in it is not known.
+            _known?.Forget(cap, pack);
+        }
+        return _packs.Add((cap, pack)) || probes.Count > 0;
     }
 
     /// <summary>A chunk is not what was published. A CAP that lies is not read to its end for that: beyond some wrong chunks the pack is given up, and beyond some packs the CAP.</summary>
@@ -141,7 +207,7 @@ internal sealed class SourceFaults
     public bool MayGive(NalPath cap, NeededChunk chunk)
     {
         lock (_gate)
-            return !_lost.Contains(cap) && (!_resting.Contains(cap) && !_packs.Contains((cap, chunk.Pack)) && !_chunks.Contains((cap, chunk.Pack, chunk.Offset))
+            return !_lost.Contains(cap) && (!_poor.Contains(cap) && !_resting.Contains(cap) && !_packs.Contains((cap, chunk.Pack)) && !_chunks.Contains((cap, chunk.Pack, chunk.Offset))
                 || _probes.Count > 0 && _probes.ContainsKey((cap, chunk.Pack, chunk.Offset)));
     }
 
@@ -153,8 +219,15 @@ internal sealed class SourceFaults
     {
         lock (_gate)
         {
+            var able = caps.Where(cap => !_lost.Contains(cap)).ToList();
+            // First the rest of those that lack much: what they have is theirs to give.
+            if (able.Where(_poor.Remove).ToList() is { Count: > 0 } poor)
+            {
+                _exhausted.UnionWith(poor);
+                return true;
+            }
             // What was wrong in this round alone is not asked for again.
-            var before = _chunks.Count > 0 ? caps.Where(cap => !_lost.Contains(cap)).ToList() : [];
+            var before = _chunks.Count > 0 ? able : [];
             if (before.Count == 0)
                 return false;
             var packs = pending.GroupBy(chunk => chunk.Pack).ToList();
@@ -209,7 +282,7 @@ internal sealed class SourceFaults
             return Text(_causes);
     }
 
-    /// <summary>As <see cref="Text()"/>, of the CAPs that were full or away.</summary>
+    /// <summary>As <see cref="Text()"/>, of the CAPs that were full or away, or are getting it.</summary>
     public string? Refusals()
     {
         lock (_gate)

@@ -16,7 +16,11 @@ internal sealed class WrongChunks(TimeProvider time)
     /// <summary>Wrong chunks in turn, with nothing right among them, after which a CAP is believed to have nothing.</summary>
     public const int MostInVain = SourceFaults.MostOfPack * SourceFaults.MostPacks;
 
+    /// <summary>How long a pack that does not grow counts as one that is being written.</summary>
+    public static readonly TimeSpan Written = TimeSpan.FromMinutes(15);
+
     private readonly Lock _gate = new();
+    private readonly Dictionary<(NalPath Cap, ContentHash Pack), (long? Ends, long Since, long Seen)> _growing = [];
     private readonly Dictionary<(NalPath Cap, ContentHash Pack), (HashSet<long> Offsets, string Cause, long Since)> _packs = [];
     private readonly Dictionary<NalPath, int> _vain = [];
 
@@ -55,6 +59,22 @@ internal sealed class WrongChunks(TimeProvider time)
                 _packs.Add((cap, chunk.Pack), known = ([], cause, time.GetTimestamp()));
             }
             known.Offsets.Add(chunk.Offset);
+        }
+    }
+
+    /// <summary>Whether a pack that is short, or open by somebody, may be one that is being written: it is not for longer than <see cref="Written"/> as it was.</summary>
+    /// <param name="ends">How far it goes; null where that is not known.</param>
+    public bool MayGrow(NalPath cap, ContentHash pack, long? ends)
+    {
+        lock (_gate)
+        {
+            var now = time.GetTimestamp();
+            // What was seen long ago was another time that it was written.
+            var since = _growing.Remove((cap, pack), out var known) && known.Ends == ends && time.GetElapsedTime(known.Seen, now) <= Believed ? known.Since : now;
+            if (_growing.Count >= Most)
+                _growing.Remove(_growing.MinBy(pack => pack.Value.Seen).Key);
+            _growing.Add((cap, pack), (ends, since, now));
+            return time.GetElapsedTime(since, now) <= Written;
         }
     }
 

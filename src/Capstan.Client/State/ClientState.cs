@@ -65,8 +65,11 @@ internal static class StateKey
     /// <summary>For how long this client ran without finding a CAP; absent while it finds one.</summary>
     public const string AbsentSeconds = "absent-seconds";
 
-    /// <summary>CAPs that served badly, and when (Unix milliseconds before the path), one a line; absent for none. See <see cref="Configuration.CapOrder"/>.</summary>
+    /// <summary>CAPs that served badly, and when (Unix milliseconds before the path), one a line; absent for none. See <see cref="Configuration.AvoidedCaps"/>.</summary>
     public const string AvoidedCaps = "avoided-caps";
+
+    /// <summary>The same of those whose content was bad.</summary>
+    public const string AvoidedContentCaps = "avoided-content-caps";
 
     /// <summary>How many schema scripts a program must know to work with this file.</summary>
     public const string SchemaOldest = "schema-oldest";

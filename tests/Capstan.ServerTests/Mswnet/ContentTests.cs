@@ -1,3 +1,4 @@
+using Capstan.Client.Configuration;
 using Capstan.Client.Content;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
@@ -41,7 +42,7 @@ public sealed class ContentTests(SharedSamba samba) : IClassFixture<SharedSamba>
             string? told = null;
             await using var arbiter = new ConnectionArbiter(StorageProviders.All(TimeProvider.System), new ArbiterOptions(), TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
             arbiter.SetAccounts(good.Path.Server!, [SharedSamba.Account("capa")]);
-            using var content = new PackageContent(new ContentCache(client.FullName), new ContentSources(arbiter, () => [bad.Path, good.Path], () => [bad.Path], "device"), () => new ContentSettings(),
+            using var content = new PackageContent(new ContentCache(client.FullName), new ContentSources(arbiter, () => [bad.Path, good.Path], () => [bad.Path], "device", new AvoidedCaps(new Clock(TimeProvider.System), [], static _ => { })), () => new ContentSettings(),
                 (_, _, text) => told = text, NullLogger.Instance, TimeProvider.System, new Random(1));
             var ready = Assert.IsType<ContentOutcome.Ready>(await content.EnsureAsync(s_first, first, new ContentNeed(IsDue: true), new Progress<ContentProgress>(), stop));
             Assert.Equal(entries[0].Content, await File.ReadAllBytesAsync(Path.Combine(ready.Directory, "bin/tool"), stop));

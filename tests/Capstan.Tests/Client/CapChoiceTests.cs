@@ -73,7 +73,7 @@ public sealed class CapChoiceTests : IAsyncLifetime
         // Complete cycles end nothing: each process makes one.
         for (var run = 0; run < 3; run++)
             Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
-        _f.Time.Advance(CapOrder.Remembered - TimeSpan.FromSeconds(1));
+        _f.Time.Advance(AvoidedCaps.Remembered - TimeSpan.FromSeconds(1));
         Assert.Equal(_f.CapPath, await RunNowAsync(isWell: true));
         _f.Time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(Other, await RunNowAsync(isWell: false));
@@ -115,7 +115,7 @@ public sealed class CapChoiceTests : IAsyncLifetime
         var core = _f.Client!.Core;
         var options = new Capstan.Nal.Arbiter.ArbiterOptions();
         var order = new CapOrder(core, options);
-        NalPath[] caps = [.. Enumerable.Range(0, CapOrder.MostRemembered + 3).Select(number => NalPath.FromDirectory(FormattableString.Invariant($"/cap{number}")))];
+        NalPath[] caps = [.. Enumerable.Range(0, AvoidedCaps.Most + 3).Select(number => NalPath.FromDirectory(FormattableString.Invariant($"/cap{number}")))];
         core.State.Set((Capstan.Client.State.StateKey.OwnCaps, string.Join('\n', caps.Select(cap => cap.ToString()))));
         foreach (var cap in caps)
             order.ServedBadly(cap);

@@ -1,8 +1,10 @@
+using Capstan.Client.Configuration;
 using Capstan.Client.Content;
 using Capstan.Nal;
 using Capstan.Nal.Providers;
 using Capstan.Protocol;
 using Capstan.Protocol.Content;
+using Capstan.Protocol.V1;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
 
@@ -71,9 +73,9 @@ public sealed class BadSourceTests
     }
 
     [Fact]
-    public async Task A_pack_that_is_missing_short_swapped_or_no_file_is_named_and_read_elsewhere()
+    public async Task A_pack_that_is_missing_or_swapped_is_named_and_read_elsewhere()
     {
-        Func<byte[], byte[]?>[] changes = [_ => null, bytes => bytes[..(bytes.Length / 2)], _ => [], bytes => [.. bytes.Reverse()]];
+        Func<byte[], byte[]?>[] changes = [_ => null, bytes => [.. bytes.Reverse()]];
         foreach (var change in changes)
         {
             var (fixture, maker, manifest) = await PublishedAsync(2);
@@ -83,6 +85,103 @@ public sealed class BadSourceTests
             ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));
             Assert.Contains($"server1\\cap\\: pack {pack}", fixture.Told, StringComparison.Ordinal);
             Assert.True(fixture.Cap().Counts.TotalBytesRead > 0, "the rest of the bad CAP is used");
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task A_pack_that_is_still_being_written_is_read_elsewhere_and_blames_nobody(int part)
+    {
+        var (fixture, maker, manifest) = await PublishedAsync(2);
+        await using var owned = fixture;
+        foreach (var pack in maker.Packs.Keys)
+            await ChangeAsync(fixture.Cap(), pack, bytes => bytes[..(bytes.Length * part / 2)]);
+        ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));
+        Assert.Null(fixture.Told);
+    }
+
+    [Fact]
+    public async Task A_pack_that_grows_is_waited_for_and_looked_at_soon_and_one_that_does_not_is_named()
+    {
+        var (fixture, maker, manifest) = await PublishedAsync(1);
+        await using var owned = fixture;
+        var (pack, content) = maker.Packs.First();
+        for (var step = 0; step < 10; step++)
+        {
+            await ChangeAsync(fixture.Cap(), pack, _ => content[..step]);
+            var growing = await fixture.WaitsAsync(s_package, manifest);
+            Assert.Contains(FormattableString.Invariant($"pack {pack}: it may still be written there: it ends after {step} bytes"), growing.Cause, StringComparison.Ordinal);
+            Assert.DoesNotContain("content verify", growing.Cause, StringComparison.Ordinal);
+            Assert.InRange(growing.Pause, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(2));
+            Assert.Null(fixture.Told);
+            fixture.Time.Advance(TimeSpan.FromMinutes(10));
+        }
+        await fixture.WaitsAsync(s_package, manifest);
+        Assert.Null(fixture.Told);
+        fixture.Time.Advance(WrongChunks.Written);
+        var waits = await fixture.WaitsAsync(s_package, manifest);
+        Assert.Contains("content verify", waits.Cause, StringComparison.Ordinal);
+        Assert.Contains($"pack {pack}: it ends after 9 bytes and should have more", fixture.Told, StringComparison.Ordinal);
+        await maker.StoreAsync(fixture.Cap(), ContentFixture.Stop);
+        ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));
+        Assert.Null(fixture.Told);
+    }
+
+    [Fact]
+    public async Task A_pack_that_its_writer_lets_nobody_read_is_not_there_yet()
+    {
+        var (fixture, _, manifest) = await PublishedAsync(1);
+        await using var owned = fixture;
+        var held = new StoreFault(StoreOperations.Read, NalError.Conflict);
+        fixture.Stores[0].Faults.Add(held);
+        Assert.Contains("it may still be written there", (await fixture.WaitsAsync(s_package, manifest)).Cause, StringComparison.Ordinal);
+        Assert.Null(fixture.Told);
+        fixture.Stores[0].Faults.Heal();
+        ContentFixture.AssertIs(Small(), await fixture.ReadyAsync(s_package, manifest));
+    }
+
+    [Fact]
+    public async Task A_cap_that_lacks_very_much_is_told_of_once_with_a_count()
+    {
+        var fixture = new ContentFixture();
+        await using var owned = fixture;
+        var maker = new ContentMaker("abcdefgh", packBytes: 64 << 10);
+        List<MadeEntry> entries = [MadeEntry.File("big", MadeEntry.Noise(1, 4_000_000))];
+        var manifest = maker.Make(1, entries);
+        var tree = Documents.PackageManifest.Decode(manifest, "x").Tree.ToExtents().Select(extent => extent.Pack).ToHashSet();
+        await maker.StoreAsync(fixture.Cap(), ContentFixture.Stop);
+        var lacking = maker.Packs.Keys.Where(pack => !tree.Contains(pack)).ToList();
+        foreach (var pack in lacking.SkipLast(1))
+            await ChangeAsync(fixture.Cap(), pack, _ => null);
+        var waits = await fixture.WaitsAsync(s_package, manifest);
+        Assert.Matches($"pack [0-9a-f]{{64}} and {lacking.Count - 2} more: it is not there", waits.Cause);
+        // What it has is had all the same.
+        Assert.True(fixture.Content.Look(s_package).HereBytes > 0);
+        Assert.Equal(1, fixture.Log.Count(3183));
+        Assert.Equal(1, fixture.Log.Count(3191));
+    }
+
+    [Fact]
+    public async Task The_next_process_knows_which_cap_served_badly()
+    {
+        var (fixture, maker, manifest) = await PublishedAsync(2);
+        await using var owned = fixture;
+        await fixture.ReadyAsync(s_package, manifest);
+        var first = fixture.Cap().Counts.TotalBytesRead > 0 ? 0 : 1;
+        await ChangeAsync(fixture.Cap(first), maker.Packs.First().Key, _ => null);
+        fixture.Cache.Drop(s_package);
+        await fixture.ReadyAsync(s_package, manifest);
+        Assert.Contains(FormattableString.Invariant($"server{first + 1}"), fixture.Told, StringComparison.Ordinal);
+        foreach (var (after, expected) in new[] { (TimeSpan.Zero, 1 - first), (AvoidedCaps.Remembered, first) })
+        {
+            fixture.Time.Advance(after);
+            fixture.Restart();
+            fixture.Cache.Drop(s_package);
+            var asked = new List<int>();
+            fixture.OnRead = asked.Add;
+            await fixture.ReadyAsync(s_package, manifest);
+            Assert.Equal(expected, asked[0]);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Capstan.Client.Configuration;
 using Capstan.Client.Content;
 using Capstan.Nal.Arbiter;
 using Capstan.Nal.Paths;
@@ -6,6 +8,7 @@ using Capstan.Protocol.Content;
 using Capstan.Testing;
 using Capstan.Testing.Content;
 using Capstan.Testing.Stores;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Capstan.Tests.Client.Content;
@@ -17,6 +20,7 @@ internal sealed class ContentFixture : IAsyncDisposable
     private readonly MemoryProvider _provider;
     private readonly ConnectionArbiter _arbiter;
     private readonly bool _ownsDirectory;
+    private string? _avoided;
 
     /// <param name="caps">Number of CAPs: <see cref="Cap"/>.</param>
     public ContentFixture(int caps = 1, string? directory = null)
@@ -39,6 +43,7 @@ internal sealed class ContentFixture : IAsyncDisposable
     public PackageContent Content { get; private set; }
     public ContentSettings Settings { get; set; } = new();
     public List<ContentProgress> Progress { get; } = [];
+    public SeenEvents Log { get; } = new();
 
     /// <summary>What the site was told last; null when it is over.</summary>
     public string? Told { get; private set; }
@@ -130,8 +135,22 @@ internal sealed class ContentFixture : IAsyncDisposable
 
     private static string Mode(FileSystemInfo entry) => OperatingSystem.IsWindows() ? "" : Convert.ToString((int)entry.UnixFileMode, 8);
 
-    private PackageContent Open() => new(Cache, new ContentSources(_arbiter, () => [.. Paths.Take(Known)], () => [], "device"), () => Settings,
-        (_, _, text) => Told = text, NullLogger.Instance, Time, new Random(1));
+    private PackageContent Open() => new(Cache, new ContentSources(_arbiter, () => [.. Paths.Take(Known)], () => [], "device", new AvoidedCaps(new Clock(Time), _avoided?.Split('\n') ?? [], lines => _avoided = lines)), () => Settings,
+        (_, _, text) => Told = text, Log, Time, new Random(1));
+
+    /// <summary>How often each event was logged. Thread-safe.</summary>
+    internal sealed class SeenEvents : ILogger
+    {
+        private readonly ConcurrentQueue<int> _ids = [];
+
+        public int Count(int id) => _ids.Count(seen => seen == id);
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => _ids.Enqueue(eventId.Id);
+    }
 
     private sealed class Collected(List<ContentProgress> seen) : IProgress<ContentProgress>
     {

@@ -175,7 +175,7 @@ public sealed class ContentRulesTests
         Assert.True(faults.MayGive(s_other, wrong));
         Assert.True(faults.MayGive(s_other, lacking));
         Assert.Equal([s_cap], faults.Blamed);
-        Assert.Equal("wrong; lacking", faults.Text());
+        Assert.Equal($"wrong; {s_cap}: pack {lacking.Pack}: lacking", faults.Text());
         faults.Lose(s_other, "gone");
         Assert.False(faults.MayGive(s_other, right));
     }

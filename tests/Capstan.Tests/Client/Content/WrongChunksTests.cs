@@ -159,6 +159,32 @@ public sealed class WrongChunksTests
     }
 
     [Fact]
+    public void A_cap_that_lacks_many_packs_in_turn_is_asked_for_the_rest_when_nobody_else_has_it()
+    {
+        var round = new SourceFaults(new WrongChunks(_time));
+        var chunks = Chunks(packs: 3 * SourceFaults.MostLacking, each: 1);
+        foreach (var chunk in chunks[..(SourceFaults.MostLacking - 1)])
+            round.AddPack(s_cap, chunk.Pack, "it is not there");
+        round.Gave(s_cap);
+        foreach (var chunk in chunks[SourceFaults.MostLacking..(2 * SourceFaults.MostLacking)])
+        {
+            Assert.True(round.MayGive(s_cap, chunk));
+            round.AddPack(s_cap, chunk.Pack, "it is not there");
+        }
+        var rest = chunks[(2 * SourceFaults.MostLacking)..];
+        Assert.DoesNotContain(rest, chunk => round.MayGive(s_cap, chunk));
+        Assert.All(rest, chunk => Assert.True(round.MayGive(s_other, chunk)));
+        Assert.True(round.Probe([s_cap, s_other], rest));
+        foreach (var chunk in rest)
+        {
+            Assert.True(round.MayGive(s_cap, chunk));
+            round.AddPack(s_cap, chunk.Pack, "it is not there");
+        }
+        Assert.False(round.Probe([s_cap, s_other], rest));
+        Assert.Equal([(s_cap, 3 * SourceFaults.MostLacking - 1)], round.Lacking);
+    }
+
+    [Fact]
     public void What_is_known_has_a_limit()
     {
         var known = new WrongChunks(_time);
