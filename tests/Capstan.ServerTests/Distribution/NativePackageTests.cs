@@ -52,7 +52,8 @@ public sealed class NativePackageTests(DistributedSite site) : IClassFixture<Dis
 
         string? Version() => File.Exists(Path.Combine(tree, "usr/share", Name, "version")) ? File.ReadAllText(Path.Combine(tree, "usr/share", Name, "version")) : null;
 
-        async Task<bool> IsGoneAsync() => !(await StatusAsync()).StartsWith("install ", StringComparison.Ordinal);
+        // dpkg wants a package gone before it has removed its files: the third word says when it has.
+        async Task<bool> IsGoneAsync() => (await StatusAsync()).Split(' ') is not [_, _, var state, ..] || state is "not-installed" or "config-files";
 
         async Task<string> StatusAsync() => (await Tools.TryAsync("dpkg-query", [$"--root={tree}", "--show", "--showformat=${Status} ${Version}", Name])).Output;
     }
