@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Capstan.Client.Programs.Gate;
 using Capstan.ServerTests.Up;
 using Capstan.Testing;
@@ -10,6 +11,9 @@ public sealed class KilledGateTests : IDisposable
 {
     /// <summary>This executable as a gate that kills itself: the verb, the step, the directory of the run.</summary>
     public const string Verb = "killed-gate";
+
+    /// <summary>Calls of a gate's first thread that make a thread or a process: those of the runtime's own start before these, and a few more than it has.</summary>
+    private const int FirstCall = 9, Calls = 7;
 
     private static readonly TimeSpan s_check = TimeSpan.FromMilliseconds(100);
 
@@ -41,9 +45,9 @@ public sealed class KilledGateTests : IDisposable
     [InlineData("over", 1, typeof(RunState.Ended))]
     public async Task Program_runs_once_whatever_its_gate_was_about_to_do_when_it_was_killed(string step, int runs, Type state)
     {
-        var folder = await PrepareAsync();
+        var folder = await PrepareAsync(_directory.Path);
         // A torn start, of a gate that was killed while it wrote, is none.
-        await File.WriteAllTextAsync(Path.Combine(folder.Path, RunFolder.StartedFile + ".tmp"), "{", Stop);
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, RunFolder.StartedFile + ".1.tmp"), "{", Stop);
         Assert.Equal(128 + ProgramCalls.Kill, await GateAsync(Environment.ProcessPath!, Verb, step, folder.Path));
         // Once more, at the same step if it comes so far; then two that nobody kills.
         await GateAsync(Environment.ProcessPath!, Verb, step, folder.Path);
@@ -52,20 +56,42 @@ public sealed class KilledGateTests : IDisposable
         var last = await new RunWatch(ProcessTable.OfThisMachine, s_check, TimeProvider.System).WaitAsync(folder, found => found is RunState.Ended or RunState.Lost, Patience.Limit, Stop);
 
         Assert.IsType(state, last);
-        Assert.Equal(runs, File.Exists(Count) ? (await File.ReadAllLinesAsync(Count, Stop)).Length : 0);
+        Assert.Equal(runs, RunsOf(_directory.Path));
         if (last is RunState.Ended(_, var ended))
             Assert.Equal((RunEnded.Exited, 3), (ended.How, ended.ExitCode));
         Assert.True(folder.Remove());
     }
 
-    private string Count => Path.Combine(_directory.Path, "count");
-
-    private async Task<RunFolder> PrepareAsync()
+    /// <summary>Of the threads and processes that a gate makes, one is refused (each in turn, as far as the runtime is through), and its disk is slow: what it started meanwhile would have its time.</summary>
+    [Fact]
+    public async Task Program_whose_gate_gets_no_thread_has_not_started_and_does_not_either_later()
     {
-        var script = Path.Combine(_directory.Path, "script");
-        await File.WriteAllTextAsync(script, $"#!/bin/sh\necho ran >>'{Count}'\nexit 3\n", Stop);
+        Tools.Require("strace", "sh");
+        var ends = await Task.WhenAll(Enumerable.Range(FirstCall, Calls).Select(RunWithoutAsync));
+
+        // Which of them are before the program is the runtime's affair.
+        Assert.Contains(ends, end => end.How == RunEnded.NotStarted);
+        Assert.All(ends, end => Assert.InRange(end.Runs, end.How == RunEnded.Exited ? 1 : 0, end.How == RunEnded.NotStarted ? 0 : 1));
+    }
+
+    private async Task<(int Call, string How, int Runs)> RunWithoutAsync(int call)
+    {
+        var directory = Directory.CreateDirectory(Path.Combine(_directory.Path, string.Create(CultureInfo.InvariantCulture, $"call-{call}"))).FullName;
+        var folder = await PrepareAsync(directory);
+        _ = await GateAsync("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=clone,clone3,fsync", "-e", string.Create(CultureInfo.InvariantCulture, $"inject=clone,clone3:error=EAGAIN:when={call}"),
+            "-e", "inject=fsync:delay_enter=1000000", Executables.Agent, ProgramGate.Verb, folder.Path);
+        // strace ends with the last of what it has seen begin.
+        return (call, folder.Inspect(ProcessTable.OfThisMachine) is RunState.Ended(_, var ended) ? ended.How : "", RunsOf(directory));
+    }
+
+    private static int RunsOf(string directory) => File.Exists(Path.Combine(directory, "count")) ? File.ReadAllLines(Path.Combine(directory, "count")).Length : 0;
+
+    private static async Task<RunFolder> PrepareAsync(string directory)
+    {
+        var script = Path.Combine(directory, "script");
+        await File.WriteAllTextAsync(script, $"#!/bin/sh\necho ran >>'{directory}/count'\nexit 3\n", Stop);
         Executable.Set(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        var folder = new RunFolder(Path.Combine(_directory.Path, "run"));
+        var folder = new RunFolder(Path.Combine(directory, "run"));
         await folder.PrepareAsync(new RunOrder
         {
             Executable = script,

@@ -36,17 +36,21 @@ internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit
         // Neither is disposed, as that waits for who reads or writes: they end with this process.
         var input = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
         var report = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
+        // Both threads before there is anybody to be told: without one of them nobody would know what was begun.
+        var said = new StringBuilder();
+        var hearing = Task.Factory.StartNew(() => Hear(report, said), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var isPlaced = new TaskCompletionSource();
+        var telling = Task.Factory.StartNew(() => Tell(input, plan, isPlaced.Task), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var environment = System.Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().ToDictionary(variable => (string)variable.Key, variable => (string?)variable.Value ?? "", StringComparer.Ordinal);
         environment["DOTNET_EnableDiagnostics"] = "0";
         var error = ProgramCalls.Start(starter[0], [.. starter.Skip(1)], environment, input.ClientSafePipeHandle, output, report.ClientSafePipeHandle, isApart: false, out var program);
         input.DisposeLocalCopyOfClientHandle();
         report.DisposeLocalCopyOfClientHandle();
+        if (error == 0)
+            place?.Invoke(program);
+        isPlaced.SetResult();
         if (error != 0)
             return (0, $"{starter[0]} does not start: {Marshal.GetPInvokeErrorMessage(error)}");
-        place?.Invoke(program);
-        var telling = Task.Factory.StartNew(() => Tell(input, plan), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        var said = new StringBuilder();
-        var hearing = Task.Factory.StartNew(() => Hear(report, said), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var isLate = !hearing.Wait(limit);
         if (isLate)
         {
@@ -72,8 +76,9 @@ internal sealed class ProgramStart(IReadOnlyList<string> starter, TimeSpan limit
         return code > 128 ? $"what starts it was ended by signal {code - 128} before the program began" : $"what starts it ended with {code} before the program began";
     }
 
-    private static void Tell(AnonymousPipeServerStream input, ProgramPlan plan)
+    private static void Tell(AnonymousPipeServerStream input, ProgramPlan plan, Task isPlaced)
     {
+        isPlaced.Wait();
         try
         {
             input.Write(JsonSerializer.SerializeToUtf8Bytes(plan, RunJson.Default.ProgramPlan));
