@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Capstan.Client.Identity;
@@ -9,6 +10,7 @@ internal static partial class DurableFile
     private const UnixFileMode OwnerDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
     private const string Temporary = ".tmp";
+    private const int Exists = 17;   // EEXIST
 
     private static readonly Lock s_gate = new();
     private static Action<string>? s_flushed;
@@ -69,9 +71,45 @@ internal static partial class DurableFile
         Move(path + Temporary, path);
     }
 
-    private static FileStream Begin(string path, out string temporary)
+    /// <summary>As that, where there is no such file yet: of several that do so at once, whatever holds them apart, one does.</summary>
+    /// <exception cref="IOException">It cannot be written, or is there already.</exception>
+    public static void WriteNew(string path, ReadOnlySpan<byte> content)
     {
-        temporary = path + Temporary;
+        // A name of its own: another may be at it.
+        var temporary = string.Create(CultureInfo.InvariantCulture, $"{path}.{Environment.ProcessId}{Temporary}");
+        using (var stream = Begin(temporary))
+        {
+            stream.Write(content);
+            stream.Flush(flushToDisk: true);
+        }
+        MoveNew(temporary, path);
+        FlushDirectory(Path.GetDirectoryName(path)!);
+    }
+
+    /// <summary>A rename would replace what is there; a second name of the file does not.</summary>
+    private static void MoveNew(string from, string to)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            File.Move(from, to, overwrite: false);
+            return;
+        }
+        var error = Link(from, to) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        if (error is not (0 or Exists))
+        {
+            // A file system without second names: that is looked at an instant before.
+            File.Move(from, to, overwrite: false);
+            return;
+        }
+        File.Delete(from);
+        if (error == Exists)
+            throw new IOException($"{to} is there already: another process has written it");
+    }
+
+    private static FileStream Begin(string path, out string temporary) => Begin(temporary = path + Temporary);
+
+    private static FileStream Begin(string temporary)
+    {
         // What an interrupted write left may have been made by another hand: a new file has our mode for certain.
         File.Delete(temporary);
         return new FileStream(temporary, Options());
@@ -134,6 +172,10 @@ internal static partial class DurableFile
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int OpenForFlush(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Link(string from, string to);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

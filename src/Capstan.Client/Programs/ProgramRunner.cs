@@ -107,7 +107,8 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
                 };
                 ProgramLog.ProgramEnded(log, run.Program.Name, run.AdvertisementId, run.Id, run.Outcome, run.ExitCode);
                 break;
-            case RunState.Lost or RunState.Missing:
+            case RunState.Lost or RunState.Missing or RunState.Damaged:
+                cause ??= (state as RunState.Damaged)?.Fault;
                 run = (state is RunState.Lost(var begun) ? run with { StartedAt = DateTimeOffset.FromUnixTimeMilliseconds(begun.StartedAt), BootId = begun.BootId } : run) with { Outcome = ProgramRun.Unknown, EndedAt = time.GetUtcNow(), Output = cause };
                 ProgramLog.ProgramLost(log, run.Program.Name, run.AdvertisementId, run.Id, rules.Rerun);
                 break;
@@ -122,7 +123,7 @@ internal sealed class ProgramRunner(string programs, ProgramLedger ledger, Progr
 
     /// <summary>Returns when an open run is worth another look: it is over, or its gate, which does not come up, may be started again.</summary>
     public Task WaitAsync(LedgerRun run, CancellationToken cancellationToken) =>
-        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost || state is RunState.Stuck && _held != run.Id || state is RunState.NotStarted && _failing?.Run != run.Id,
+        _watch.WaitAsync(FolderOf(run), state => state is RunState.Ended or RunState.Lost or RunState.Damaged || state is RunState.Stuck && _held != run.Id || state is RunState.NotStarted && _failing?.Run != run.Id,
             _failing?.Run == run.Id ? _failing.Pause : _held == run.Id ? s_heldPause : null, cancellationToken);
 
     /// <summary>Removes the directories of runs that the ledger does not wait for, and that are over.</summary>

@@ -165,7 +165,8 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         return new RunEnded { How = how, ExitCode = waiting.ExitCode, Detail = detail, EndedAt = Now(), OutputBytes = _output.TotalBytes, OutputHead = head, OutputTail = tail };
     }
 
-    private static string? Missing(RunOrder order) => !Directory.Exists(order.WorkingDirectory) ? $"its working directory {order.WorkingDirectory} is not there"
+    private static string? Missing(RunOrder order) => order.Version > RunOrder.Known ? string.Create(CultureInfo.InvariantCulture, $"its order has version {order.Version}, of a newer client; this one knows {RunOrder.Known}")
+        : !Directory.Exists(order.WorkingDirectory) ? $"its working directory {order.WorkingDirectory} is not there"
         : !File.Exists(order.Executable) ? $"there is no file {order.Executable}"
         : null;
 

@@ -27,6 +27,10 @@ internal abstract record RunState
     /// <summary>It was started, and nobody is left who could say how it ended: a power cut, a killed gate.</summary>
     public sealed record Lost(RunStarted Started) : RunState;
 
+    /// <summary>Nobody has it, and one of its files cannot be understood: whether and how it ended nobody will ever know.</summary>
+    /// <param name="Fault">One line.</param>
+    public sealed record Damaged(string Fault) : RunState;
+
     public sealed record Ended(RunStarted? Started, RunEnded Result) : RunState;
 }
 
@@ -64,9 +68,9 @@ internal sealed class RunFolder(string path)
 
     public RunStarted? Started() => Read(StartedFile, RunJson.Default.RunStarted);
 
-    /// <summary>Durable on return.</summary>
-    /// <exception cref="IOException">It cannot be written.</exception>
-    public void WriteStarted(RunStarted started) => DurableFile.Write(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted));
+    /// <summary>Durable on return. Once: the second of two gates fails here, also where locks do not work or nobody has one any more.</summary>
+    /// <exception cref="IOException">It cannot be written, or has been.</exception>
+    public void WriteStarted(RunStarted started) => DurableFile.WriteNew(Of(StartedFile), JsonSerializer.SerializeToUtf8Bytes(started, RunJson.Default.RunStarted));
 
     /// <summary>Durable on return.</summary>
     /// <exception cref="IOException">It cannot be written.</exception>
@@ -108,29 +112,36 @@ internal sealed class RunFolder(string path)
     {
         // The lock before the files: a gate that ends between the two has written its end.
         var isTaken = Directory.Exists(Path) && DirectoryLock.IsTaken(Path);
-        var started = Started();
-        if (Read(EndedFile, RunJson.Default.RunEnded) is { } ended)
+        string? damage = null;
+        var started = Look(StartedFile, RunJson.Default.RunStarted, ref damage);
+        if (Look(EndedFile, RunJson.Default.RunEnded, ref damage) is { } ended)
             return new RunState.Ended(started, ended);
         if (isTaken && StuckGate.Find(machine, this, started) is { Count: > 0 } stuck)
             return new RunState.Stuck(started, stuck);
         // What else has the lock, a stranger's, writes no end and begins nothing.
         if (isTaken && StuckGate.MayLive(machine, this, started))
             return new RunState.Running(started);
+        var order = Look(OrderFile, RunJson.Default.RunOrder, ref damage);
+        if (damage is not null)
+            return new RunState.Damaged(damage);
         if (started is not null)
         {
             // Without its gate nobody ends it: what still lives of its session beyond its time is what it left, a daemon perhaps.
             if (machine.HasSession(started) && !IsOverdue(started, s_late))
                 return new RunState.Running(started);
             // Once more: a gate may have come, written its end and gone while this looked.
-            return Read(EndedFile, RunJson.Default.RunEnded) is { } late ? new RunState.Ended(started, late) : !isTaken && DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
+            return Look(EndedFile, RunJson.Default.RunEnded, ref damage) is { } late ? new RunState.Ended(started, late) : !isTaken && DirectoryLock.IsTaken(Path) ? new RunState.Running(started) : new RunState.Lost(started);
         }
-        return Order() is null ? new RunState.Missing() : new RunState.NotStarted();
+        return order is null ? new RunState.Missing() : new RunState.NotStarted();
     }
 
     /// <summary>Whether it began longer ago than its time limit and its grace allow, by the gate's own clock: a machine that sleeps uses up none of them.</summary>
     /// <param name="started">Since this start of the machine.</param>
-    public bool IsOverdue(RunStarted started, TimeSpan late) =>
-        Order() is not { } order || (started.AwakeAt is { } awake ? ProgramCalls.Awake() - TimeSpan.FromMilliseconds(awake) : ProcessTable.Since(started.SessionStart)) > TimeSpan.FromSeconds(order.TimeLimitSeconds) + TimeSpan.FromSeconds(order.GraceSeconds) + late;
+    public bool IsOverdue(RunStarted started, TimeSpan late)
+    {
+        string? damage = null;
+        return Look(OrderFile, RunJson.Default.RunOrder, ref damage) is not { } order || (started.AwakeAt is { } awake ? ProgramCalls.Awake() - TimeSpan.FromMilliseconds(awake) : ProcessTable.Since(started.SessionStart)) > TimeSpan.FromSeconds(order.TimeLimitSeconds) + TimeSpan.FromSeconds(order.GraceSeconds) + late;
+    }
 
     /// <summary>Removes the directory; a gate that comes late finds nothing to do. Cut off anywhere, it is there whole, or under a name that no gate knows, and the same call finishes it.</summary>
     /// <returns>False when its gate lives and has not written its end: nothing was removed.</returns>
@@ -162,14 +173,30 @@ internal sealed class RunFolder(string path)
 
     private string Of(string name) => System.IO.Path.Combine(Path, name);
 
+    /// <exception cref="IOException">It cannot be read, or not be understood.</exception>
     private T? Read<T>(string name, JsonTypeInfo<T> type) where T : class
+    {
+        string? damage = null;
+        var read = Look(name, type, ref damage);
+        return damage is null ? read : throw new IOException(damage);
+    }
+
+    /// <param name="damage">Set to one line when it is there and cannot be understood.</param>
+    /// <returns>Null, too, when it is not there.</returns>
+    private T? Look<T>(string name, JsonTypeInfo<T> type, ref string? damage) where T : class
     {
         try
         {
             using var file = new FileStream(Of(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             if (file.Length > MaxBytes)
-                throw new IOException($"{Of(name)} has {file.Length} bytes; the limit is {MaxBytes}");
-            return JsonSerializer.Deserialize(file, type);
+            {
+                damage = $"{Of(name)} has {file.Length} bytes; the limit is {MaxBytes}";
+                return null;
+            }
+            var read = JsonSerializer.Deserialize(file, type);
+            if (read is null)
+                damage = $"{Of(name)} is damaged: it says nothing";
+            return read;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -177,7 +204,8 @@ internal sealed class RunFolder(string path)
         }
         catch (JsonException e)
         {
-            throw new IOException($"{Of(name)} is damaged: {e.Message}", e);
+            damage = $"{Of(name)} is damaged: {e.Message.ReplaceLineEndings(" ")}";
+            return null;
         }
     }
 }

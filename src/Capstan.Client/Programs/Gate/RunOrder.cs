@@ -5,7 +5,11 @@ namespace Capstan.Client.Programs.Gate;
 /// <summary>What a gate is to start: complete, so that it asks nobody. Durable before the gate is.</summary>
 internal sealed record RunOrder
 {
-    public int Version { get; init; } = 1;
+    /// <summary>What this program understands.</summary>
+    public const int Known = 1;
+
+    /// <summary>Raised when an older gate must not carry it out: what it does not know, it would leave out.</summary>
+    public int Version { get; init; } = Known;
     /// <summary>Absolute path; never looked up anywhere else.</summary>
     public required string Executable { get; init; }
     /// <summary>Without the program's own name.</summary>

@@ -103,7 +103,7 @@ public sealed class StuckRunTests : IDisposable
     {
         await PrepareAsync("echo ran >\"$ROOT/count\"");
         // In the way of the start, whoever the gate is.
-        Directory.CreateDirectory(Path.Combine(_folder.Path, RunFolder.StartedFile + ".tmp"));
+        File.CreateSymbolicLink(Path.Combine(_folder.Path, RunFolder.StartedFile), "nowhere");
         var run = await OutcomeAsync();
 
         Assert.Equal(ProgramRun.NotStarted, run.Outcome);
@@ -111,6 +111,24 @@ public sealed class StuckRunTests : IDisposable
         Assert.Contains(RunFolder.StartedFile, run.Output, StringComparison.Ordinal);
         Assert.Equal("", _fixture.Read("count"));
         Assert.Null(_runner.Open());
+    }
+
+    [Theory]
+    [InlineData(RunFolder.StartedFile)]
+    [InlineData(RunFolder.EndedFile)]
+    [InlineData(RunFolder.OrderFile)]
+    public async Task Run_of_which_a_file_was_destroyed_is_unknown_and_says_so_and_holds_up_nothing(string name)
+    {
+        await PrepareAsync("echo ran >\"$ROOT/count\"");
+        // What a disk that lies about what it has written leaves of a file after a power cut.
+        await File.WriteAllTextAsync(Path.Combine(_folder.Path, name), "", Stop);
+        var run = await OutcomeAsync();
+
+        Assert.Equal(ProgramRun.Unknown, run.Outcome);
+        Assert.Contains(name, run.Output, StringComparison.Ordinal);
+        Assert.Null(_runner.Open());
+        Assert.False(Directory.Exists(_folder.Path));
+        Assert.Equal("", _fixture.Read("count"));
     }
 
     [Fact]

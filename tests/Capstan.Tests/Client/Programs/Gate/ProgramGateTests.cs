@@ -231,11 +231,21 @@ public sealed class ProgramGateTests : IDisposable
     public async Task Gate_that_cannot_write_its_start_leaves_its_last_words()
     {
         var folder = await _fixture.PrepareAsync(_fixture.Order("echo ran >\"$ROOT/count\""));
-        Directory.CreateDirectory(Path.Combine(folder.Path, RunFolder.StartedFile + ".tmp"));
+        File.CreateSymbolicLink(Path.Combine(folder.Path, RunFolder.StartedFile), "nowhere");
         await _fixture.StartAsync(folder);
         await GateFixture.WaitAsync(folder, _ => folder.Failure() is not null);
 
         Assert.Contains(RunFolder.StartedFile, folder.Failure(), StringComparison.Ordinal);
+        Assert.Equal("", _fixture.Read("count"));
+    }
+
+    [Fact]
+    public async Task Order_that_a_newer_client_has_written_so_that_no_older_gate_carries_it_out_is_not_carried_out()
+    {
+        var ended = await _fixture.RunAsync(_fixture.Order("echo ran >\"$ROOT/count\"") with { Version = RunOrder.Known + 1 });
+
+        Assert.Equal((RunEnded.NotStarted, null), (ended.How, ended.ExitCode));
+        Assert.Contains("of a newer client", ended.Detail, StringComparison.Ordinal);
         Assert.Equal("", _fixture.Read("count"));
     }
 

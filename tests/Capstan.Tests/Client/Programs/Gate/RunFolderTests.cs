@@ -51,6 +51,34 @@ public sealed class RunFolderTests : IDisposable
         Assert.False(Directory.Exists(gone.Path));
     }
 
+    [Fact]
+    public async Task Start_of_a_run_is_written_once_whatever_became_of_its_lock()
+    {
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
+        folder.WriteStarted(new RunStarted("boot", 1, 1, 1));
+        var refused = Assert.Throws<IOException>(() => folder.WriteStarted(new RunStarted("boot", 2, 2, 2)));
+
+        Assert.Contains("is there already", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(1, folder.Started()!.Session);
+        Assert.Equal([RunFolder.OrderFile, RunFolder.StartedFile], Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("null")]
+    [InlineData("{}")]
+    public async Task File_that_cannot_be_understood_is_not_taken_for_one_that_is_not_there(string text)
+    {
+        foreach (var name in new[] { RunFolder.OrderFile, RunFolder.StartedFile, RunFolder.EndedFile })
+        {
+            var folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
+            await File.WriteAllTextAsync(Path.Combine(folder.Path, name), text, Stop);
+
+            Assert.Contains(name, Assert.IsType<RunState.Damaged>(folder.Inspect(ProcessTable.OfThisMachine)).Fault, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData(60, true)]
     [InlineData(int.MaxValue, false)]

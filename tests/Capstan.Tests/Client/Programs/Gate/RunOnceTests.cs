@@ -27,6 +27,19 @@ public sealed class RunOnceTests : IDisposable
     }
 
     [Fact]
+    public async Task Gates_that_are_started_at_once_where_locks_do_not_work_start_the_program_once()
+    {
+        var starter = new GateStarter(["/bin/sh", "-c", "export DOTNET_SYSTEM_IO_DISABLEFILELOCKING=1; exec \"$0\" \"$@\"", GateFixture.Agent, ProgramGate.Verb], systemdRun: null);
+        var folder = await _fixture.PrepareAsync(_fixture.Order("echo ran >>\"$ROOT/count\"; exit 3"));
+        for (var i = 0; i < 4; i++)
+            Assert.Null(await starter.StartAsync(folder, Stop));
+
+        Assert.Equal(3, (await GateFixture.EndOfAsync(folder)).ExitCode);
+        await NoGatesAsync(folder);
+        Assert.Equal("ran\n", _fixture.Read("count"));
+    }
+
+    [Fact]
     public async Task Gate_that_comes_after_its_run_was_removed_starts_nothing()
     {
         var folder = await _fixture.PrepareAsync(_fixture.Order("echo ran >>\"$ROOT/count\""));
@@ -66,6 +79,7 @@ public sealed class RunOnceTests : IDisposable
         Assert.IsType<RunState.Lost>(folder.Inspect(ProcessTable.OfThisMachine));
 
         // The same number, of another process.
+        folder = await _fixture.PrepareAsync(_fixture.Order("exit 0"));
         folder.WriteStarted(new RunStarted(ProcessTable.OfThisMachine.BootId(), 1, Environment.ProcessId, 1));
         Assert.IsType<RunState.Lost>(folder.Inspect(ProcessTable.OfThisMachine));
     }
