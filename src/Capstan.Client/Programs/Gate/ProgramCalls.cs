@@ -25,6 +25,9 @@ internal static unsafe partial class ProgramCalls
     /// <summary>More than any C library needs for <c>posix_spawnattr_t</c>, <c>posix_spawn_file_actions_t</c> or <c>sigset_t</c>.</summary>
     private const int Ample = 1_024;
 
+    /// <summary>The lowest is -1000, of what is never ended: a group without anybody to be ended would hang.</summary>
+    private static ReadOnlySpan<byte> LastToEnd => "-999"u8;
+
     /// <summary>HUP, INT, QUIT, USR1, USR2, PIPE, ALRM, TERM, STKFLT, XCPU, XFSZ, VTALRM, PROF, IO, PWR: the same numbers on x86-64 and arm64. Beyond 31 the runtime has one for itself.</summary>
     private static readonly int[] s_asking = [1, 2, 3, 10, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30];
 
@@ -67,6 +70,22 @@ internal static unsafe partial class ProgramCalls
     {
         foreach (var signal in s_asking)
             _ = SetSignal(signal, Ignored);
+    }
+
+    /// <summary>A kernel that ends processes for lack of memory ends others before this one, as far as it may ask for that; what it has started before is as it was.</summary>
+    /// <remarks>A gate is a few dozen megabytes, mostly mapped files, and so more than each of many small processes that a program may begin: it would be the first to go.</remarks>
+    public static void OutliveOthers()
+    {
+        try
+        {
+            using var score = new FileStream("/proc/self/oom_score_adj", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            score.Write(LastToEnd);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // This takes CAP_SYS_RESOURCE, which containers and users do not have: it takes its chance with the others.
+            return;
+        }
     }
 
     /// <summary>How long this machine has run, sleep included: the clock by which the starts of processes are told.</summary>

@@ -142,7 +142,7 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         var draining = Task.Factory.StartNew(() => Drain(pipe), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         using var group = ControlGroup.Create(Path.GetFileName(folder.Path));
         var isInGroup = false;
-        var (program, fault) = new ProgramStart(starter, ProgramStart.UsualLimit, id => isInGroup = group?.Add(id) ?? false).Run(new ProgramPlan(order, user), pipe.ClientSafePipeHandle);
+        var (program, fault) = new ProgramStart(starter, ProgramStart.UsualLimit, Place).Run(new ProgramPlan(order, user), pipe.ClientSafePipeHandle);
         pipe.DisposeLocalCopyOfClientHandle();
         if (program == 0)
         {
@@ -163,6 +163,13 @@ internal sealed class ProgramGate(RunFolder folder, IReadOnlyList<string> starte
         Within(draining, s_drain);
         var (head, tail) = _output.Text();
         return new RunEnded { How = how, ExitCode = waiting.ExitCode, Detail = detail, EndedAt = Now(), OutputBytes = _output.TotalBytes, OutputHead = head, OutputTail = tail };
+
+        void Place(int child)
+        {
+            isInGroup = group?.Add(child) ?? false;
+            // Now that it is there: it would inherit this.
+            ProgramCalls.OutliveOthers();
+        }
     }
 
     private static string? Missing(RunOrder order) => order.Version > RunOrder.Known ? string.Create(CultureInfo.InvariantCulture, $"its order has version {order.Version}, of a newer client; this one knows {RunOrder.Known}")

@@ -249,6 +249,34 @@ public sealed class ProgramGateTests : IDisposable
         Assert.Equal("", _fixture.Read("count"));
     }
 
+    [Fact]
+    public async Task Kernel_that_lacks_memory_ends_a_gate_last_and_its_program_as_any_other()
+    {
+        const string Score = "/proc/self/oom_score_adj";
+        var own = (await File.ReadAllTextAsync(Score, Stop)).Trim();
+        // In containers, and for users, there is no right to it.
+        using var asks = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"echo -999 >{Score}"]) { RedirectStandardError = true })!;
+        await asks.WaitForExitAsync(Stop);
+        var ended = await _fixture.RunAsync(_fixture.Order("cat /proc/$PPID/oom_score_adj /proc/$$/oom_score_adj"));
+
+        Assert.Equal($"{(asks.ExitCode == 0 ? "-999" : own)}\n{own}\n", ended.OutputHead);
+    }
+
+    [Fact]
+    public async Task Gate_asks_to_be_ended_last_when_its_program_is_about_to_begin()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root may mount");
+        // Whether the kernel may be asked or not: a file stands for what it is told.
+        var score = Path.Combine(_fixture.Root, "score");
+        await File.WriteAllTextAsync(score, "", Stop);
+        var starter = new GateStarter(["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", $"mount --bind '{score}' /proc/$$/oom_score_adj && exec \"$0\" \"$@\"", GateFixture.Agent, ProgramGate.Verb], systemdRun: null);
+        var folder = await _fixture.PrepareAsync(_fixture.Order("exit 3"));
+        Assert.Null(await starter.StartAsync(folder, Stop));
+
+        Assert.Equal(3, (await GateFixture.EndOfAsync(folder)).ExitCode);
+        Assert.Equal("-999", _fixture.Read("score"));
+    }
+
     /// <summary>Opening the other end of a pipe waits for its reader: bounded by the test's own time.</summary>
     private async Task LetGoAsync() =>
         await File.WriteAllTextAsync(Path.Combine(_fixture.Root, "go"), "go\n", Stop).WaitAsync(Patience.Limit, Stop);
