@@ -1,10 +1,14 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Capstan.ServerTests.Packages;
 
 /// <summary>Programs under a real systemd: the gate is a transient unit that the sandboxed agent has made, and is not a part of it.</summary>
 public sealed class SystemdProgramTests
 {
+    /// <summary>Linux with <c>cgroup.kill</c>.</summary>
+    private static readonly Version s_endsGroups = new(5, 14);
+
     [Fact]
     public async Task Program_is_outside_of_the_agents_sandbox_and_outlives_its_restart_and_leaves_no_unit()
     {
@@ -15,6 +19,7 @@ public sealed class SystemdProgramTests
             echo $$ >/srv/own
             echo $PPID >/srv/gate
             cat /proc/self/cgroup >/srv/cgroup
+            cat /proc/$PPID/cgroup >/srv/above
             grep -E '^(NoNewPrivs|CapBnd|Seccomp):' /proc/self/status >/srv/status
             nice >/srv/nice
             mkfifo /srv/go
@@ -25,6 +30,14 @@ public sealed class SystemdProgramTests
         await UntilAsync(machine, "test -e /srv/begun", "it was not started");
 
         Assert.Contains("capstan-program-", await machine.RunAsync("cat", "/srv/cgroup"), StringComparison.Ordinal);
+        // A group of its own, where the kernel ends one at once; the gate is in the unit's.
+        var above = GroupOf(await machine.RunAsync("cat", "/srv/above"));
+        Assert.Matches("/capstan-program-[^/]+[.]service$", above);
+        if (Environment.OSVersion.Version >= s_endsGroups)
+        {
+            Assert.Matches($"^{Regex.Escape(above)}/capstan-program-[^/]+-{(await machine.RunAsync("cat", "/srv/gate")).Trim()}$", GroupOf(await machine.RunAsync("cat", "/srv/cgroup")));
+            Assert.Equal(await machine.RunAsync("cat", "/srv/own"), await machine.ShellAsync($"cat /sys/fs/cgroup{above}/capstan-program-*/cgroup.procs"));
+        }
         Assert.Equal("0", (await machine.RunAsync("cat", "/srv/nice")).Trim());
         // As the first process of the machine has it: no filter, no bound set, no promise.
         await machine.ShellAsync("grep -E '^(NoNewPrivs|CapBnd|Seccomp):' /proc/1/status | diff - /srv/status");
@@ -43,6 +56,8 @@ public sealed class SystemdProgramTests
 
         Assert.Equal("ran\n", await machine.RunAsync("cat", "/srv/count"));
         Assert.Equal("", await machine.RunAsync("systemctl", "list-units", "--all", "--no-legend", "--plain", "capstan-program-*"));
+        // systemd removes the group of a unit when the kernel has told it that nobody is in it.
+        await UntilAsync(machine, "test -z \"$(find /sys/fs/cgroup -name 'capstan-program-*')\"", "a control group stays");
     }
 
     [Fact]
@@ -75,6 +90,9 @@ public sealed class SystemdProgramTests
         Assert.Equal("700 700 600", (await machine.ShellAsync("cd /var/lib/capstan-client; stat -c %a . content lock | tr '\\n' ' '")).Trim());
         await machine.ShellAsync("! setpriv --reuid ann --clear-groups ls /var/lib/capstan-client");
     }
+
+    /// <summary>The path of version 2, of a process's groups.</summary>
+    private static string GroupOf(string groups) => groups.Split('\n').Single(line => line.StartsWith("0::", StringComparison.Ordinal))[3..];
 
     /// <summary>A site, a client access point and this machine's agent, all as services; approved.</summary>
     private static async Task<ScratchMachine> StartAsync()
