@@ -255,7 +255,7 @@ public sealed class ProgramGateTests : IDisposable
         const string Score = "/proc/self/oom_score_adj";
         var own = (await File.ReadAllTextAsync(Score, Stop)).Trim();
         // In containers, and for users, there is no right to it.
-        using var asks = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"echo -999 >{Score}"]) { RedirectStandardError = true })!;
+        using var asks = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"echo -999 >{Score}"]) { UseShellExecute = false, RedirectStandardError = true })!;
         await asks.WaitForExitAsync(Stop);
         var ended = await _fixture.RunAsync(_fixture.Order("cat /proc/$PPID/oom_score_adj /proc/$$/oom_score_adj"));
 
