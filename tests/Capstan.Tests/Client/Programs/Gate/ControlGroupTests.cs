@@ -37,7 +37,7 @@ public sealed class ControlGroupTests : IDisposable
             await first.StandardInput.WriteLineAsync("go");
             await first.WaitForExitAsync(Stop);
             await GateFixture.UntilAsync(() => _fixture.Read("last").Length > 0, "the chain does not begin");
-            Assert.NotEqual(0, group.Count);
+            await GateFixture.UntilAsync(() => group.Count != 0, "the chain is not in its group");
 
             group.Kill();
             await GateFixture.UntilAsync(() => group.Count == 0, "the chain goes on");
@@ -96,7 +96,7 @@ public sealed class ControlGroupTests : IDisposable
         using var group = Create(Name);
         var own = Path.GetDirectoryName(group.Path)!;
         // No process has the number: it is above all that there may be.
-        var (left, other) = (Path.Combine(own, "capstan-program-left-999999999"), Path.Combine(own, "capstan-program-other-1"));
+        var (left, other) = (Path.Combine(own, $"capstan-program-{Name}-999999999"), Path.Combine(own, $"capstan-program-{Name}-1"));
         Directory.CreateDirectory(left);
         Directory.CreateDirectory(other);
         try

@@ -139,13 +139,13 @@ public sealed partial class HostileProgramTests : IDisposable
             echo $$ >"$ROOT/own"
             cat >"$ROOT/link" <<'END'
             trap '' TERM
-            echo $$ >"$ROOT/last"
+            echo $$ >>"$ROOT/last"
             [ -e "$ROOT/enough" ] || setsid sh "$ROOT/link" &
             exit 0
             END
             setsid sh "$ROOT/link" &
             exit 3
-            """) with { TimeLimitSeconds = 1, WaitsForChildren = true };
+            """) with { TimeLimitSeconds = GateFixture.ShortLimit, WaitsForChildren = true };
         try
         {
             var ended = await _fixture.RunAsync(order);
@@ -196,7 +196,7 @@ public sealed partial class HostileProgramTests : IDisposable
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root may unmount");
         var starter = new GateStarter(["/usr/bin/unshare", "--mount", "--propagation", "private", GateFixture.Agent, ProgramGate.Verb], systemdRun: null);
-        var folder = await _fixture.PrepareAsync(_fixture.Order("echo $$ >\"$ROOT/own\"; umount -l /proc || exit 9; trap '' TERM; while :; do sleep 1; done") with { TimeLimitSeconds = 1 });
+        var folder = await _fixture.PrepareAsync(_fixture.Order("echo $$ >\"$ROOT/own\"; umount -l /proc || exit 9; trap '' TERM; while :; do sleep 1; done") with { TimeLimitSeconds = GateFixture.ShortLimit });
         Assert.Null(await starter.StartAsync(folder, Stop));
         var ended = await GateFixture.EndOfAsync(folder);
 

@@ -58,7 +58,7 @@ public sealed class ProgramGateTests : IDisposable
             setsid sh -c 'trap "" TERM; echo $$ >"$ROOT/child"; (sh -c "echo \$\$ >\"$ROOT/grandchild\"; exec sleep 1000" &) ; exec sleep 1000' &
             while :; do sleep 1; done
             """);
-        var ended = await _fixture.RunAsync(order with { TimeLimitSeconds = 1 });
+        var ended = await _fixture.RunAsync(order with { TimeLimitSeconds = GateFixture.ShortLimit });
 
         Assert.Equal((RunEnded.TimeLimit, 137, null), (ended.How, ended.ExitCode, ended.Detail));
         foreach (var name in new[] { "own", "child", "grandchild" })
