@@ -4,6 +4,7 @@ using Capstan.Ncp.Bindery;
 using Capstan.Ncp.Connection;
 using Capstan.Ncp.Files;
 using Capstan.ServerTests.Smb;
+using Capstan.Testing;
 using Capstan.Testing.Ncp;
 
 namespace Capstan.ServerTests.Nwbind;
@@ -68,7 +69,9 @@ public sealed class WiresharkTests
     /// <summary>Each function of the client once, and the refusals that a store meets.</summary>
     private static async Task TalkAsync(NetWareVolume netware, NcpTransport transport)
     {
-        var connection = await NcpConnection.ConnectAsync(new NcpEndpoint("127.0.0.1", netware.Server.Port), NcpOptions.Default with { Transport = transport }, None);
+        // Nothing is lost here: what comes late on a busy machine is not to be asked for again.
+        var options = NcpOptions.Default with { Transport = transport, ConnectTimeout = Patience.Limit, RequestTimeout = Patience.Limit, FirstRetransmission = Patience.Limit };
+        var connection = await NcpConnection.ConnectAsync(new NcpEndpoint("127.0.0.1", netware.Server.Port), options, None);
         var bindery = new BinderyService(connection);
         await bindery.LogInAsync(NetWareVolume.Account, NetWareVolume.Password, None);
         await bindery.InformationAsync(None);
