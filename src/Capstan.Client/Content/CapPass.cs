@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Threading.Channels;
 using Capstan.Nal;
 using Capstan.Nal.Paths;
 using Capstan.Nal.Providers;
@@ -36,6 +37,9 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
     /// <summary>How long a lease is kept while this disk is looked through.</summary>
     private static readonly TimeSpan s_planShare = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long is planned for what is read later before something that came is written again: what takes longer would hold up reading.</summary>
+    private static readonly TimeSpan s_planPiece = TimeSpan.FromMilliseconds(1);
+
     /// <summary>Reads in turn that fail for no reason of their own: the CAP is gone.</summary>
     private const int MostFailures = 3;
 
@@ -45,6 +49,10 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
     private long _answered;
     private int _next, _failures;
     private NeededChunk[] _sorted = [];
+    /// <summary>What is read after <see cref="_sorted"/>; ends when no more is planned in this run.</summary>
+    private Channel<NeededChunk[]> _later = Channel.CreateUnbounded<NeededChunk[]>();
+    private bool _isOver;
+    private long _placed;
     private PassEnd? _end;
 
     /// <summary>Read from the CAP.</summary>
@@ -64,6 +72,7 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
             if (faults.IsLost(cap))
                 return PassEnd.Lost;
             _sorted = RangePlanner.Sort(fetch.Pending.Where(chunk => faults.MayGive(cap, chunk)));
+            fetch.TakePlanned();
             if (_sorted.Length > 0)
             {
                 if (await ReadAllAsync(cancellationToken) is { } end)
@@ -78,21 +87,59 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
         }
     }
 
-    /// <summary>Reads are under way while those before them are verified and written.</summary>
+    /// <summary>Reads are under way while those before them are verified and written, and those after them planned.</summary>
     private async Task<PassEnd?> ReadAllAsync(CancellationToken cancellationToken)
     {
-        (_next, _end) = (0, null);
-        await _pipeline.RunAsync(ReadNextAsync, Take, cancellationToken);
+        (_next, _end, _isOver, _placed) = (0, null, false, time.GetTimestamp());
+        _later = Channel.CreateUnbounded<NeededChunk[]>();
+        await _pipeline.RunAsync(ReadNextAsync, Take, PlanOnAsync, cancellationToken);
         return _end;
+    }
+
+    /// <summary>Plans one window ahead of the one that is read.</summary>
+    private async Task<PassPipeline.Planned> PlanOnAsync(CancellationToken cancellationToken)
+    {
+        // Whoever reads takes the last window before it is read: while there is one, something comes that is written.
+        if (_later.Reader.Count > 0)
+            return PassPipeline.Planned.Enough;
+        var planned = await fetch.PlanOnAsync(s_planPiece, cancellationToken);
+        // A lease is not held while this disk alone is busy.
+        if (planned is null && time.GetElapsedTime(_placed) < s_planShare)
+            return PassPipeline.Planned.Some;
+        planned ??= fetch.TakePlanned();
+        if (planned.Count > 0)
+            _later.Writer.TryWrite(RangePlanner.Sort(planned));
+        if (planned.Count >= VersionFetch.Window)
+            return PassPipeline.Planned.Some;
+        _later.Writer.Complete();
+        return PassPipeline.Planned.All;
+    }
+
+    /// <summary>Goes to the next chunk that this CAP may give.</summary>
+    /// <returns>False when there is none, or none in a window: then it is decided anew what this CAP is asked for.</returns>
+    private async Task<bool> FindNextAsync(CancellationToken cancellationToken)
+    {
+        while (!_isOver)
+        {
+            while (_next < _sorted.Length && !faults.MayGive(cap, _sorted[_next]))
+                _next++;
+            if (_next < _sorted.Length)
+                return true;
+            _isOver = !await _later.Reader.WaitToReadAsync(cancellationToken);
+            if (_later.Reader.TryRead(out var window))
+            {
+                (_sorted, _next) = (window, 0);
+                _isOver = !window.Any(chunk => faults.MayGive(cap, chunk));
+            }
+        }
+        return false;
     }
 
     /// <summary>Decides what is read next, and reads it. The turn goes to the next read at once where the way is fast, so that it never idles; else when the answer is here.</summary>
     /// <returns>False when nothing more is read.</returns>
     private async Task<bool> ReadNextAsync(PackRead read, PassPipeline.Turn turn, CancellationToken cancellationToken)
     {
-        while (_next < _sorted.Length && !faults.MayGive(cap, _sorted[_next]))
-            _next++;
-        if (_end is not null || _next == _sorted.Length)
+        if (_end is not null || !await FindNextAsync(cancellationToken))
             return false;
         var mostBytes = await gate.PassAsync(cap, cancellationToken);
         if (time.GetElapsedTime(_began) >= Longest)
@@ -200,6 +247,7 @@ internal sealed class CapPass(VersionFetch fetch, IStore store, NalPath cap, Con
             gate.Trust(cap);
             faults.Gave(cap);
         }
+        _placed = time.GetTimestamp();
         Progress();
     }
 

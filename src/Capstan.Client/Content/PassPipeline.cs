@@ -2,7 +2,7 @@ using System.Threading.Channels;
 
 namespace Capstan.Client.Content;
 
-/// <summary>Three things at once, in bounded memory: packs are read, what came is verified, what was verified is written. One run at a time.</summary>
+/// <summary>Three things at once, in bounded memory: packs are read, what came is verified, what was verified is written. What is read later may be planned by whoever writes. One run at a time.</summary>
 /// <remarks>The room of <see cref="Room"/> reads is all there is: who reads waits until something was written. Order does not matter, since each chunk has its own place.</remarks>
 internal sealed class PassPipeline
 {
@@ -22,9 +22,13 @@ internal sealed class PassPipeline
     /// <summary>Reads the next range into its room; false when there is none.</summary>
     public delegate Task<bool> Reader(PackRead read, Turn turn, CancellationToken cancellationToken);
 
+    /// <summary>Plans a little of what is read later.</summary>
+    public delegate Task<Planned> Planner(CancellationToken cancellationToken);
+
     /// <param name="read">Called by one at a time, until it passes its turn or returns.</param>
     /// <param name="place">Takes what was verified; called by the caller's own flow, one after the other.</param>
-    public async Task RunAsync(Reader read, Action<CheckBatch> place, CancellationToken cancellationToken)
+    /// <param name="plan">Called by that same flow, so that it never meets <paramref name="place"/>: after each batch, and while there is none.</param>
+    public async Task RunAsync(Reader read, Action<CheckBatch> place, Planner plan, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var turns = new SemaphoreSlim(1, 1);
@@ -40,11 +44,18 @@ internal sealed class PassPipeline
         };
         try
         {
-            await foreach (var batch in found.Reader.ReadAllAsync(stop.Token))
+            for (var planned = Planned.Some; !found.Reader.Completion.IsCompleted;)
             {
-                place(batch);
-                if (batch.Finish())
-                    free.Writer.TryWrite(batch.Read);
+                if (found.Reader.TryRead(out var batch))
+                {
+                    place(batch);
+                    if (batch.Finish())
+                        free.Writer.TryWrite(batch.Read);
+                }
+                else if (planned != Planned.Some)
+                    await found.Reader.WaitToReadAsync(stop.Token);
+                if (planned != Planned.All)
+                    planned = await plan(stop.Token);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -107,6 +118,17 @@ internal sealed class PassPipeline
             batch.Check();
             await found.WriteAsync(batch, cancellationToken);
         }
+    }
+
+    /// <summary>How far planning has come.</summary>
+    internal enum Planned
+    {
+        /// <summary>There is more to do at once.</summary>
+        Some = 0,
+        /// <summary>Enough, until more was placed.</summary>
+        Enough = 1,
+        /// <summary>It is over.</summary>
+        All = 2,
     }
 
     /// <summary>The right to decide what is read next.</summary>

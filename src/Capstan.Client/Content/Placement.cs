@@ -10,6 +10,7 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
 {
     private readonly Dictionary<ContentHash, NeededChunk> _pending = [];
     private readonly Dictionary<ContentHash, int> _packs = [];
+    private List<NeededChunk> _fresh = [];
     private readonly byte[] _plain = new byte[ContentFormat.MaxChunkBytes];
     private TargetFile? _file;
     private SafeFileHandle? _present;
@@ -19,6 +20,17 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
 
     /// <summary>Chunks that lie nowhere on this disk.</summary>
     public IReadOnlyCollection<NeededChunk> Pending => _pending.Values;
+
+    /// <summary>How many of <see cref="Pending"/> nobody has taken by <see cref="TakeFresh"/>.</summary>
+    public int FreshCount => _fresh.Count;
+
+    /// <summary>Chunks that became <see cref="Pending"/> since the last call.</summary>
+    public IReadOnlyList<NeededChunk> TakeFresh()
+    {
+        var fresh = _fresh;
+        _fresh = [];
+        return fresh;
+    }
 
     /// <summary>Plain bytes that are in their places, verified.</summary>
     public long HereBytes { get; private set; }
@@ -114,7 +126,9 @@ internal sealed class Placement(VersionFolder folder, LocalChunks local) : IDisp
         {
             if (!_packs.TryGetValue(pack, out var order))
                 _packs.Add(pack, order = _packs.Count);
-            _pending.Add(chunk.Hash, new NeededChunk(pack, order, offset, chunk, place));
+            var lacking = new NeededChunk(pack, order, offset, chunk, place);
+            _pending.Add(chunk.Hash, lacking);
+            _fresh.Add(lacking);
         }
     }
 

@@ -8,8 +8,11 @@ namespace Capstan.Client.Content;
 /// <summary>One version on its way here: first its tree, then its files. Says what is lacking, takes what is brought. In memory only; another one finds the same by looking at the disk. Not thread-safe.</summary>
 internal sealed class VersionFetch(ContentCache cache, PackageKey package, PackageManifest manifest, TimeProvider time) : IDisposable
 {
-    /// <summary>Chunks that are lacking at one time: 16,384, about 256 MB of content. What comes after them in the tree is looked at when they are here.</summary>
-    public const int MostPending = 16_384;
+    /// <summary>Chunks that are planned at one time: 2,048, about 32 MB of content. What comes after them in the tree is looked at while they are read.</summary>
+    public const int Window = 2_048;
+
+    /// <summary>Chunks that are lacking at one time, while some of them are read: 8,192.</summary>
+    public const int MostPending = 4 * Window;
 
     private readonly List<VersionFolder> _folders = [];
     private LocalChunks? _local;
@@ -30,15 +33,31 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
     /// <summary>Bytes of the tree and of files that are in their places: grows with whatever is brought.</summary>
     public long PlacedBytes => (_treePlacement?.HereBytes ?? 0) + HereBytes;
 
-    /// <summary>Nothing more can be planned before something of what is pending was brought.</summary>
-    public bool IsPlanned => _placement is null ? _treePlacement is { Pending.Count: > 0 } : _tree is null || _placement.Pending.Count >= MostPending;
+    /// <summary>Nothing more is planned before something of what is pending was asked for.</summary>
+    public bool IsPlanned => IsPlannedTo(Window);
 
     /// <summary>All chunks of all files are in their places.</summary>
     public bool IsPlaced { get; private set; }
 
-    /// <summary>Plans on while nothing is lacking, or until enough is, or this much time has passed.</summary>
+    /// <summary>Plans on while nothing is lacking, or until a <see cref="Window"/> is, or this much time has passed.</summary>
     /// <exception cref="ProtocolException">The tree that the manifest describes is none.</exception>
-    public async Task PlanAsync(TimeSpan within, CancellationToken cancellationToken)
+    public Task PlanAsync(TimeSpan within, CancellationToken cancellationToken) => PlanToAsync(Window, within, cancellationToken);
+
+    /// <summary>As <see cref="PlanAsync"/>, while what is pending already is read: until another window is full.</summary>
+    /// <returns>What became pending, once that is a window, or all that there is for now; null while there will be more.</returns>
+    public async Task<IReadOnlyList<NeededChunk>?> PlanOnAsync(TimeSpan within, CancellationToken cancellationToken)
+    {
+        if (_placement is not null && !IsPlannedTo(MostPending))
+            await PlanToAsync(Math.Min(MostPending, _placement.Pending.Count + Window - _placement.FreshCount), within, cancellationToken);
+        return _placement is null || _placement.FreshCount >= Window || IsPlannedTo(MostPending) ? TakePlanned() : null;
+    }
+
+    /// <summary>What became pending since the last call.</summary>
+    public IReadOnlyList<NeededChunk> TakePlanned() => (_placement ?? _treePlacement)?.TakeFresh() ?? [];
+
+    private bool IsPlannedTo(int most) => _placement is null ? _treePlacement is { Pending.Count: > 0 } : _tree is null || _placement.Pending.Count >= most;
+
+    private async Task PlanToAsync(int most, TimeSpan within, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         if (_treePlacement is null)
@@ -47,7 +66,7 @@ internal sealed class VersionFetch(ContentCache cache, PackageKey package, Packa
             return;
         if (_placement is null)
             await BeginFilesAsync(cancellationToken);
-        while (!IsPlanned && time.GetElapsedTime(began) <= within)
+        while (!IsPlannedTo(most) && time.GetElapsedTime(began) <= within)
         {
             cancellationToken.ThrowIfCancellationRequested();
             switch (await _tree!.ReadAsync(cancellationToken))

@@ -44,8 +44,8 @@ public sealed class PassPipelineTests
         };
     }
 
-    private static Task RunAsync(PassPipeline.Reader reader, Action<CheckBatch> place, CancellationToken? stop = null) =>
-        new PassPipeline().RunAsync(reader, place, stop ?? ContentFixture.Stop).WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
+    private static Task RunAsync(PassPipeline.Reader reader, Action<CheckBatch> place, CancellationToken? stop = null, PassPipeline.Planner? plan = null) =>
+        new PassPipeline().RunAsync(reader, place, plan ?? (_ => Task.FromResult(PassPipeline.Planned.All)), stop ?? ContentFixture.Stop).WaitAsync(Patience.Limit, TimeProvider.System, ContentFixture.Stop);
 
     [Fact]
     public async Task Every_chunk_is_verified_and_placed_once_also_when_two_reads_are_under_way()
@@ -99,6 +99,37 @@ public sealed class PassPipelineTests
         });
         Assert.Equal(PassPipeline.Room, most);
         Assert.Equal(PassPipeline.Room, placed.Count);
+    }
+
+    [Fact]
+    public async Task Planning_goes_on_while_a_read_is_under_way_and_never_beside_the_writing()
+    {
+        var (pack, chunks) = Made();
+        var (plans, inside, placed) = (0, 0, 0);
+        var isOver = false;
+        using var planned = new SemaphoreSlim(0);
+        await RunAsync(Reads(pack, chunks, async (reads, _) =>
+        {
+            // The first answer comes when three pieces were planned: there is no batch that they could follow.
+            if (reads == 1)
+                Assert.True(await planned.WaitAsync(Patience.Limit, ContentFixture.Stop), "nothing is planned while a read is under way");
+        }), batch =>
+        {
+            Assert.Equal(1, Interlocked.Increment(ref inside));
+            placed += batch.Found.Length;
+            Interlocked.Decrement(ref inside);
+        }, plan: async _ =>
+        {
+            Assert.Equal(1, Interlocked.Increment(ref inside));
+            Assert.False(isOver, "planning was over");
+            await Task.Yield();
+            Interlocked.Decrement(ref inside);
+            if (++plans == 3)
+                planned.Release();
+            isOver = plans == 10;
+            return isOver ? PassPipeline.Planned.All : plans == 5 ? PassPipeline.Planned.Enough : PassPipeline.Planned.Some;
+        });
+        Assert.Equal((Chunks, true), (placed, plans is >= 3 and <= 10));
     }
 
     [Fact]
