@@ -23,7 +23,9 @@ public sealed partial class DistributionTests(DistributedSite site) : IClassFixt
 
         var listed = (await site.JsonAsync("advertisement", "list")).EnumerateArray().Single(row => row.GetProperty("advertisementId").GetString() == id).GetProperty("funnel");
         Assert.Equal("3 3 3 3 3 0 0 0", string.Join(' ', ((string[])["targeted", "hasPolicy", "hasContent", "ran", "succeeded", "failed", "running", "waiting"]).Select(step => listed.GetProperty(step).GetInt32())));
-        foreach (var (machine, from) in ((Machine, string)[])[(site.OnFolder, site.FolderCap), (site.OnShare, site.ShareCap), (site.OnBoth, site.FolderCap)])
+        // It turns to the folder first, unless another test has had wrong content of it before.
+        var first = site.OnBoth.Log.Contains($"CAP {site.FolderCap} gave a wrong chunk", StringComparison.Ordinal) ? site.ShareCap : site.FolderCap;
+        foreach (var (machine, from) in ((Machine, string)[])[(site.OnFolder, site.FolderCap), (site.OnShare, site.ShareCap), (site.OnBoth, first)])
         {
             Assert.Equal(["one"], Said(machine));
             Assert.Equal(Source.Below(source), Source.Below(ContentOf(machine, package, 1)));
