@@ -48,6 +48,9 @@ internal static class CapstanCommand
     /// <summary>Parses and runs; gives the exit code of the contract.</summary>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, CliHost host)
     {
+        // Not for people either: a gate starts it, and it becomes the program.
+        if (arguments is ["gate-start"])
+            return CapstanClient.RunStarter();
         if (arguments is ["gate", var run])
         {
             // Not for people: the client of `capstan up` starts it for each run of a program.
@@ -73,7 +76,7 @@ internal static class CapstanCommand
     private static async Task<int> ExplainUsageAsync(ParseResult parse, CliHost host)
     {
         foreach (var error in parse.Errors)
-            await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(error.Message)}");
+            await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(error.Message.ReplaceLineEndings("").Replace('\t', ' '))}");
         await host.Error.WriteLineAsync($"See: {NameOf(parse.CommandResult)} --help");
         return ExitCode.Usage;
     }
