@@ -31,7 +31,9 @@ internal sealed class Verb : Command
             }
             catch (Exception failure) when (Failures.Explain(failure) is { } known)
             {
-                await host.Error.WriteLineAsync($"capstan: {VisibleText.Of(known.Message)}");
+                // What this process says itself may have several lines; what somebody else says has one.
+                var lines = failure is CliException ? known.Message.Split('\n') : [known.Message];
+                await host.Error.WriteLineAsync($"capstan: {string.Join('\n', lines.Select(static line => VisibleText.Of(line)))}");
                 return known.ExitCode;
             }
         });

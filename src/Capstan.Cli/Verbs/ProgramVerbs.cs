@@ -107,12 +107,12 @@ internal static class ProgramVerbs
         yield return ("When", rules.WhenLoggedOn switch { true => "somebody is logged on", false => "nobody is logged on", _ => null });
         yield return ("In", rules.WorkingDirectory);
         yield return ("Environment", rules.Environment is null ? null : string.Join(", ", rules.Environment.Select(variable => $"{variable.Name}={variable.Value}")));
-        yield return ("Ends", rules.WaitsForChildren ? null : "when it has itself, whatever it started goes on");
+        yield return ("Ends", rules.WaitsForChildren ? "when all that it started has" : "when it has itself, whatever it started goes on");
         yield return ("Platforms", rules.Platforms is null ? null : string.Join(", ", rules.Platforms));
         yield return ("Needs", string.Join(", ", new[] { rules.MemoryBytes > 0 ? $"{Display.Bytes(rules.MemoryBytes)} of memory" : null, rules.FreeDiskBytes > 0 ? $"{Display.Bytes(rules.FreeDiskBytes)} free" : null, program.First is null ? null : $"{program.First} before it" }.OfType<string>()) is { Length: > 0 } needs ? needs : null);
         yield return ("Time limit", Display.Duration(TimeSpan.FromSeconds(rules.TimeLimitSeconds)));
-        yield return ("Success", string.Join(", ", rules.SuccessCodes));
-        yield return ("Success, restart", string.Join(", ", rules.RebootCodes));
+        yield return ("Success", Codes(rules.SuccessCodes));
+        yield return ("Success, restart", Codes(rules.RebootCodes));
         yield return ("Tried again on", rules.RetryCodes.Count == 0 ? null : $"{string.Join(", ", rules.RetryCodes)}: {rules.MaxTries} times, {Display.Duration(TimeSpan.FromSeconds(rules.RetrySeconds))} apart");
         yield return ("Runs again", rules.Rerun);
         yield return ("After it", rules.AfterRun == ProgramRules.Reboot ? "the machine is started anew when a code asks for it" : null);
@@ -120,6 +120,8 @@ internal static class ProgramVerbs
         yield return ("Notice", rules.NoticeSeconds == 0 ? null : $"{Display.Duration(TimeSpan.FromSeconds(rules.NoticeSeconds))}, {Display.Plural(rules.MaxPostponements, "postponement")}");
         yield return ("Advertisements", program.Advertisements.ToString(CultureInfo.InvariantCulture));
     }
+
+    private static string? Codes(IReadOnlyList<int> codes) => codes.Count == 0 ? null : string.Join(", ", codes);
 
     private static Listing<ProgramSummary> Rows { get; } = new(
         [new("PROGRAM", row => row.Path), new("RUNS", row => Line(row.Rules)), new("AGAIN", row => row.Rules.Rerun, NoWrap: true), new("OFFERED", row => Display.Count(row.Advertisements), IsNumber: true)],

@@ -79,8 +79,20 @@ public sealed class OfferVerbTests : ServedSiteTests
         var less = await ProgramAsync();
         Assert.Null(less.First);
         Assert.Equivalent(changed.Rules with { Removal = null, Environment = null, WhenLoggedOn = null, Platforms = null, WaitsForChildren = true, AfterRun = ProgramRules.Nothing }, less.Rules, strict: true);
+        Assert.Contains("Success: none (was 0, 8)", await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace", "--success", ""), StringComparison.Ordinal);
         Assert.Contains("All of its rules are as they were.", await RunAsync(ExitCode.Done, "program", "create", "Test", "--replace"), StringComparison.Ordinal);
 
         async Task<ProgramSummary> ProgramAsync() => (await Api.ProgramsAsync(CancellationToken.None)).Single(program => program.Rules.Name == "install");
+    }
+
+    [Fact]
+    public async Task All_that_cannot_be_published_is_one_line_each_and_no_refusal_has_escapes_of_its_own()
+    {
+        var source = Directory.CreateDirectory(Path.Combine(Folder, "links")).FullName;
+        File.CreateSymbolicLink(Path.Combine(source, "one"), "/etc/passwd");
+        File.CreateSymbolicLink(Path.Combine(source, "two"), "/etc/passwd");
+        var lines = (await RunAsync(ExitCode.Usage, "package", "create", source, "--name", "Links")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(["  one", "  two"], lines[1..].Select(line => line.Split(':')[0]));
+        Assert.Contains("Must be one of: 'logged-on' 'logged-off' 'any'", await RunAsync(ExitCode.Usage, "program", "create", "Test", "--when", "never"), StringComparison.Ordinal);
     }
 }
