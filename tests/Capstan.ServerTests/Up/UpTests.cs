@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Capstan.Testing;
 
 namespace Capstan.ServerTests.Up;
 
@@ -36,6 +37,37 @@ public sealed class UpTests(RunningUp running) : IClassFixture<RunningUp>
         Assert.Equal(4, missing);
         var (usage, _, _) = await CapstanProcess.RunAsync(running.Directory.Path, "client", "frobnicate");
         Assert.Equal(2, usage);
+    }
+
+    [Fact]
+    public async Task A_program_that_is_advertised_runs_on_the_machine_of_up()
+    {
+        var source = running.Directory.Combine("setup.sh");
+        await File.WriteAllTextAsync(source, "#!/bin/sh\necho ran here\n", TestContext.Current.CancellationToken);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(source, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await DoneAsync("package", "create", source, "--name", "Hello");
+        await DoneAsync("program", "create", "Hello", "--run", "setup.sh");
+        var id = JsonDocument.Parse(await DoneAsync("advertise", "Hello", "--to", "All Systems", "-o", "json")).RootElement.GetProperty("advertisementId").GetString()!;
+        var began = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var client = Assert.Single(JsonDocument.Parse(await DoneAsync("advertisement", "show", id, "--clients", "-o", "json")).RootElement.EnumerateArray());
+            if (client.GetProperty("state").GetString() == "succeeded")
+            {
+                Assert.Equal("ran here", client.GetProperty("output").GetString()!.Trim());
+                break;
+            }
+            // One that did not start waits a quarter of an hour before it is tried again.
+            Assert.False(client.TryGetProperty("outcome", out _) || TimeProvider.System.GetElapsedTime(began) > Patience.Limit, client.ToString());
+        }
+
+        async Task<string> DoneAsync(params string[] arguments)
+        {
+            var (code, output, errors) = await CapstanProcess.RunAsync(running.Directory.Path, arguments);
+            Assert.True(code == 0, errors);
+            return output;
+        }
     }
 
     [Fact]
