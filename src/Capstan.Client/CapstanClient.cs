@@ -251,7 +251,7 @@ public sealed class CapstanClient : IAsyncDisposable
             if (id != keys.Id.Value)
                 throw new ClientException($"the keys in {directory} are those of device {keys.Id}, and the state is that of {id}; restore both from one backup, or uninstall and install again", "keys_damaged");
             files = ClientLoggers.Create(loggers, Path.Combine(directory, Installation.LogFolder), time);
-            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component)) { SetLogLevel = files.SetLevel, Idle = options.Idle };
+            var core = new ClientCore(directory, keys, database, new Clock(time), files.CreateLogger(ClientCore.Component)) { SetLogLevel = files.SetLevel, Idle = options.Idle, LongestPoll = options.LongestPoll ?? TimeSpan.MaxValue };
             // What was left alone was told when the policy came.
             _ = core.ApplySettings();
             var order = new ArbiterOptions { OrderSeed = keys.Id.Value, Machine = options.Machine };
@@ -290,6 +290,9 @@ public sealed class ClientOptions
 
     /// <summary>A minute: shorter waits belong to the work.</summary>
     public static readonly TimeSpan IdleFrom = TimeSpan.FromMinutes(1);
+
+    /// <summary>It looks for orders at least this often, whatever is published or set; null for no more often than that. For a client whose CAP is a folder beside it, and that a person watches.</summary>
+    public TimeSpan? LongestPoll { get; init; }
 
     /// <summary>Replaces the hardware evidence by a file (CAPSTAN_HARDWARE_FILE, for tests; the inventory says so).</summary>
     public string? HardwareFile { get; init; }

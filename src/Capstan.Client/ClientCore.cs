@@ -81,6 +81,9 @@ internal sealed class ClientCore(string directory, DeviceKeys keys, ClientDataba
     /// <summary>Sets the level of the client's own log file.</summary>
     public Action<LogLevel> SetLogLevel { get; init; } = static _ => { };
 
+    /// <summary>See <see cref="ClientOptions.LongestPoll"/>.</summary>
+    public TimeSpan LongestPoll { get; init; } = TimeSpan.MaxValue;
+
     /// <summary>See <see cref="ClientOptions.Idle"/>.</summary>
     public Action Idle { get; init; } = static () => { };
 

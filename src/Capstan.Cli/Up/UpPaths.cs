@@ -14,6 +14,8 @@ internal sealed record UpPaths(string Root)
     {
         Directory = Client,
         Machine = host.Machine,
+        // A person is watching: what the site publishes is looked at soon, and said soon what came of it. The folder is on this machine.
+        LongestPoll = TimeSpan.FromSeconds(10),
         HardwareFile = host.Environment("CAPSTAN_HARDWARE_FILE") is { Length: > 0 } file ? host.FullPath(file) : null,
     };
 }

@@ -189,7 +189,7 @@ internal sealed class CycleMemory
         var site = _core.Site;
         var set = _core.Settings;
         return new CycleIntervals(
-            Backoff.Max(poll > 0 ? AtLeast(poll) : CycleIntervals.Default.Poll, set.Poll ?? TimeSpan.Zero),
+            Backoff.Min(_core.LongestPoll, Backoff.Max(poll > 0 ? AtLeast(poll) : CycleIntervals.Default.Poll, set.Poll ?? TimeSpan.Zero)),
             set.Cycle ?? (site is null ? CycleIntervals.Default.Complete : AtLeast(site.CycleSeconds)),
             set.Heartbeat ?? (site is null ? CycleIntervals.Default.Heartbeat : AtLeast(site.HeartbeatSeconds)),
             set.Inventory ?? (site is null ? CycleIntervals.Default.Inventory : AtLeast(site.InventorySeconds)));

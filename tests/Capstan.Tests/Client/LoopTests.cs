@@ -32,6 +32,18 @@ public sealed class LoopTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_client_that_is_watched_looks_as_often_as_it_was_told()
+    {
+        _f.Options = new ClientOptions { Directory = _f.Options.Directory, LongestPoll = TimeSpan.FromSeconds(10) };
+        await EnrolledAndAcknowledged(_f);
+        _cap.Counts.Reset();
+        var end = _f.Time.GetUtcNow().AddMinutes(1);
+        while (_f.Time.GetUtcNow() < end)
+            await _f.StepAsync();
+        Assert.InRange(_cap.Counts.OperationsAt(Pointer.Value), 5, 7);
+    }
+
+    [Fact]
     public async Task An_idle_day_costs_at_most_320_reads_and_200_KB()
     {
         // As many bins as a real site has: the size of its metadata counts here.
